@@ -1,0 +1,199 @@
+/* CreateTopics. Replication factor and manual assignments are accepted as far as they make sense: durability is the
+ * store's, so the factor is kept only for the answer. */
+#include "handlers/errors.h"
+#include "handlers/handlers.h"
+#include "partition/topics.h"
+#include "wire/messages/create_topics.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+
+#define PARTITIONS_PER_TOPIC_MAX 100000
+
+struct creation {
+    struct request *request;
+    struct create_topics_response_creatable_topic_result *out;
+    struct topic_spec *specs;        /* of those that passed */
+    size_t *out_index;               /* of each spec */
+    size_t count;
+};
+
+static void
+refuse(struct creation *creation, size_t i, int16_t code, struct bytes text)
+{
+    creation->out[i].error_code = code;
+    creation->out[i].error_message = text;
+}
+
+/* Copies the configs after checking them; false when one is bad. */
+static bool
+check_configs(struct creation *creation, size_t i, const struct create_topics_request_creatable_topic *topic,
+        struct topic_spec *spec)
+{
+    struct request *request = creation->request;
+    size_t count = (size_t)MAX(topic->configs.count, 0);
+    struct meta_config_entry *configs = request_alloc(request, count, sizeof *configs);
+    struct wire_iterator it = wire_iterate(&topic->configs);
+    struct create_topics_request_creatable_topic_config config;
+    size_t n = 0;
+    while (create_topics_request_creatable_topic_config_next(&it, &config)) {
+        char error[SETTINGS_ERROR_SIZE];
+        if (!config.value.data) {
+            refuse(creation, i, KAFKA_INVALID_CONFIG,
+                    request_text(request, "Null value not supported for topic configs: %.*s", (int)MIN(config.name.size, (size_t)100),
+                            (const char *)config.name.data));
+            return false;
+        }
+        if (topic_settings_check(config.name, config.value, error) < 0) {
+            refuse(creation, i, KAFKA_INVALID_CONFIG, request_text(request, "%s", error));
+            return false;
+        }
+        configs[n++] = (struct meta_config_entry){ config.name, config.value };
+    }
+    spec->configs = configs;
+    spec->config_count = (int32_t)n;
+    return true;
+}
+
+static bool
+check_assignments(struct creation *creation, size_t i, const struct create_topics_request_creatable_topic *topic)
+{
+    size_t count = (size_t)topic->assignments.count;
+    bool *seen = request_alloc(creation->request, count, sizeof *seen);
+    struct wire_iterator it = wire_iterate(&topic->assignments);
+    struct create_topics_request_creatable_replica_assignment assignment;
+    while (create_topics_request_creatable_replica_assignment_next(&it, &assignment)) {
+        int32_t index = assignment.partition_index;
+        if (index < 0 || (size_t)index >= count || seen[index] || assignment.broker_ids.count < 1) {
+            refuse(creation, i, KAFKA_INVALID_REPLICA_ASSIGNMENT,
+                    BYTES_LITERAL("Assignments must name partitions 0 to n-1 once, each with a broker."));
+            return false;
+        }
+        seen[index] = true;
+    }
+    return true;
+}
+
+/* The number of partitions, or 0 when the request is refused. */
+static int32_t
+check_partitions(struct creation *creation, size_t i, const struct create_topics_request_creatable_topic *topic)
+{
+    const struct settings *settings = creation->request->broker->settings;
+    if (topic->assignments.count > 0) {
+        if (topic->num_partitions != -1 || topic->replication_factor != -1) {
+            refuse(creation, i, KAFKA_INVALID_REQUEST,
+                    BYTES_LITERAL("Both assignments and a number of partitions or a replication factor were given."));
+            return 0;
+        }
+        return check_assignments(creation, i, topic) ? topic->assignments.count : 0;
+    }
+    if (topic->replication_factor < 1 && topic->replication_factor != -1) {
+        refuse(creation, i, KAFKA_INVALID_REPLICATION_FACTOR,
+                BYTES_LITERAL("Replication factor must be larger than 0, or -1 to use the default value."));
+        return 0;
+    }
+    if (topic->num_partitions == -1) {
+        return settings_int(settings, "num.partitions");
+    }
+    if (topic->num_partitions < 1 || topic->num_partitions > PARTITIONS_PER_TOPIC_MAX) {
+        refuse(creation, i, KAFKA_INVALID_PARTITIONS,
+                BYTES_LITERAL("Number of partitions was set to an invalid value: it must be 1 to 100000, or -1 for the default."));
+        return 0;
+    }
+    return topic->num_partitions;
+}
+
+static bool
+named_before(const struct create_topics_request *message, struct bytes name, size_t self)
+{
+    struct wire_iterator it = wire_iterate(&message->topics);
+    struct create_topics_request_creatable_topic topic;
+    for (size_t i = 0; create_topics_request_creatable_topic_next(&it, &topic); i++) {
+        if (i != self && bytes_equal(topic.name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+check_topic(struct creation *creation, const struct create_topics_request *message, size_t i,
+        const struct create_topics_request_creatable_topic *topic)
+{
+    struct request *request = creation->request;
+    const char *problem = topic_name_problem(topic->name);
+    creation->out[i] = create_topics_response_creatable_topic_result_default;
+    creation->out[i].name = topic->name;
+    creation->out[i].configs = WIRE_ARRAY_NULL;
+    if (problem) {
+        refuse(creation, i, KAFKA_INVALID_TOPIC_EXCEPTION, request_text(request, "Topic name is invalid: %s", problem));
+        return;
+    }
+    if (named_before(message, topic->name, i)) {
+        refuse(creation, i, KAFKA_INVALID_REQUEST, BYTES_LITERAL("Duplicate topic name."));
+        return;
+    }
+    if (meta_topic_by_name(meta_state(request->broker->meta), topic->name)) {
+        refuse(creation, i, KAFKA_TOPIC_ALREADY_EXISTS,
+                request_text(request, "Topic '%.*s' already exists.", (int)topic->name.size, (const char *)topic->name.data));
+        return;
+    }
+    struct topic_spec spec = { .name = topic->name, .partition_count = check_partitions(creation, i, topic) };
+    if (spec.partition_count == 0 || !check_configs(creation, i, topic, &spec)) {
+        return;
+    }
+    creation->out[i].num_partitions = spec.partition_count;
+    creation->out[i].replication_factor = topic->replication_factor > 0 ? topic->replication_factor : 1;
+    creation->out_index[creation->count] = i;
+    creation->specs[creation->count++] = spec;
+}
+
+static void
+create(struct creation *creation)
+{
+    struct request *request = creation->request;
+    int *errors = request_alloc(request, creation->count, sizeof *errors);
+    struct uuid *ids = request_alloc(request, creation->count, sizeof *ids);
+    int r = topics_create(request->broker->meta, creation->specs, creation->count, errors, ids);
+    if (r < 0) {
+        LOG_WARN("topics could not be created", LOG_FAULT(r));
+    }
+    for (size_t i = 0; i < creation->count; i++) {
+        struct create_topics_response_creatable_topic_result *out = &creation->out[creation->out_index[i]];
+        int error = r < 0 ? r : errors[i];
+        if (error == 0) {
+            out->topic_id = ids[i];
+        } else {
+            out->error_code = r < 0 ? (int16_t)KAFKA_REQUEST_TIMED_OUT : kafka_error_of(error);
+            out->error_message = bytes_of_string(kafka_error_message(out->error_code));
+        }
+    }
+}
+
+void
+handle_create_topics(struct request *request)
+{
+    struct create_topics_request message;
+    if (request_read(request, &message) < 0) {
+        return;
+    }
+    size_t count = (size_t)MAX(message.topics.count, 0);
+    struct creation creation = {
+        .request = request,
+        .out = request_alloc(request, count, sizeof *creation.out),
+        .specs = request_alloc(request, count, sizeof *creation.specs),
+        .out_index = request_alloc(request, count, sizeof *creation.out_index),
+    };
+    struct wire_iterator it = wire_iterate(&message.topics);
+    struct create_topics_request_creatable_topic topic;
+    for (size_t i = 0; create_topics_request_creatable_topic_next(&it, &topic); i++) {
+        check_topic(&creation, &message, i, &topic);
+    }
+    if (!message.validate_only && creation.count) {
+        create(&creation);
+    }
+    struct create_topics_response response = create_topics_response_default;
+    response.topics = wire_array_of(creation.out, count);
+    request_reply(request, &response);
+}

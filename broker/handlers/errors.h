@@ -1,0 +1,68 @@
+#pragma once
+/* Kafka's error codes (org.apache.kafka.common.protocol.Errors of 4.4) and the one place where ours become them. */
+
+#include "base/bytes.h"
+
+#include <stdint.h>
+
+enum kafka_error {
+    KAFKA_UNKNOWN_SERVER_ERROR = -1,
+    KAFKA_NONE = 0,
+    KAFKA_OFFSET_OUT_OF_RANGE = 1,
+    KAFKA_CORRUPT_MESSAGE = 2,
+    KAFKA_UNKNOWN_TOPIC_OR_PARTITION = 3,
+    KAFKA_LEADER_NOT_AVAILABLE = 5,
+    KAFKA_NOT_LEADER_OR_FOLLOWER = 6,
+    KAFKA_REQUEST_TIMED_OUT = 7,
+    KAFKA_MESSAGE_TOO_LARGE = 10,
+    KAFKA_OFFSET_METADATA_TOO_LARGE = 12,
+    KAFKA_NETWORK_EXCEPTION = 13,
+    KAFKA_COORDINATOR_LOAD_IN_PROGRESS = 14,
+    KAFKA_COORDINATOR_NOT_AVAILABLE = 15,
+    KAFKA_NOT_COORDINATOR = 16,
+    KAFKA_INVALID_TOPIC_EXCEPTION = 17,
+    KAFKA_RECORD_LIST_TOO_LARGE = 18,
+    KAFKA_INVALID_REQUIRED_ACKS = 21,
+    KAFKA_ILLEGAL_GENERATION = 22,
+    KAFKA_INCONSISTENT_GROUP_PROTOCOL = 23,
+    KAFKA_INVALID_GROUP_ID = 24,
+    KAFKA_UNKNOWN_MEMBER_ID = 25,
+    KAFKA_INVALID_SESSION_TIMEOUT = 26,
+    KAFKA_REBALANCE_IN_PROGRESS = 27,
+    KAFKA_INVALID_COMMIT_OFFSET_SIZE = 28,
+    KAFKA_INVALID_TIMESTAMP = 32,
+    KAFKA_UNSUPPORTED_VERSION = 35,
+    KAFKA_TOPIC_ALREADY_EXISTS = 36,
+    KAFKA_INVALID_PARTITIONS = 37,
+    KAFKA_INVALID_REPLICATION_FACTOR = 38,
+    KAFKA_INVALID_REPLICA_ASSIGNMENT = 39,
+    KAFKA_INVALID_CONFIG = 40,
+    KAFKA_NOT_CONTROLLER = 41,
+    KAFKA_INVALID_REQUEST = 42,
+    KAFKA_UNSUPPORTED_FOR_MESSAGE_FORMAT = 43,
+    KAFKA_POLICY_VIOLATION = 44,
+    KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER = 45,
+    KAFKA_INVALID_PRODUCER_EPOCH = 47,
+    KAFKA_INVALID_TXN_STATE = 48,
+    KAFKA_TRANSACTIONAL_ID_NOT_FOUND = 105,
+    KAFKA_STORAGE_ERROR = 56,
+    KAFKA_FETCH_SESSION_ID_NOT_FOUND = 70,
+    KAFKA_INVALID_FETCH_SESSION_EPOCH = 71,
+    KAFKA_FENCED_LEADER_EPOCH = 74,
+    KAFKA_UNKNOWN_LEADER_EPOCH = 75,
+    KAFKA_UNSUPPORTED_COMPRESSION_TYPE = 76,
+    KAFKA_MEMBER_ID_REQUIRED = 79,
+    KAFKA_GROUP_MAX_SIZE_REACHED = 81,
+    KAFKA_FENCED_INSTANCE_ID = 82,
+    KAFKA_INVALID_RECORD = 87,
+    KAFKA_UNKNOWN_TOPIC_ID = 100,
+};
+
+/* Kafka's code of a negative errno of partition/, store/, meta/. */
+int16_t kafka_error_of(int error);
+/* Kafka's code of enum append_error, or of a negative errno. */
+int16_t kafka_error_of_append(int error);
+/* Kafka's own words for the code, for responses that carry a message. */
+const char *kafka_error_message(int16_t code);
+/* Kafka's Topic.validate: 1 to 249 of [a-zA-Z0-9._-], not "." or "..". NULL when the name is fine, else why not. */
+const char *topic_name_problem(struct bytes name);

@@ -1,0 +1,44 @@
+/* freshet: one program with subcommands. */
+#include "commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    { "broker", broker_main, "run a broker: freshet broker [--config FILE] [--set KEY=VALUE]..." },
+    { "inspect", inspect_main, "look into a WAL, an object, a manifest or the metadata log" },
+    { "settings", settings_main, "list all settings" },
+    { "version", version_main, "say which version this is" },
+};
+
+static int
+usage(FILE *out, int code)
+{
+    fputs("usage: freshet COMMAND [ARGUMENTS]\n\n", out);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+    }
+    return code;
+}
+
+int
+main(int argc, char **argv)
+{
+    if (argc < 2) {
+        return usage(stderr, 2);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        return usage(stdout, 0);
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    }
+    fprintf(stderr, "freshet: there is no command '%s'\n", argv[1]);
+    return usage(stderr, 2);
+}

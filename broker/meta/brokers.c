@@ -1,0 +1,166 @@
+/* Brokers and their epochs, and the blocks of producer ids that they ask for. */
+#include "base/check.h"
+#include "meta/state_internal.h"
+
+#include <errno.h>
+
+static bool
+broker_equal(const struct map_node *node, const void *key)
+{
+    return CONTAINER_OF(node, const struct meta_broker, node)->id == *(const int32_t *)key;
+}
+
+struct meta_broker *
+broker_find(const struct meta_state *state, int32_t id)
+{
+    struct map_node *node = map_find(&state->brokers_by_id, hash_u64((uint32_t)id), broker_equal, &id);
+    return node ? CONTAINER_OF(node, struct meta_broker, node) : NULL;
+}
+
+const struct meta_broker *
+meta_broker_find(const struct meta_state *state, int32_t id)
+{
+    return broker_find(state, id);
+}
+
+/* Index of the first broker with an id greater than `id`. */
+static size_t
+broker_upper(const struct meta_state *state, int32_t id)
+{
+    size_t low = 0;
+    size_t high = state->broker_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (state->brokers[middle]->id > id) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return low;
+}
+
+const struct meta_broker *
+meta_broker_next(const struct meta_state *state, int32_t after_id)
+{
+    size_t i = broker_upper(state, after_id);
+    return i < state->broker_count ? state->brokers[i] : NULL;
+}
+
+struct meta_broker *
+broker_add(struct meta_state *state, int32_t id)
+{
+    CHECK(!broker_find(state, id));
+    struct meta_broker *broker = mem_alloc(sizeof *broker);
+    broker->id = id;
+    map_insert(&state->brokers_by_id, &broker->node, hash_u64((uint32_t)id));
+    if (state->broker_count == state->broker_capacity) {
+        state->broker_capacity = state->broker_capacity * 2 + 8;
+        state->brokers = mem_realloc(state->brokers, state->broker_capacity * sizeof(struct meta_broker *));
+    }
+    size_t place = broker_upper(state, id);
+    memmove(state->brokers + place + 1, state->brokers + place,
+            (state->broker_count - place) * sizeof(struct meta_broker *));
+    state->brokers[place] = broker;
+    state->broker_count++;
+    return broker;
+}
+
+void
+broker_set_text(char **field, struct bytes text)
+{
+    mem_free(*field);
+    *field = NULL;
+    if (text.data) {
+        *field = mem_alloc(text.size + 1);
+        memcpy(*field, text.data, text.size);
+    }
+}
+
+bool
+broker_is_current(const struct meta_state *state, int32_t id, int64_t epoch)
+{
+    const struct meta_broker *broker = broker_find(state, id);
+    return broker && broker->alive && broker->epoch == epoch;
+}
+
+/* Host names become C strings: a NUL inside would name another host. */
+static bool
+broker_text_is_valid(struct bytes text)
+{
+    return text.size <= META_HOST_SIZE_MAX && (text.size == 0 || !memchr(text.data, 0, text.size));
+}
+
+struct meta_result
+apply_broker(struct meta_state *state, const struct meta_broker_record *record, uint64_t sequence)
+{
+    if (record->broker_id < 0 || !record->host.data || !broker_text_is_valid(record->host) ||
+            !broker_text_is_valid(record->rack) || !broker_text_is_valid(record->admin_host)) {
+        return result_error(-EINVAL);
+    }
+    struct meta_broker *broker = broker_find(state, record->broker_id);
+    if (!broker && state->broker_count >= META_BROKERS_MAX) {
+        return result_error(-ENOSPC);
+    }
+    if (!broker) {
+        broker = broker_add(state, record->broker_id);
+    } else if (broker->alive && uuid_equal(&broker->incarnation, &record->incarnation)) {
+        return (struct meta_result){ .error = -EEXIST, .epoch = broker->epoch };
+    }
+    /* The position in the log grows over all brokers and can never be handed out twice. */
+    broker->epoch = (int64_t)sequence;
+    broker->incarnation = record->incarnation;
+    broker_set_text(&broker->host, record->host);
+    broker->port = record->port;
+    broker_set_text(&broker->rack, record->rack);
+    broker_set_text(&broker->admin_host, record->admin_host);
+    broker->admin_port = record->admin_port;
+    broker->alive = true;
+    return (struct meta_result){ .epoch = broker->epoch };
+}
+
+struct meta_result
+apply_broker_gone(struct meta_state *state, const struct meta_record *record)
+{
+    struct meta_broker *broker = broker_find(state, record->broker_gone.broker_id);
+    if (!broker) {
+        return result_error(-ENOENT);
+    }
+    if (broker->epoch != record->broker_gone.broker_epoch) {
+        return result_error(-ESTALE);
+    }
+    broker->alive = false;
+    return result_error(0);
+}
+
+struct meta_result
+apply_producer_ids(struct meta_state *state, const struct meta_record *record)
+{
+    int32_t count = record->producer_ids.count;
+    if (count <= 0) {
+        return result_error(-EINVAL);
+    }
+    if (!broker_is_current(state, record->producer_ids.broker_id, record->producer_ids.broker_epoch)) {
+        return result_error(-ESTALE);
+    }
+    if (state->next_producer_id > INT64_MAX - count) {
+        return result_error(-ENOSPC);
+    }
+    uint64_t first = (uint64_t)state->next_producer_id;
+    state->next_producer_id += count;
+    return (struct meta_result){ .first_id = first };
+}
+
+void
+brokers_done(struct meta_state *state)
+{
+    for (size_t i = 0; i < state->broker_count; i++) {
+        struct meta_broker *broker = state->brokers[i];
+        mem_free(broker->host);
+        mem_free(broker->rack);
+        mem_free(broker->admin_host);
+        mem_free(broker);
+    }
+    mem_free(state->brokers);
+    map_done(&state->brokers_by_id);
+}

@@ -1,0 +1,419 @@
+/* Taking, renewing and releasing the lease.
+ *
+ *           lease_take                 lease_renew_start          lease_release
+ *   (none) ------------> held, valid --------------------> ... --------------------> released
+ *                          |   ^  deadline passed: not valid, still held until somebody takes it
+ *                          v   |  a renewal that succeeds makes it valid again
+ *                        another holder is seen: lost, on_lost */
+#include "meta/lease.h"
+
+#include "base/check.h"
+#include "base/crc.h"
+#include "base/endian.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/mark.h"
+#include "base/mem.h"
+#include "meta/codec.h"
+#include "reactor/clock.h"
+#include "reactor/random.h"
+#include "reactor/sync.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+#define LEASE_MAGIC    0x464c5345u /* "FLSE" */
+#define LEASE_VERSION  1u
+#define LEASE_RELEASED 1u
+#define REQUEST_NS     (10 * (uint64_t)NS_PER_S)
+#define RELEASE_NS     (5 * (uint64_t)NS_PER_S)
+#define RETRY_NS_MAX   (1 * (uint64_t)NS_PER_S)
+#define TAKE_TRIES     64
+
+struct lease {
+    struct lease_options options;
+    char *key;
+    struct mutex write_mutex;     /* one conditional write at a time */
+    struct lease_content content; /* as last confirmed to be in the store, and ours */
+    struct object_etag etag;
+    uint64_t pending_ns;          /* boot time at which the oldest unconfirmed write was sent; 0: none */
+    _Atomic uint64_t deadline_ns; /* boot time; 0: not valid */
+    atomic_bool is_void;
+    struct fiber *renewer;
+    void (*on_lost)(void *arg);
+    void *on_lost_arg;
+    struct lease_stats stats;
+};
+
+void
+lease_content_encode(const struct lease_content *content, uint8_t ret_bytes[LEASE_SIZE])
+{
+    uint8_t *p = ret_bytes;
+    store_be32(p, LEASE_MAGIC);
+    store_be16(p + 4, LEASE_VERSION);
+    store_be16(p + 6, content->released ? LEASE_RELEASED : 0);
+    memcpy(p + 8, content->cluster_id.bytes, 16);
+    memcpy(p + 24, content->holder.bytes, 16);
+    memcpy(p + 40, content->nonce.bytes, 16);
+    store_be64(p + 56, (uint64_t)content->epoch);
+    store_be64(p + 64, content->duration_ns);
+    store_be32(p + 72, (uint32_t)content->broker_id);
+    memset(p + 76, 0, 12);
+    store_be32(p + 88, crc32c(bytes_of(p, 88)));
+}
+
+int
+lease_content_decode(struct bytes object, const char *key, struct lease_content *ret_content)
+{
+    struct meta_reader in = meta_reader_of(object);
+    uint32_t magic = meta_read_u32(&in);
+    uint16_t version = meta_read_u16(&in);
+    uint16_t flags = meta_read_u16(&in);
+    if (in.error || magic != LEASE_MAGIC || version == 0) {
+        return fault(-EBADMSG, "meta: %s: magic %08x version %u", key, magic, version);
+    }
+    if (version > LEASE_VERSION || flags > LEASE_RELEASED) {
+        return fault(-EMEDIUMTYPE, "meta: %s: version %u flags %x was written by a newer Freshet", key, version,
+                flags);
+    }
+    struct lease_content content = { .released = flags & LEASE_RELEASED };
+    content.cluster_id = meta_read_uuid(&in);
+    content.holder = meta_read_uuid(&in);
+    content.nonce = meta_read_uuid(&in);
+    content.epoch = meta_read_i64(&in);
+    content.duration_ns = meta_read_u64(&in);
+    content.broker_id = meta_read_i32(&in);
+    (void)meta_read_raw(&in, 12);
+    uint32_t crc = meta_read_u32(&in);
+    if (meta_reader_end(&in) || crc != crc32c(bytes_of(object.data, LEASE_SIZE - 4)) || content.epoch <= 0 ||
+            content.duration_ns > LEASE_DURATION_NS_MAX || uuid_is_zero(&content.cluster_id)) {
+        return fault(-EBADMSG, "meta: %s: damaged, %zu bytes", key, object.size);
+    }
+    *ret_content = content;
+    return 0;
+}
+
+struct lease *
+lease_new(const struct lease_options *options)
+{
+    CHECK(options->duration_ns > 0 && options->duration_ns <= LEASE_DURATION_NS_MAX);
+    struct lease *lease = mem_alloc(sizeof *lease);
+    lease->options = *options;
+    lease->key = mem_strdup(options->key);
+    lease->options.key = lease->key;
+    mutex_init(&lease->write_mutex);
+    return lease;
+}
+
+void
+lease_free(struct lease *lease)
+{
+    if (lease) {
+        CHECK(!lease->renewer);
+        mem_free(lease->key);
+        mem_free(lease);
+    }
+}
+
+int
+lease_look(struct objectstore *objects, const char *key, struct lease_content *ret_content,
+        struct object_etag *ret_etag)
+{
+    CLEANUP(buf_unrefp) struct buf *object = NULL;
+    struct object_info info;
+    int r = objectstore_get(objects, key, (struct object_range){ 0, LEASE_SIZE + 1 },
+            clock_mono_ns() + REQUEST_NS, &object, &info);
+    if (r) {
+        return r;
+    }
+    struct lease_content content;
+    r = lease_content_decode(buf_bytes(object), key, &content);
+    if (r) {
+        return r;
+    }
+    *ret_content = content;
+    *ret_etag = info.etag;
+    return 0;
+}
+
+/* `content`, which is ours, is in the store: by a write that was sent at sent_ns or later. */
+static void
+lease_confirm(struct lease *lease, const struct lease_content *content, const struct object_etag *etag,
+        uint64_t sent_ns)
+{
+    lease->content = *content;
+    lease->etag = *etag;
+    lease->pending_ns = 0;
+    uint64_t duration = content->duration_ns;
+    if (!content->released && !atomic_load(&lease->is_void)) {
+        atomic_store(&lease->deadline_ns, sent_ns + duration - duration / 8);
+    }
+}
+
+/* One conditional write of `content` with a new nonce. 0: ours, confirmed. Else lease_read_back tells what is there:
+ * the write may have landed, may land yet, or can land no more because its etag is gone. */
+static int
+lease_write(struct lease *lease, struct lease_content *content, const struct object_etag *replaces,
+        uint64_t timeout_ns)
+{
+    uint8_t bytes[LEASE_SIZE];
+    content->nonce = random_uuid();
+    lease_content_encode(content, bytes);
+    const struct iovec part = { bytes, sizeof bytes };
+    struct object_put put = { .key = lease->key, .parts = &part, .part_count = 1,
+        .condition = replaces ? OBJECT_REPLACE : OBJECT_CREATE, .deadline_ns = clock_mono_ns() + timeout_ns };
+    if (replaces) {
+        put.etag = *replaces;
+    }
+    uint64_t sent_ns = clock_boot_ns();
+    lease->pending_ns = lease->pending_ns ? lease->pending_ns : sent_ns;
+    struct object_etag etag;
+    int r = objectstore_put(lease->options.objects, &put, &etag);
+    if (r == 0) {
+        lease_confirm(lease, content, &etag, sent_ns);
+    }
+    return r;
+}
+
+/* 0: a write of ours is there, confirmed as of when the oldest unconfirmed one was sent. -EAGAIN: nothing of ours has
+ * landed since the last confirmation. -ESTALE: somebody else's. */
+static int
+lease_read_back(struct lease *lease)
+{
+    struct lease_content content;
+    struct object_etag etag;
+    int r = lease_look(lease->options.objects, lease->key, &content, &etag);
+    if (r == -ENOENT) {
+        return lease->content.epoch ? fault(-ESTALE, "meta: %s was removed", lease->key) : -EAGAIN;
+    }
+    if (r) {
+        return r;
+    }
+    if (!uuid_equal(&content.holder, &lease->options.holder)) {
+        return fault(-ESTALE, "meta: %s is held by broker %d in epoch %lld", lease->key, content.broker_id,
+                (long long)content.epoch);
+    }
+    if (uuid_equal(&content.nonce, &lease->content.nonce)) {
+        return -EAGAIN;
+    }
+    MARK("lease: a write landed whose answer was lost");
+    CHECK(lease->pending_ns);
+    lease_confirm(lease, &content, &etag, lease->pending_ns);
+    return 0;
+}
+
+/* Waits until the lease seen has not changed for longer than its duration. 0: it may be replaced, if it still is what
+ * was seen; -EAGAIN: it is released now, or gone; -EBUSY: it was renewed. */
+static int
+lease_wait_out(struct lease *lease, const struct lease_content *seen)
+{
+    uint64_t start_ns = clock_boot_ns();
+    uint64_t wait_ns = seen->duration_ns + seen->duration_ns / 4;
+    LOG_INFO("waiting for the controller's lease to run out", LOG_INT("holder", seen->broker_id),
+            LOG_INT("epoch", seen->epoch), LOG_INT("wait_ms", wait_ns / NS_PER_MS));
+    while (clock_boot_ns() - start_ns < wait_ns) {
+        int r = fiber_sleep_ns(MAX(seen->duration_ns / 8, (uint64_t)NS_PER_MS));
+        if (r) {
+            return r;
+        }
+        struct lease_content now;
+        struct object_etag etag;
+        r = lease_look(lease->options.objects, lease->key, &now, &etag);
+        if (r == -ENOENT) {
+            return -EAGAIN;
+        }
+        if (r) {
+            return r;
+        }
+        if (now.released) {
+            MARK("lease: released while waiting");
+            return -EAGAIN;
+        }
+        if (!uuid_equal(&now.nonce, &seen->nonce)) {
+            return fault(-EBUSY, "meta: %s is held by broker %d, which lives", lease->key, now.broker_id);
+        }
+    }
+    return 0;
+}
+
+static bool
+lease_is_free(const struct lease *lease, const struct lease_content *seen)
+{
+    return seen->released || uuid_equal(&seen->holder, &lease->options.holder) ||
+            (!uuid_is_zero(&lease->options.former_holder) &&
+                    uuid_equal(&seen->holder, &lease->options.former_holder));
+}
+
+/* One look and at most one write. -EAGAIN: look again. */
+static int
+lease_take_once(struct lease *lease)
+{
+    struct lease_content seen = { 0 };
+    struct object_etag etag;
+    int r = lease_look(lease->options.objects, lease->key, &seen, &etag);
+    if (r && r != -ENOENT) {
+        return r;
+    }
+    bool exists = r == 0;
+    if (exists && !uuid_equal(&seen.cluster_id, &lease->options.cluster_id)) {
+        char text[UUID_TEXT_SIZE];
+        return fault(-EMEDIUMTYPE, "meta: %s belongs to cluster %s", lease->key,
+                uuid_format(&seen.cluster_id, text));
+    }
+    if (exists && !lease_is_free(lease, &seen)) {
+        r = lease_wait_out(lease, &seen);
+        if (r) {
+            return r;
+        }
+    }
+    struct lease_content ours = { .cluster_id = lease->options.cluster_id, .holder = lease->options.holder,
+        .epoch = seen.epoch + 1, .duration_ns = lease->options.duration_ns,
+        .broker_id = lease->options.broker_id };
+    r = lease_write(lease, &ours, exists ? &etag : NULL, REQUEST_NS);
+    return r == 0 || r == -ECANCELED || r == -EACCES ? r : -EAGAIN;
+}
+
+int
+lease_take(struct lease *lease)
+{
+    for (int i = 0; i < TAKE_TRIES; i++) {
+        int r = lease_take_once(lease);
+        if (r != -EAGAIN) {
+            return r;
+        }
+        r = fiber_sleep_ns(NS_PER_MS + random_below(20 * (uint64_t)NS_PER_MS << MIN(i, 4)));
+        if (r) {
+            return r;
+        }
+        if (lease->pending_ns && lease_read_back(lease) == 0) {
+            return 0;
+        }
+    }
+    return fault(-EIO, "meta: %s could not be taken in %d tries", lease->key, TAKE_TRIES);
+}
+
+int64_t
+lease_epoch(const struct lease *lease)
+{
+    return lease->content.epoch;
+}
+
+/* Writes our lease once more, with at least that epoch; 0, -ESTALE, or an error after which nothing is known. */
+static int
+lease_update(struct lease *lease, int64_t epoch, bool released, uint64_t timeout_ns)
+{
+    int r = mutex_lock(&lease->write_mutex);
+    if (r) {
+        return r;
+    }
+    struct lease_content content = lease->content;
+    content.epoch = MAX(content.epoch, epoch);
+    content.released = released;
+    r = lease_write(lease, &content, &lease->etag, timeout_ns);
+    if (r && r != -ECANCELED) {
+        lease->stats.failures++;
+        r = lease_read_back(lease);
+    }
+    mutex_unlock(&lease->write_mutex);
+    return r;
+}
+
+int
+lease_raise_epoch(struct lease *lease, int64_t epoch)
+{
+    for (int i = 0; i < TAKE_TRIES; i++) {
+        if (lease->content.epoch >= epoch) {
+            return 0;
+        }
+        int r = lease_update(lease, epoch, false, REQUEST_NS);
+        if (r == -ECANCELED || r == -ESTALE) {
+            return r;
+        }
+        if (r) {
+            r = fiber_sleep_ns(50 * (uint64_t)NS_PER_MS);
+            if (r) {
+                return r;
+            }
+        }
+    }
+    return fault(-EIO, "meta: %s: epoch %lld could not be written", lease->key, (long long)epoch);
+}
+
+static void
+lease_renewer(void *arg)
+{
+    struct lease *lease = arg;
+    uint64_t duration = lease->options.duration_ns;
+    uint64_t pause = duration / 3;
+    while (fiber_sleep_ns(pause) == 0) {
+        int r = lease_update(lease, 0, false, duration / 3);
+        if (r == -ECANCELED) {
+            return;
+        }
+        if (r == -ESTALE) {
+            lease_void(lease);
+            lease->on_lost(lease->on_lost_arg);
+            return;
+        }
+        lease->stats.renewals += r == 0;
+        pause = r == 0 ? duration / 3 : MIN(duration / 16, RETRY_NS_MAX);
+    }
+}
+
+int
+lease_renew_start(struct lease *lease, void (*on_lost)(void *arg), void *arg)
+{
+    lease->on_lost = on_lost;
+    lease->on_lost_arg = arg;
+    return fiber_spawn("meta lease", lease_renewer, lease, &lease->renewer);
+}
+
+void
+lease_renew_stop(struct lease *lease)
+{
+    if (lease->renewer) {
+        fiber_cancel(lease->renewer);
+        fiber_join(TAKE_PTR(lease->renewer));
+    }
+}
+
+int
+lease_release(struct lease *lease)
+{
+    CHECK(!lease->renewer);
+    /* First: whatever happens to the write, nothing is acknowledged any more. */
+    lease_void(lease);
+    uint64_t deadline_ns = clock_mono_ns() + RELEASE_NS;
+    for (;;) {
+        int r = lease_update(lease, 0, true, RELEASE_NS);
+        if (r == 0 && lease->content.released) {
+            return 0;
+        }
+        if (r == -ECANCELED || r == -ESTALE || clock_mono_ns() >= deadline_ns) {
+            return r;
+        }
+        r = fiber_sleep_ns(50 * (uint64_t)NS_PER_MS);
+        if (r) {
+            return r;
+        }
+    }
+}
+
+bool
+lease_is_valid(const struct lease *lease)
+{
+    return clock_boot_ns() < atomic_load_explicit(&lease->deadline_ns, memory_order_acquire);
+}
+
+void
+lease_void(struct lease *lease)
+{
+    atomic_store(&lease->is_void, true);
+    atomic_store(&lease->deadline_ns, 0);
+}
+
+void
+lease_stats_get(const struct lease *lease, struct lease_stats *ret_stats)
+{
+    *ret_stats = lease->stats;
+}

@@ -1,0 +1,131 @@
+/* One connection: cuts the byte stream into frames. Small frames are copied out of a read buffer, the rest of a large one
+ * is read straight into the buffer that the batches stay in. */
+#include "net/net_internal.h"
+
+#include "base/endian.h"
+#include "base/log.h"
+#include "reactor/clock.h"
+#include "session/session.h"
+
+#include <errno.h>
+
+#define READ_BUFFER_SIZE 8192u
+#define FRAME_SIZE_MIN 8u /* api key, version, correlation id */
+
+struct frames {
+    struct stream *stream;
+    uint64_t idle_timeout_ns;
+    uint32_t frame_size_max;
+    size_t start;                    /* unread bytes in data */
+    size_t end;
+    uint8_t data[READ_BUFFER_SIZE];
+};
+
+/* Has at least `size` bytes in the read buffer. 0: the stream ended; -EPIPE: it ended inside a frame. */
+static int64_t
+frames_fill(struct frames *frames, size_t size)
+{
+    if (frames->start == frames->end) {
+        frames->start = 0;
+        frames->end = 0;
+    }
+    while (frames->end - frames->start < size) {
+        if (sizeof frames->data - frames->start < size) {
+            memmove(frames->data, frames->data + frames->start, frames->end - frames->start);
+            frames->end -= frames->start;
+            frames->start = 0;
+        }
+        int64_t n = stream_read(frames->stream, frames->data + frames->end, sizeof frames->data - frames->end,
+                clock_mono_coarse_ns() + frames->idle_timeout_ns);
+        if (n <= 0) {
+            return n == 0 && frames->end > frames->start ? -EPIPE : n;
+        }
+        frames->end += (size_t)n;
+    }
+    return 1;
+}
+
+/* Reads the rest of a frame into its own buffer. */
+static int
+frames_read_body(struct frames *frames, struct buf *frame, size_t size)
+{
+    size_t have = MIN(size, frames->end - frames->start);
+    memcpy(frame->data, frames->data + frames->start, have);
+    frames->start += have;
+    frame->size = have;
+    while (frame->size < size) {
+        int64_t n = stream_read(frames->stream, frame->data + frame->size, size - frame->size,
+                clock_mono_coarse_ns() + frames->idle_timeout_ns);
+        if (n <= 0) {
+            return n == 0 ? -EPIPE : (int)n;
+        }
+        frame->size += (size_t)n;
+    }
+    return 0;
+}
+
+/* The next frame, owned. 0: the client closed the connection; 1: a frame; -errno: it is to be closed. */
+static int
+frames_next(struct frames *frames, struct buf **ret_frame)
+{
+    int64_t r = frames_fill(frames, 4);
+    if (r <= 0) {
+        return (int)r;
+    }
+    uint32_t size = load_be32(frames->data + frames->start);
+    if (size < FRAME_SIZE_MIN || size > frames->frame_size_max) {
+        LOG_WARN("frame refused: its size cannot be", LOG_STR("client", stream_peer(frames->stream)),
+                LOG_INT("size", size), LOG_INT("size_max", frames->frame_size_max));
+        return -EBADMSG;
+    }
+    frames->start += 4;
+    CLEANUP(buf_unrefp) struct buf *frame = buf_try_new(size);
+    if (!frame) {
+        return -ENOMEM;
+    }
+    int result = frames_read_body(frames, frame, size);
+    if (result < 0) {
+        return result;
+    }
+    *ret_frame = TAKE_PTR(frame);
+    return 1;
+}
+
+static void
+connection_serve(struct net *net, struct stream *stream, struct frames *frames)
+{
+    struct session session;
+    session_init(&session, net->options.broker, stream);
+    for (;;) {
+        struct buf *frame = NULL;
+        int r = frames_next(frames, &frame);
+        if (r <= 0) {
+            if (r == -EBADMSG) {
+                atomic_fetch_add(&net->bad_frames, 1);
+            }
+            break;
+        }
+        if (session_request(&session, frame) < 0) {
+            break;
+        }
+    }
+    session_done(&session);
+}
+
+void
+connection_run(struct net *net, struct stream *stream)
+{
+    struct connection connection = { .stream = stream };
+    struct buf *memory = buf_new(sizeof(struct frames)); /* too large for a fiber's stack */
+    struct frames *frames = (struct frames *)(void *)memory->data;
+    *frames = (struct frames){ .stream = stream };
+    frames->idle_timeout_ns = net->options.idle_timeout_ns;
+    frames->frame_size_max = net->options.frame_size_max;
+    list_push_back(&net->open[reactor_index()], &connection.link);
+    if (!net->stopping[reactor_index()]) {
+        connection_serve(net, stream, frames);
+    }
+    list_remove(&connection.link);
+    buf_unref(memory);
+    stream_close(stream);
+}

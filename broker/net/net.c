@@ -1,0 +1,161 @@
+/* The listener: accepts on reactor 0 and deals connections out to the reactors. */
+#include "net/net_internal.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "reactor/call.h"
+
+#include <errno.h>
+
+/* Carries an accepted connection to its reactor. */
+struct arrival {
+    struct net *net;
+    struct accepted accepted;
+};
+
+static void
+arrival_main(void *arg)
+{
+    struct arrival *arrival = arg;
+    struct net *net = arrival->net;
+    struct stream *stream;
+    int r = stream_adopt(&arrival->accepted, &stream);
+    mem_free(arrival);
+    if (r == 0) {
+        connection_run(net, stream);
+    }
+    atomic_fetch_sub(&net->connections, 1);
+}
+
+static int
+net_deal(struct net *net, const struct accepted *accepted)
+{
+    struct arrival *arrival = mem_alloc(sizeof *arrival);
+    *arrival = (struct arrival){ net, *accepted };
+    unsigned target = net->next_reactor++ % reactor_count();
+    atomic_fetch_add(&net->connections, 1);
+    int r = reactor_post(target, "connection", arrival_main, arrival);
+    if (r < 0) {
+        atomic_fetch_sub(&net->connections, 1);
+        mem_free(arrival);
+    }
+    return r;
+}
+
+/* Closes a connection that there is no room for. */
+static void
+net_refuse(struct net *net, const struct accepted *accepted)
+{
+    struct stream *stream;
+    net->refused++;
+    LOG_WARN("connection refused: max.connections are open", LOG_STR("client", accepted->peer));
+    if (stream_adopt(accepted, &stream) == 0) {
+        stream_close(stream);
+    }
+}
+
+static void
+net_accept_main(void *arg)
+{
+    struct net *net = arg;
+    for (;;) {
+        struct accepted accepted;
+        int r = listener_accept(net->listener, &accepted);
+        if (r == -ECANCELED) {
+            return;
+        }
+        if (r < 0) {
+            LOG_WARN("accept failed", LOG_FAULT(r));
+            continue;
+        }
+        net->accepted++;
+        if (atomic_load(&net->connections) >= net->options.connections_max) {
+            net_refuse(net, &accepted);
+            continue;
+        }
+        r = net_deal(net, &accepted);
+        if (r < 0) {
+            net_refuse(net, &accepted);
+        }
+    }
+}
+
+int
+net_start(const struct net_options *options, struct net **ret_net)
+{
+    struct net *net = mem_alloc(sizeof *net);
+    net->options = *options;
+    for (unsigned i = 0; i < REACTORS_MAX; i++) {
+        list_init(&net->open[i]);
+    }
+    int r = tcp_listen(options->host, options->port, &net->listener);
+    if (r < 0) {
+        mem_free(net);
+        return r;
+    }
+    r = fiber_spawn("accept", net_accept_main, net, &net->accept_fiber);
+    if (r < 0) {
+        listener_close(net->listener);
+        mem_free(net);
+        return r;
+    }
+    net->port = listener_port(net->listener);
+    *ret_net = net;
+    return 0;
+}
+
+uint16_t
+net_port(const struct net *net)
+{
+    return net->port;
+}
+
+void
+net_stop_listening(struct net *net)
+{
+    if (net->accept_fiber) {
+        fiber_cancel(net->accept_fiber);
+        fiber_join(net->accept_fiber);
+        net->accept_fiber = NULL;
+        listener_close(net->listener);
+    }
+}
+
+static int
+net_shutdown_here(void *arg)
+{
+    struct net *net = arg;
+    net->stopping[reactor_index()] = true;
+    LIST_FOREACH(link, &net->open[reactor_index()])
+    {
+        stream_shutdown(CONTAINER_OF(link, struct connection, link)->stream);
+    }
+    return 0;
+}
+
+void
+net_stop(struct net *net)
+{
+    net_stop_listening(net);
+    for (unsigned i = 0; i < reactor_count(); i++) {
+        int r = reactor_call(i, net_shutdown_here, net);
+        (void)r;
+    }
+    while (atomic_load(&net->connections) > 0) {
+        if (fiber_sleep_ns(1000000) == -ECANCELED) {
+            return; /* the process gives up: the reactors' end cancels what is left; net is not freed */
+        }
+    }
+    mem_free(net);
+}
+
+void
+net_stats_get(const struct net *net, struct net_stats *ret_stats)
+{
+    *ret_stats = (struct net_stats){
+        .connections = atomic_load(&net->connections),
+        .accepted = net->accepted,
+        .refused = net->refused,
+        .bad_frames = atomic_load(&net->bad_frames),
+    };
+}

@@ -1,0 +1,270 @@
+/* Appending to one partition: validate, judge the producer, assign offsets, take the place in the WAL; then wait for it. */
+#include "partition/shard_internal.h"
+
+#include "base/check.h"
+#include "base/fault.h"
+#include "base/mark.h"
+#include "partition/record_claim.h"
+#include "partition/wal_payload.h"
+#include "reactor/clock.h"
+#include "reactor/crash_point.h"
+
+#include <errno.h>
+
+static int
+refuse(struct partition_append *append, int error, const char *text)
+{
+    append->error = error;
+    append->error_text = text;
+    return error;
+}
+
+/* record_batch_validate's errors in our words. */
+static int
+refuse_invalid(struct partition_append *append, int r)
+{
+    switch (r) {
+    case -EBADMSG:
+        return refuse(append, APPEND_CORRUPT, "The record batch is damaged: its size or CRC does not fit.");
+    case -EPROTONOSUPPORT:
+        return refuse(append, APPEND_UNSUPPORTED_FORMAT, "Message formats 0 and 1 are not supported.");
+    case -EMSGSIZE:
+        return refuse(append, APPEND_TOO_LARGE, "The record batch is larger than max.message.bytes.");
+    case -E2BIG:
+        return refuse(append, APPEND_TOO_LARGE, "The record batch decompresses to too many bytes.");
+    case -ETIME:
+        return refuse(append, APPEND_INVALID_TIMESTAMP, "A record's timestamp is out of the topic's range.");
+    case -EOPNOTSUPP:
+        return refuse(append, APPEND_UNSUPPORTED_COMPRESSION, "The compression type is not supported.");
+    default:
+        return refuse(append, APPEND_INVALID_RECORD, "A record of the batch is not valid.");
+    }
+}
+
+static int
+append_validate(struct partition_append *append, const struct partition *partition, struct record_batch_info *info)
+{
+    const struct topic_limits *topic = &partition->limits;
+    struct record_batch_limits limits = {
+        .batch_size_max = append->internal ? FRAME_SIZE_MAX : (size_t)topic->message_bytes_max,
+        .now_ms = clock_wall_ms(),
+        .before_max_ms = topic->timestamp_before_max_ms,
+        .after_max_ms = topic->timestamp_after_max_ms,
+        .log_append_time = topic->log_append_time,
+        .key_required = topic->compacted,
+        .zstd_allowed = true,
+        .from_client = !append->internal,
+    };
+    int r = record_batch_validate(bytes_of(append->batches, append->size), &limits, info);
+    if (r < 0) {
+        return refuse_invalid(append, r);
+    }
+    if (topic->log_append_time) {
+        append->log_append_time_ms = limits.now_ms;
+        record_batch_set_max_timestamp(append->batches, append->size, true, limits.now_ms);
+        info->max_timestamp = limits.now_ms;
+    } else if (info->max_timestamp != info->batch.max_timestamp) {
+        record_batch_set_max_timestamp(append->batches, append->size, false, info->max_timestamp);
+    }
+    return 0;
+}
+
+/* 0: append; 1: a duplicate, offsets are set; > 1 would be an enum append_error in append->error. */
+static int
+append_judge(struct partition_append *append, struct partition *partition, const struct record_batch *batch)
+{
+    const struct producer_batch *old;
+    struct producer_claim claim = record_claim_of(batch);
+    switch (producer_states_check(&partition->producers, &claim, &old)) {
+    case PRODUCER_APPEND:
+        return 0;
+    case PRODUCER_DUPLICATE:
+        MARK("append: duplicate batch");
+        append->base_offset = old->base_offset;
+        append->end_offset = old->last_offset + 1;
+        partition->shard->stats.duplicate_batches++;
+        return 1;
+    case PRODUCER_STALE_EPOCH:
+        refuse(append, APPEND_STALE_PRODUCER_EPOCH, "The producer's epoch is older than one seen before.");
+        return 1;
+    case PRODUCER_OUT_OF_ORDER:
+    default:
+        refuse(append, APPEND_OUT_OF_ORDER_SEQUENCE, "The batch's sequence number leaves a gap.");
+        return 1;
+    }
+}
+
+/* Takes the place in line. Under the append lock (Q1). */
+static int
+append_place(struct shard *shard, struct partition_append *append, const struct record_batch_info *info)
+{
+    struct partition *partition = append->partition;
+    int64_t base = partition->tail.end_offset;
+    int64_t end = base + info->batch.last_offset_delta + 1;
+    uint8_t header[WAL_PAYLOAD_HEADER_SIZE];
+    struct bytes batches = bytes_of(append->batches, append->size);
+    record_batch_set_base_offset(append->batches, base);
+    record_batch_set_leader_epoch(append->batches, partition->epoch);
+    struct wal_payload payload = { partition->key, partition->epoch, base, end, info->max_timestamp, batches };
+    wal_payload_encode(&payload, header);
+    struct iovec parts[2] = { { header, sizeof header }, { append->batches, append->size } };
+    int r = wal_append_begin(shard->options.wal, parts, ARRAY_SIZE(parts), &append->wal_append);
+    if (r < 0) {
+        return r;
+    }
+    append->in_wal = true;
+    append->base_offset = base;
+    append->end_offset = end;
+    log_tail_append(&partition->tail, (struct slice){ append->owner, batches }, base, end, info->max_timestamp);
+    if (record_batch_has_producer(&info->batch)) {
+        struct producer_claim claim = record_claim_of(&info->batch);
+        producer_states_record(&partition->producers, &claim, base, end - 1, info->max_timestamp);
+    }
+    shard_add_debt(shard, append->wal_append.sequence, partition, end);
+    shard_mark_dirty(shard, partition);
+    shard->stats.appended_batches++;
+    shard->stats.appended_bytes += append->size;
+    return 0;
+}
+
+static int
+wait_for_room(struct shard *shard)
+{
+    while (log_cache_is_full(&shard->cache) && !shard->stopping && !shard->giving_up) {
+        MARK("append: waits for the upload");
+        wait_queue_wake_all(&shard->upload_wanted);
+        int r = wait_queue_wait(&shard->cache_room, DEADLINE_NONE);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return shard->stopping || shard->giving_up ? -ESHUTDOWN : 0;
+}
+
+/* The part under the lock. */
+static int
+append_locked(struct shard *shard, struct partition_append *append, const struct record_batch_info *info)
+{
+    int r = wait_for_room(shard);
+    if (r < 0) {
+        return r;
+    }
+    if (append->partition->closed) {
+        return -ENOENT;
+    }
+    if (record_batch_has_producer(&info->batch) && append_judge(append, append->partition, &info->batch)) {
+        return 0;
+    }
+    return append_place(shard, append, info);
+}
+
+static int
+append_begin(struct shard *shard, struct partition_append *append)
+{
+    struct record_batch_info info;
+    struct partition *partition = shard_find(shard, append->key);
+    if (!partition) {
+        return refuse(append, APPEND_NOT_LEADER, NULL);
+    }
+    append->partition = partition;
+    partition_hold(partition);
+    append->log_start_offset = partition_log_start(partition);
+    if (append_validate(append, partition, &info)) {
+        return 0;
+    }
+    int r = 0;
+    if (record_batch_has_producer(&info.batch)) {
+        r = partition_load_producers(shard, partition);
+    }
+    if (r == 0) {
+        r = mutex_lock(&shard->append_lock);
+    }
+    if (r < 0) {
+        return r;
+    }
+    r = append_locked(shard, append, &info);
+    mutex_unlock(&shard->append_lock);
+    return r;
+}
+
+void
+partition_append_begin(struct shard *shard, struct partition_append *append)
+{
+    append->error = 0;
+    append->error_text = NULL;
+    append->base_offset = -1;
+    append->end_offset = -1;
+    append->log_append_time_ms = -1;
+    append->log_start_offset = -1;
+    append->partition = NULL;
+    append->in_wal = false;
+    int r = append_begin(shard, append);
+    if (r < 0) {
+        append->error = r;
+    }
+}
+
+/* Waits until the high watermark covers a batch that was appended before by another request. */
+static int
+wait_durable(struct shard *shard, struct partition *partition, int64_t end_offset)
+{
+    while (partition->high_watermark < end_offset) {
+        if (wal_error(shard->options.wal) < 0) {
+            return -EIO;
+        }
+        if (partition->closed) {
+            return -ENOENT;
+        }
+        int r = wait_queue_wait(&partition->durable, DEADLINE_NONE);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+static int
+append_wait(struct shard *shard, struct partition_append *append)
+{
+    struct partition *partition = append->partition;
+    int r;
+    if (append->in_wal) {
+        r = wal_wait(shard->options.wal, &append->wal_append);
+        if (r < 0) {
+            /* Whoever waits for this batch by its duplicate must look at the WAL's state. */
+            wait_queue_wake_all(&partition->durable);
+            return r;
+        }
+        crash_point("append: durable");
+        partition_advance(partition, append->end_offset);
+    } else {
+        r = wait_durable(shard, partition, append->end_offset);
+        if (r == -ENOENT) {
+            append->error = APPEND_NOT_LEADER;
+            return 0;
+        }
+        if (r < 0) {
+            return r;
+        }
+    }
+    /* Q2: the last look before the answer. */
+    if (!meta_lease_is_valid(shard->options.meta)) {
+        return fault(-ESTALE, "%s-%d: the broker's lease ran out before the answer", partition->topic_name,
+                partition->key.index);
+    }
+    return 0;
+}
+
+int
+partition_append_wait(struct shard *shard, struct partition_append *append)
+{
+    int r = 0;
+    if (append->error == 0) {
+        r = append_wait(shard, append);
+    }
+    if (append->partition) {
+        partition_release(append->partition);
+        append->partition = NULL;
+    }
+    return r;
+}

@@ -1,0 +1,77 @@
+/* Named places to die at. The list is complete: a unit test compares it with the calls in the tree. */
+#include "reactor/crash_point.h"
+
+#include "reactor/internal.h"
+#include "reactor/sim_internal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *const crash_point_names[] = {
+    "test: first",
+    "test: second",
+    NULL,
+};
+
+/* Set once by main before reactors_run; read from all threads. */
+static const char *_Atomic armed;
+static _Atomic long passes_left;
+
+static const char *
+find_name(const char *name, size_t size)
+{
+    for (size_t i = 0; crash_point_names[i]; i++) {
+        if (strlen(crash_point_names[i]) == size && memcmp(crash_point_names[i], name, size) == 0) {
+            return crash_point_names[i];
+        }
+    }
+    return NULL;
+}
+
+int
+crash_point_setup(const char *setting)
+{
+    if (!setting || !*setting) {
+        atomic_store(&armed, NULL);
+        return 0;
+    }
+    /* Names contain ": ", so only a last colon followed by digits is a count. */
+    const char *colon = strrchr(setting, ':');
+    long count = 1;
+    size_t size = strlen(setting);
+    if (colon && colon[1] >= '0' && colon[1] <= '9') {
+        char *end;
+        errno = 0;
+        count = strtol(colon + 1, &end, 10);
+        if (errno || *end || count < 1) {
+            return fault(-EINVAL, "crash point: \"%s\" has no good count", setting);
+        }
+        size = (size_t)(colon - setting);
+    }
+    const char *name = find_name(setting, size);
+    if (!name) {
+        return fault(-EINVAL, "crash point: \"%.*s\" is unknown; crash_point.c has the list", (int)size, setting);
+    }
+    atomic_store(&passes_left, count);
+    atomic_store(&armed, name);
+    return 0;
+}
+
+void
+crash_point(const char *name)
+{
+    if (UNLIKELY(sim_here != NULL)) {
+        sim_crash_point(name);
+        return;
+    }
+    const char *wanted = atomic_load_explicit(&armed, memory_order_relaxed);
+    if (LIKELY(!wanted) || strcmp(wanted, name) != 0) {
+        return;
+    }
+    if (atomic_fetch_sub(&passes_left, 1) == 1) {
+        kill(getpid(), SIGKILL);
+    }
+}

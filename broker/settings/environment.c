@@ -1,0 +1,117 @@
+/* FRESHET_<KEY> variables. */
+#include "settings/settings_internal.h"
+
+#include "base/fault.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PREFIX "FRESHET_"
+
+/* log.retention.ms is LOG_RETENTION_MS. */
+static bool
+name_fits(const char *name, struct bytes variable)
+{
+    size_t i = 0;
+    for (; name[i] && i < variable.size; i++) {
+        char c = name[i] == '.' || name[i] == '-' ? '_' : name[i];
+        c = c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
+        if (c != (char)variable.data[i]) {
+            return false;
+        }
+    }
+    return !name[i] && i == variable.size;
+}
+
+static const struct setting *
+find_by_variable(struct bytes variable)
+{
+    const struct setting *row;
+    for (size_t i = 0; (row = setting_at(SETTING_BROKER, i)); i++) {
+        if (name_fits(row->name, variable)) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+/* Kubernetes puts a Service called freshet or freshet-... into the environment of every pod of its namespace:
+ * FRESHET_SERVICE_HOST, FRESHET_PORT=tcp://10.0.0.1:9092, FRESHET_PORT_9092_TCP_ADDR ... They are none of ours, and an
+ * operator cannot keep them away from a pod that somebody else wrote. */
+static bool
+is_of_kubernetes(const char *variable, size_t size, const char *value)
+{
+    char name[SETTINGS_KEY_SIZE_MAX];
+    if (size >= sizeof name) {
+        return false;
+    }
+    bytes_to_string(bytes_of(variable, size), name, sizeof name);
+    if (strstr(name, "_SERVICE_HOST") || strstr(name, "_SERVICE_PORT")) {
+        return true;
+    }
+    const char *port = strstr(name, "_PORT_");
+    if (port && port[6] >= '0' && port[6] <= '9' && (strstr(port, "_TCP") || strstr(port, "_UDP"))) {
+        return true;
+    }
+    bool ends_in_port = size > 5 && strcmp(name + size - 5, "_PORT") == 0;
+    return ends_in_port && (strncmp(value, "tcp://", 6) == 0 || strncmp(value, "udp://", 6) == 0);
+}
+
+static int
+unknown_variable(struct bytes key, const char *whole, size_t whole_size)
+{
+    char dotted[SETTINGS_KEY_SIZE_MAX];
+    char error[SETTINGS_ERROR_SIZE];
+    char shown[100];
+    bytes_to_string(key, dotted, sizeof dotted);
+    for (char *p = dotted; *p; p++) {
+        *p = *p == '_' ? '.' : *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
+    }
+    settings_explain_unknown(bytes_of_string(dotted), error, sizeof error);
+    bytes_to_string(bytes_of(whole, whole_size), shown, sizeof shown);
+    fault_clear();
+    return fault_note(-EINVAL, "environment variable %s: %.300s", shown, error);
+}
+
+static int
+take_variable(struct settings *settings, const char *variable)
+{
+    const char *equals = strchr(variable, '=');
+    if (!equals) {
+        return 0;
+    }
+    size_t size = (size_t)(equals - variable);
+    struct bytes whole = bytes_of(variable, size);
+    struct bytes key = bytes_of(variable + sizeof PREFIX - 1, size - (sizeof PREFIX - 1));
+    if (bytes_equal(whole, BYTES_LITERAL("FRESHET_CRASH_POINT")) ||
+            bytes_starts_with(whole, BYTES_LITERAL("FRESHET_TEST_")) ||
+            is_of_kubernetes(variable, size, equals + 1)) {
+        return 0;
+    }
+    const struct setting *setting = find_by_variable(key);
+    if (!setting) {
+        return unknown_variable(key, variable, size);
+    }
+    int r = settings_put(settings, setting, bytes_of_string(equals + 1), SETTING_FROM_ENVIRONMENT, NULL);
+    if (r < 0) {
+        return fault_note(r, "environment variable %.*s", (int)MIN(size, (size_t)100), variable);
+    }
+    return 0;
+}
+
+int
+settings_load_environment(struct settings *settings, char *const *environment)
+{
+    for (size_t i = 0; environment[i]; i++) {
+        const char *equals = strchr(environment[i], '=');
+        if (strncmp(environment[i], PREFIX, sizeof PREFIX - 1) != 0 || !equals) {
+            continue;
+        }
+        int r = take_variable(settings, environment[i]);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,52 @@
+#pragma once
+/* Private to this room: values in memory and the rows behind them. */
+
+#include "settings/settings.h"
+
+#define AT_LEAST(low)      .bounded = true, .minimum = (low), .maximum = INT64_MAX
+#define BETWEEN(low, high) .bounded = true, .minimum = (low), .maximum = (high)
+
+/* The broker's rows lie in two arrays: those that do something and those that are only accepted. */
+extern const struct setting settings_broker_rows[];
+extern const size_t settings_broker_row_count;
+extern const struct setting settings_inert_rows[];
+extern const size_t settings_inert_row_count;
+extern const struct setting settings_topic_rows[];
+extern const size_t settings_topic_row_count;
+extern const struct setting settings_group_rows[];
+extern const size_t settings_group_row_count;
+
+/* Why a name that Kafka knows is refused here; NULL: it is not one of those. */
+const char *settings_refused(struct bytes name);
+/* Writes why a key is not taken: refused, or unknown with the nearest known one (C1). */
+void settings_explain_unknown(struct bytes name, char *out, size_t out_size);
+
+/* A value after parsing; `text` is trimmed. */
+struct setting_value {
+    char *text;          /* owned; NULL: null */
+    char *place;         /* owned; "file:line" or NULL */
+    enum setting_origin origin;
+    bool set;
+    int64_t number;      /* BOOL, INT, LONG */
+    double real;         /* DOUBLE */
+};
+
+/* Parses and checks; on success ret_value owns its text. -EINVAL: the reason alone is in `error`. */
+MUST_CHECK int setting_parse(const struct setting *setting, struct bytes text, struct setting_value *ret_value,
+        char *error);
+/* As settings_set; `place` may be NULL. */
+MUST_CHECK int settings_put(struct settings *settings, const struct setting *setting, struct bytes value,
+        enum setting_origin origin, const char *place);
+
+/* Puts a computed value in the place of the default and of what was set at start. */
+MUST_CHECK int settings_put_computed(struct settings *settings, const char *name, struct bytes value);
+/* Exchanges the values of two. */
+void settings_swap(struct settings *a, struct settings *b);
+
+/* Checks that rows name in .check. */
+int check_gzip_level(const char *name, const char *text, char *error);
+int check_throttled_replicas(const char *name, const char *text, char *error);
+int check_listeners(const char *name, const char *text, char *error);
+int check_endpoint(const char *name, const char *text, char *error);
+int check_cluster_id(const char *name, const char *text, char *error);
+int check_rack(const char *name, const char *text, char *error);

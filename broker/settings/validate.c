@@ -1,0 +1,149 @@
+/* What only shows when two settings are put side by side. */
+#include "base/fault.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "settings/settings_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+PRINTF(2, 3) static int
+refuse(int error, const char *format, ...)
+{
+    char text[SETTINGS_ERROR_SIZE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    fault_clear();
+    return fault_note(error, "%s", text);
+}
+
+/* low <= high. */
+static int
+in_order(const struct settings *settings, const char *low, const char *high)
+{
+    int64_t a = settings_long(settings, low);
+    int64_t b = settings_long(settings, high);
+    if (a <= b) {
+        return 0;
+    }
+    return refuse(-EINVAL, "%s (%" PRId64 ") is greater than %s (%" PRId64 ")", low, a, high, b);
+}
+
+static int
+validate_orders(const struct settings *settings)
+{
+    static const char *const orders[][2] = {
+        { "group.min.session.timeout.ms", "group.max.session.timeout.ms" },
+        { "message.max.bytes", "socket.request.max.bytes" },
+        { "log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms" },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
+        int r = in_order(settings, orders[i][0], orders[i][1]);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+static const struct settings_listener *
+find_listener(const struct settings_listener *listeners, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(listeners[i].name, name) == 0) {
+            return &listeners[i];
+        }
+    }
+    return NULL;
+}
+
+static bool
+is_meta_address(const char *host)
+{
+    return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+}
+
+struct listeners {
+    struct settings_listener items[SETTINGS_LISTENERS_MAX];
+    size_t count;
+};
+
+static int
+validate_advertised(const struct listeners *listeners, const struct listeners *advertised)
+{
+    for (size_t i = 0; i < advertised->count; i++) {
+        const struct settings_listener *item = &advertised->items[i];
+        if (!find_listener(listeners->items, listeners->count, item->name)) {
+            return refuse(-EINVAL, "advertised.listeners has %s, which listeners does not have", item->name);
+        }
+        if (is_meta_address(item->host)) {
+            return refuse(-EINVAL, "clients cannot connect to %s: set advertised.listeners to an address that they "
+                    "can reach", item->host);
+        }
+    }
+    return 0;
+}
+
+static int
+validate_listeners(const struct settings *settings)
+{
+    CLEANUP(mem_freep) struct listeners *listeners = mem_alloc(sizeof *listeners);
+    CLEANUP(mem_freep) struct listeners *advertised = mem_alloc(sizeof *advertised);
+    int r = settings_listeners(settings, "listeners", listeners->items, &listeners->count);
+    if (r < 0) {
+        return r;
+    }
+    r = settings_listeners(settings, "advertised.listeners", advertised->items, &advertised->count);
+    if (r < 0) {
+        return r;
+    }
+    for (size_t i = 0; i < listeners->count; i++) {
+        const struct settings_listener *item = &listeners->items[i];
+        if (strcmp(item->protocol, "PLAINTEXT") != 0) {
+            return refuse(-ENOTSUP, "listener %s: %s is not there yet, only PLAINTEXT", item->name, item->protocol);
+        }
+    }
+    return validate_advertised(listeners, advertised);
+}
+
+static int
+validate_caches(const struct settings *settings)
+{
+    int64_t reactors = MAX(settings_long(settings, "reactors"), (int64_t)1);
+    int64_t capacity = settings_long(settings, "wal.capacity.bytes");
+    int64_t smallest = 2 * (int64_t)WAL_SEGMENT_SIZE * reactors;
+    if (capacity < smallest) {
+        return refuse(-EINVAL, "wal.capacity.bytes (%" PRId64 ") is less than the %" PRId64 " that %" PRId64
+                " reactors need: lower reactors or raise wal.capacity.bytes", capacity, smallest, reactors);
+    }
+    int64_t cache = settings_long(settings, "log.cache.bytes");
+    int64_t upload = settings_long(settings, "upload.bytes");
+    /* The cache pins what is not uploaded: one upload under way and the next one that gathers must fit. */
+    if (cache != 0 && cache / reactors < upload) {
+        return refuse(-EINVAL, "log.cache.bytes (%" PRId64 ") over %" PRId64 " reactors is less than upload.bytes (%"
+                PRId64 ")", cache, reactors, upload);
+    }
+    return 0;
+}
+
+int
+settings_validate(const struct settings *settings)
+{
+    if (strcmp(settings_string(settings, "wal.type"), "s3") == 0) {
+        return refuse(-ENOTSUP, "wal.type: s3 is not there yet, only volume");
+    }
+    int r = validate_orders(settings);
+    if (r < 0) {
+        return r;
+    }
+    r = validate_listeners(settings);
+    if (r < 0) {
+        return r;
+    }
+    return validate_caches(settings);
+}

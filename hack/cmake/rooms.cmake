@@ -1,0 +1,45 @@
+# One static library per room. A room links only the rooms named in its DEPS, so a forbidden call does not link;
+# hack/check-rooms refuses the include as well.
+function(freshet_room name)
+  cmake_parse_arguments(ROOM "" "" "DEPS;LIBS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.c ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.S)
+  if(NOT sources)
+    add_library(room_${name} INTERFACE)
+    set(scope INTERFACE)
+  else()
+    add_library(room_${name} STATIC ${sources})
+    set(scope PUBLIC)
+    target_link_libraries(room_${name} PRIVATE freshet_flags)
+  endif()
+  target_include_directories(room_${name} ${scope} ${CMAKE_CURRENT_SOURCE_DIR})
+  foreach(dep ${ROOM_DEPS})
+    target_link_libraries(room_${name} ${scope} room_${dep})
+  endforeach()
+  target_link_libraries(room_${name} ${scope} ${ROOM_LIBS})
+endfunction()
+
+# Goes before the names of tests, so that one run of ctest can hold the tests of several builds.
+set(FRESHET_TEST_PREFIX "" CACHE STRING "prefix of test names, for example asan/")
+# Which folders of tests/ a build has besides the unit tests: sanitizer builds have none, the fuzz build has fuzz only.
+set(FRESHET_TEST_FOLDERS all CACHE STRING "all, or a list of folders of tests/")
+
+# tests/unit/broker/<room>/*_test.c: one program and one ctest each, so that a crash of one does not hide another.
+function(freshet_unit_tests room)
+  cmake_parse_arguments(UNIT "" "" "DEPS;LIBS" ${ARGN})
+  if(FRESHET_FUZZ)
+    return()
+  endif()
+  file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/unit/broker/${room}/*_test.c)
+  file(GLOB helpers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/unit/broker/${room}/support_*.c)
+  foreach(source ${tests})
+    get_filename_component(base ${source} NAME_WE)
+    set(target unit_${room}_${base})
+    # Test data on the stack is fine; what the rooms put there is measured in the rooms.
+    set_source_files_properties(${source} ${helpers} PROPERTIES COMPILE_OPTIONS -Wno-frame-larger-than)
+    add_executable(${target} ${source} ${helpers})
+    target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+    target_link_libraries(${target} PRIVATE unit_harness room_${room} ${UNIT_DEPS} ${UNIT_LIBS} freshet_flags)
+    add_test(NAME ${FRESHET_TEST_PREFIX}unit/${room}/${base} COMMAND ${target})
+    set_tests_properties(${FRESHET_TEST_PREFIX}unit/${room}/${base} PROPERTIES TIMEOUT 120 LABELS unit)
+  endforeach()
+endfunction()

@@ -1,0 +1,177 @@
+/* The client of the tests: its commands and what they share. */
+#include "client_tool.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+client_die(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("client_tool: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    exit(1);
+}
+
+int64_t
+client_number(const char *text, int64_t min, int64_t max)
+{
+    char *end = NULL;
+    errno = 0;
+    long long n = strtoll(text, &end, 10);
+    if (errno || end == text || *end || n < min || n > max) {
+        client_die("'%s' is no number from %" PRId64 " to %" PRId64, text, min, max);
+    }
+    return n;
+}
+
+rd_kafka_conf_t *
+client_conf(const char *bootstrap, const char *const *settings)
+{
+    char error[512];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    if (rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, error, sizeof error) ||
+            /* A killed broker is back in a moment: look often. */
+            rd_kafka_conf_set(conf, "reconnect.backoff.ms", "20", error, sizeof error) ||
+            rd_kafka_conf_set(conf, "reconnect.backoff.max.ms", "200", error, sizeof error) ||
+            rd_kafka_conf_set(conf, "log.connection.close", "false", error, sizeof error)) {
+        client_die("%s", error);
+    }
+    for (; *settings; settings += 2) {
+        if (rd_kafka_conf_set(conf, settings[0], settings[1], error, sizeof error)) {
+            client_die("%s", error);
+        }
+    }
+    return conf;
+}
+
+static uint64_t
+mix(uint64_t x)
+{
+    x += 0x9e3779b97f4a7c15u;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+size_t
+client_value(int32_t partition, int64_t number, char value[CLIENT_VALUE_SIZE_MAX])
+{
+    uint64_t seed = mix((uint64_t)number * 64 + (uint64_t)partition);
+    /* Mostly small, now and then tens of KiB: batches that end at odd places. */
+    size_t size = 32 + seed % 400;
+    if (seed % 97 == 0) {
+        size = 20000 + seed % 40000;
+    }
+    int head =
+            snprintf(value, CLIENT_VALUE_SIZE_MAX, "%" PRId32 " %" PRId64 " ", partition, number);
+    for (size_t i = (size_t)head; i < size; i++) {
+        value[i] = (char)('a' + (seed >> (i % 56)) % 26);
+    }
+    return size;
+}
+
+int64_t
+client_value_number(int32_t partition, const void *value, size_t size)
+{
+    static char expected[CLIENT_VALUE_SIZE_MAX];
+    char head[48] = { 0 };
+    int32_t said_partition = 0;
+    int64_t number = 0;
+    memcpy(head, value, size < sizeof head ? size : sizeof head - 1);
+    if (sscanf(head, "%" SCNd32 " %" SCNd64 " ", &said_partition, &number) != 2 || number < 0 ||
+            said_partition != partition) {
+        return -1;
+    }
+    size_t expected_size = client_value(partition, number, expected);
+    return expected_size == size && memcmp(expected, value, size) == 0 ? number : -1;
+}
+
+static void
+acked_add(struct acked_list *list, struct acked record)
+{
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity ? list->capacity * 2 : 1024;
+        list->records = realloc(list->records, list->capacity * sizeof *list->records);
+        if (!list->records) {
+            client_die("out of memory");
+        }
+    }
+    list->records[list->count++] = record;
+}
+
+void
+acked_read(const char *path, struct acked_list *lists, int32_t partitions)
+{
+    memset(lists, 0, (size_t)partitions * sizeof *lists);
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        return;
+    }
+    int32_t partition = 0;
+    struct acked record;
+    while (fscanf(file, "%" SCNd32 " %" SCNd64 " %" SCNd64 "\n", &partition, &record.offset,
+                   &record.number) == 3) {
+        if (partition < 0 || partition >= partitions) {
+            client_die("%s names partition %" PRId32, path, partition);
+        }
+        acked_add(&lists[partition], record);
+    }
+    if (!feof(file)) {
+        client_die("%s has a line that is not 'partition offset number'", path);
+    }
+    fclose(file);
+}
+
+void
+acked_free(struct acked_list *lists, int32_t partitions)
+{
+    for (int32_t i = 0; i < partitions; i++) {
+        free(lists[i].records);
+    }
+}
+
+static int
+usage(void)
+{
+    fputs("usage: client_tool create  BOOTSTRAP TOPIC PARTITIONS\n"
+          "       client_tool delete  BOOTSTRAP TOPIC\n"
+          "       client_tool produce BOOTSTRAP TOPIC PARTITIONS RATE ACKED-FILE\n"
+          "       client_tool verify  BOOTSTRAP TOPIC PARTITIONS ACKED-FILE\n",
+            stderr);
+    return 2;
+}
+
+int
+main(int argc, char **argv)
+{
+    if (argc < 4) {
+        return usage();
+    }
+    const char *command = argv[1];
+    if (strcmp(command, "delete") == 0 && argc == 4) {
+        return client_delete(argv[2], argv[3]);
+    }
+    if (argc < 5) {
+        return usage();
+    }
+    int32_t partitions = (int32_t)client_number(argv[4], 1, CLIENT_PARTITIONS_MAX);
+    if (strcmp(command, "create") == 0 && argc == 5) {
+        return client_create(argv[2], argv[3], partitions);
+    }
+    if (strcmp(command, "produce") == 0 && argc == 7) {
+        return client_produce(
+                argv[2], argv[3], partitions, client_number(argv[5], 1, 1000000), argv[6]);
+    }
+    if (strcmp(command, "verify") == 0 && argc == 6) {
+        return client_verify(argv[2], argv[3], partitions, argv[5]);
+    }
+    return usage();
+}

@@ -1,0 +1,52 @@
+#pragma once
+/* A Kafka client of the tests, on librdkafka: makes topics, produces numbered records under
+ * crashes, and checks that each acknowledged one is there once and in order. Has nothing in common
+ * with the broker's code on purpose. */
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CLIENT_PARTITIONS_MAX 64
+#define CLIENT_VALUE_SIZE_MAX 65536
+
+/* Where an acknowledged record is said to be. */
+struct acked {
+    int64_t offset;
+    int64_t number;
+};
+
+/* All acknowledged records of one partition, in the order of their acknowledgement. */
+struct acked_list {
+    struct acked *records;
+    size_t count;
+    size_t capacity;
+};
+
+/* Prints to stderr and ends the program with status 1. */
+_Noreturn void client_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Setting by setting, "name", "value", ..., NULL. */
+rd_kafka_conf_t *client_conf(const char *bootstrap, const char *const *settings);
+int64_t client_number(const char *text, int64_t min, int64_t max);
+
+/* The value of record `number` of a partition: the same bytes in the producer and in the check.
+ * Returns the size. */
+size_t client_value(int32_t partition, int64_t number, char value[CLIENT_VALUE_SIZE_MAX]);
+/* The number in a value, or -1 when a byte of it is not what client_value says. */
+int64_t client_value_number(int32_t partition, const void *value, size_t size);
+
+/* Lines "partition offset number". A missing file is empty. */
+void acked_read(const char *path, struct acked_list *lists, int32_t partitions);
+void acked_free(struct acked_list *lists, int32_t partitions);
+
+int client_create(const char *bootstrap, const char *topic, int partitions);
+int client_delete(const char *bootstrap, const char *topic);
+/* Produces `rate` records a second until SIGTERM, then waits for the outcome of all. Goes on where
+ * the file ends. */
+int client_produce(const char *bootstrap, const char *topic, int32_t partitions, int64_t rate,
+        const char *acked_path);
+/* 0 when the topic holds exactly the numbers 0, 1, 2 ... per partition and each acknowledged record
+ * at its offset. */
+int client_verify(
+        const char *bootstrap, const char *topic, int32_t partitions, const char *acked_path);

@@ -1,0 +1,727 @@
+/* The simulated disk: what survives a power cut, faults, locks, and the speed of an enumeration of crashes. */
+#include "unit/test.h"
+
+#include "base/attr.h"
+#include "base/buf.h"
+#include "base/crc.h"
+#include "base/endian.h"
+#include "base/mem.h"
+#include "reactor/clock.h"
+#include "reactor/crash_point.h"
+#include "reactor/disk.h"
+#include "reactor/sim.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define IMAGES_MAX 4096
+
+static int
+run_in(struct sim *sim, fiber_fn fn, void *arg)
+{
+    struct reactors_options options = { .count = 1, .engine = IO_SIM, .sim = sim };
+    return reactors_run(&options, fn, arg);
+}
+
+/* A fresh simulation whose disk is what the image is after a crash. */
+static int
+run_on(uint64_t seed, const struct sim_image *image, const struct sim_crash *crash, fiber_fn fn, void *arg)
+{
+    struct sim *sim = sim_new(seed);
+    sim_disk_load(sim_host(sim, "local"), image, crash);
+    int r = run_in(sim, fn, arg);
+    sim_free(sim);
+    return r;
+}
+
+struct look {
+    char data[16384];
+    int64_t size;            /* or -errno */
+};
+
+static void
+look_main(void *arg)
+{
+    struct look *look = arg;
+    struct file *file;
+    look->size = file_open("folder/file", FILE_READ, &file);
+    if (look->size == 0) {
+        look->size = file_read(file, look->data, sizeof look->data, 0);
+        file_close(file);
+    }
+}
+
+static struct look *
+look_at(const struct sim_image *image, const struct sim_crash *crash)
+{
+    static struct look look;
+    look = (struct look){ .size = -1 };
+    if (run_on(1, image, crash, look_main, &look) < 0) {
+        look.size = -1;
+    }
+    return &look;
+}
+
+static const struct sim_crash keep_none = { .keep = SIM_KEEP_NONE };
+static const struct sim_crash keep_all = { .keep = SIM_KEEP_ALL };
+
+/* A file of 8 KiB of 'a', all durable; then `fill` of 4 KiB of 'b' over its start. */
+static int
+make_file(struct file **ret_file)
+{
+    static char data[8192];
+    memset(data, 'a', sizeof data);
+    int r = disk_make_folder("folder");
+    r = r < 0 ? r : file_open("folder/file", FILE_READ | FILE_WRITE | FILE_CREATE, ret_file);
+    r = r < 0 ? r : file_write(*ret_file, data, sizeof data, 0);
+    r = r < 0 ? r : file_sync(*ret_file, true);
+    r = r < 0 ? r : disk_sync_folder("folder");
+    return r < 0 ? r : disk_sync_folder(".");
+}
+
+struct scene {
+    struct sim_image *image;
+    struct sim_image *images[8];
+    int result;
+    int results[8];
+};
+
+static void
+overwrite_main(void *arg)
+{
+    struct scene *scene = arg;
+    struct sim_host *host = sim_host(sim_current(), "local");
+    struct file *file;
+    static char data[4096];
+    memset(data, 'b', sizeof data);
+    scene->result = make_file(&file);
+    if (scene->result == 0) {
+        scene->result = file_write(file, data, sizeof data, 0);
+        scene->images[0] = sim_disk_snapshot(host);
+        scene->results[0] = file_sync(file, false);
+        scene->images[1] = sim_disk_snapshot(host);
+        scene->results[1] = file_write_durable(file, "ccc", 3, 8190);
+        scene->images[2] = sim_disk_snapshot(host);
+        file_close(file);
+    }
+}
+
+static void
+scene_free(struct scene *scene)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(scene->images); i++) {
+        sim_image_free(scene->images[i]);
+    }
+}
+
+static size_t
+count_of(const struct look *look, char c)
+{
+    size_t count = 0;
+    for (int64_t i = 0; i < look->size; i++) {
+        count += look->data[i] == c;
+    }
+    return count;
+}
+
+/* S3 */
+TEST(an_unflushed_write_survives_by_sectors_as_the_test_says)
+{
+    struct sim *sim = sim_new(1);
+    struct scene scene = { 0 };
+    ASSERT_OK(run_in(sim, overwrite_main, &scene));
+    ASSERT_OK(scene.result);
+    sim_free(sim);
+    ASSERT_EQ(sim_image_units(scene.images[0]), 8);
+    ASSERT_EQ(count_of(look_at(scene.images[0], &keep_none), 'b'), 0);
+    ASSERT_EQ(count_of(look_at(scene.images[0], &keep_all), 'b'), 4096);
+    for (size_t i = 0; i < 8; i++) {
+        struct sim_crash one = { .keep = SIM_KEEP_ONE, .index = i };
+        struct sim_crash but = { .keep = SIM_KEEP_ALL_BUT, .index = i };
+        struct sim_crash first = { .keep = SIM_KEEP_FIRST, .index = i };
+        struct look *look = look_at(scene.images[0], &one);
+        ASSERT_EQ(count_of(look, 'b'), 512);
+        ASSERT_EQ(look->data[i * 512], 'b');
+        ASSERT_EQ(count_of(look_at(scene.images[0], &but), 'b'), 3584);
+        ASSERT_EQ(count_of(look_at(scene.images[0], &first), 'b'), 512 * i);
+    }
+    scene_free(&scene);
+}
+
+/* S3 */
+TEST(a_flushed_write_survives_every_crash)
+{
+    struct sim *sim = sim_new(2);
+    struct scene scene = { 0 };
+    ASSERT_OK(run_in(sim, overwrite_main, &scene));
+    sim_free(sim);
+    ASSERT_EQ(sim_image_units(scene.images[1]), 0);
+    ASSERT_EQ(count_of(look_at(scene.images[1], &keep_none), 'b'), 4096);
+    /* And a durable write with its size, without a flush. */
+    struct look *look = look_at(scene.images[2], &keep_none);
+    ASSERT_EQ(look->size, 8193);
+    ASSERT_EQ(count_of(look, 'c'), 3);
+    scene_free(&scene);
+}
+
+TEST(a_random_crash_is_the_same_for_the_same_seed)
+{
+    struct sim *sim = sim_new(3);
+    struct scene scene = { 0 };
+    ASSERT_OK(run_in(sim, overwrite_main, &scene));
+    sim_free(sim);
+    size_t seen[9] = { 0 };
+    for (uint64_t seed = 0; seed < 64; seed++) {
+        struct sim_crash crash = { .keep = SIM_KEEP_RANDOM, .seed = seed, .permille = 500 };
+        size_t count = count_of(look_at(scene.images[0], &crash), 'b');
+        ASSERT_EQ(count_of(look_at(scene.images[0], &crash), 'b'), count);
+        ASSERT_EQ(count % 512, 0);
+        seen[count / 512]++;
+    }
+    ASSERT(seen[4] > 0 && seen[2] + seen[3] > 0 && seen[5] + seen[6] > 0);
+    scene_free(&scene);
+}
+
+static void
+grow_main(void *arg)
+{
+    struct scene *scene = arg;
+    struct sim_host *host = sim_host(sim_current(), "local");
+    struct file *file;
+    scene->result = make_file(&file);
+    if (scene->result == 0) {
+        scene->results[0] = file_write(file, "dddd", 4, 8192);
+        scene->images[0] = sim_disk_snapshot(host);
+        scene->results[1] = file_truncate(file, 100);
+        scene->images[1] = sim_disk_snapshot(host);
+        scene->results[2] = file_sync(file, true);
+        scene->images[2] = sim_disk_snapshot(host);
+        file_close(file);
+    }
+}
+
+/* S4 */
+TEST(a_size_and_the_bytes_behind_it_survive_apart)
+{
+    struct sim *sim = sim_new(4);
+    struct scene scene = { 0 };
+    ASSERT_OK(run_in(sim, grow_main, &scene));
+    sim_free(sim);
+    ASSERT_EQ(sim_image_units(scene.images[0]), 2);
+    /* The size is noted first, then the sector. */
+    struct sim_crash size_only = { .keep = SIM_KEEP_ONE, .index = 0 };
+    struct sim_crash data_only = { .keep = SIM_KEEP_ONE, .index = 1 };
+    struct look *look = look_at(scene.images[0], &size_only);
+    ASSERT_EQ(look->size, 8196);
+    ASSERT_EQ(count_of(look, 'd'), 0);
+    ASSERT_EQ(look->data[8195], 0);
+    ASSERT_EQ(look_at(scene.images[0], &data_only)->size, 8192);
+    ASSERT_EQ(count_of(look_at(scene.images[0], &keep_all), 'd'), 4);
+    ASSERT_EQ(look_at(scene.images[1], &keep_none)->size, 8192);
+    ASSERT_EQ(look_at(scene.images[1], &keep_all)->size, 100);
+    ASSERT_EQ(look_at(scene.images[2], &keep_none)->size, 100);
+    scene_free(&scene);
+}
+
+static void
+names_main(void *arg)
+{
+    struct scene *scene = arg;
+    struct sim_host *host = sim_host(sim_current(), "local");
+    struct file *file;
+    scene->result = disk_make_folder("folder");
+    int r = file_open("folder/new", FILE_WRITE | FILE_CREATE, &file);
+    scene->result = scene->result < 0 ? scene->result : r;
+    if (scene->result == 0) {
+        scene->results[0] = file_write(file, "data", 4, 0);
+        scene->results[1] = file_sync(file, true);
+        scene->images[0] = sim_disk_snapshot(host);
+        scene->results[2] = disk_rename("folder/new", "folder/file");
+        scene->images[1] = sim_disk_snapshot(host);
+        scene->results[3] = disk_sync_folder("folder");
+        scene->images[2] = sim_disk_snapshot(host);
+        scene->results[4] = disk_remove("folder/file");
+        scene->images[3] = sim_disk_snapshot(host);
+        file_close(file);
+    }
+}
+
+/* S4 */
+TEST(names_survive_in_order_and_only_flushed_ones_surely)
+{
+    struct sim *sim = sim_new(5);
+    struct scene scene = { 0 };
+    ASSERT_OK(run_in(sim, names_main, &scene));
+    sim_free(sim);
+    for (size_t i = 0; i < 5; i++) {
+        ASSERT_OK(scene.results[i]);
+    }
+    ASSERT_EQ(sim_image_units(scene.images[1]), 3);
+    ASSERT_EQ(look_at(scene.images[1], &keep_none)->size, -ENOENT);
+    ASSERT_EQ(look_at(scene.images[1], &keep_all)->size, 4);
+    struct sim_crash first_two = { .keep = SIM_KEEP_FIRST, .index = 2 };
+    struct sim_crash not_first = { .keep = SIM_KEEP_ALL_BUT, .index = 0 };
+    ASSERT_EQ(look_at(scene.images[1], &first_two)->size, -ENOENT);
+    ASSERT_EQ(look_at(scene.images[1], &not_first)->size, -ENOENT);
+    /* The flush of a folder brings the names that were changed before it anywhere. */
+    ASSERT_EQ(look_at(scene.images[2], &keep_none)->size, 4);
+    ASSERT_EQ(look_at(scene.images[3], &keep_none)->size, 4);
+    ASSERT_EQ(look_at(scene.images[3], &keep_all)->size, -ENOENT);
+    scene_free(&scene);
+}
+
+static void
+old_and_zero_main(void *arg)
+{
+    struct scene *scene = arg;
+    struct sim_host *host = sim_host(sim_current(), "local");
+    struct file *file;
+    char zeros[512] = { 0 };
+    char ones[512];
+    memset(ones, '1', sizeof ones);
+    scene->result = make_file(&file);
+    scene->results[0] = file_write(file, ones, sizeof ones, 1 << 20);
+    scene->results[1] = file_write_durable(file, zeros, sizeof zeros, 1 << 20);
+    scene->images[0] = sim_disk_snapshot(host);
+    file_close(file);
+}
+
+static void
+read_far_main(void *arg)
+{
+    char *out = arg;
+    struct file *file;
+    if (file_open("folder/file", FILE_READ, &file) == 0) {
+        if (file_read(file, out, 1, 1 << 20) != 1) {
+            *out = '?';
+        }
+        file_close(file);
+    }
+}
+
+/* S3: an older unflushed write never comes back over a newer durable one, also when that is all zeros. */
+TEST(an_older_write_does_not_come_back_over_a_newer_durable_one)
+{
+    struct sim *sim = sim_new(6);
+    struct scene scene = { 0 };
+    ASSERT_OK(run_in(sim, old_and_zero_main, &scene));
+    sim_free(sim);
+    char c = 'x';
+    ASSERT_OK(run_on(1, scene.images[0], &keep_all, read_far_main, &c));
+    ASSERT_EQ(c, 0);
+    scene_free(&scene);
+}
+
+static void
+faults_main(void *arg)
+{
+    struct scene *scene = arg;
+    struct sim_host *host = sim_host(sim_current(), "local");
+    struct file *file;
+    static char data[8192];
+    scene->result = make_file(&file);
+    sim_disk_inject(host, SIM_DISK_READ_ERROR, NULL, 2);
+    sim_disk_inject(host, SIM_DISK_WRITE_ERROR, "folder/", 1);
+    sim_disk_inject(host, SIM_DISK_WRITE_FULL, "elsewhere", 1);
+    scene->results[0] = (int)file_read(file, data, 100, 0);
+    scene->results[1] = (int)file_read(file, data, 100, 0);
+    scene->results[2] = (int)file_read(file, data, 100, 0);
+    scene->results[3] = file_write(file, data, 8192, 0);
+    scene->results[4] = file_write(file, data, 8192, 0);
+    sim_disk_inject(host, SIM_DISK_READ_SHORT, NULL, 1);
+    scene->results[5] = (int)file_read(file, data, 8192, 0);
+    uint64_t before = clock_mono_ns();
+    sim_disk_inject(host, SIM_DISK_STALL, NULL, 1);
+    scene->results[6] = file_sync(file, false);
+    scene->results[7] = clock_mono_ns() - before >= 2ull * NS_PER_S;
+    file_close(file);
+}
+
+TEST(ordered_faults_strike_the_nth_fitting_operation)
+{
+    struct sim *sim = sim_new(7);
+    struct scene scene = { 0 };
+    ASSERT_OK(run_in(sim, faults_main, &scene));
+    sim_free(sim);
+    ASSERT_OK(scene.result);
+    ASSERT_EQ(scene.results[0], 100);
+    ASSERT_ERROR(scene.results[1], -EIO);
+    ASSERT_EQ(scene.results[2], 100);
+    ASSERT_ERROR(scene.results[3], -EIO);
+    ASSERT_OK(scene.results[4]);
+    ASSERT_EQ(scene.results[5], 8192);
+    ASSERT_OK(scene.results[6]);
+    ASSERT_EQ(scene.results[7], 1);
+}
+
+static void
+silent_main(void *arg)
+{
+    struct scene *scene = arg;
+    struct sim_host *host = sim_host(sim_current(), "local");
+    struct file *file;
+    static char data[4096];
+    static char back[8192];
+    memset(data, 'z', sizeof data);
+    scene->result = make_file(&file);
+    static const enum sim_disk_fault_kind kinds[] = { SIM_DISK_WRITE_LOST, SIM_DISK_WRITE_FLIP };
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        sim_disk_inject(host, kinds[i], NULL, 1);
+        scene->results[0] |= file_write(file, data, sizeof data, 0);
+        scene->results[1] |= file_read(file, back, sizeof back, 0) != 8192;
+        for (size_t k = 0; k < 4096; k++) {
+            scene->results[2 + i] += back[k] != 'z';
+        }
+    }
+    sim_disk_inject(host, SIM_DISK_READ_FLIP, NULL, 1);
+    scene->results[0] |= file_write(file, data, sizeof data, 0);
+    scene->results[1] |= file_read(file, back, 4096, 0) != 4096;
+    scene->results[4] = memcmp(back, data, 4096) != 0;
+    scene->results[1] |= file_read(file, back, 4096, 0) != 4096;
+    scene->results[5] = memcmp(back, data, 4096) == 0;
+    file_close(file);
+}
+
+TEST(lost_and_flipped_writes_say_success)
+{
+    struct sim *sim = sim_new(8);
+    struct scene scene = { 0 };
+    ASSERT_OK(run_in(sim, silent_main, &scene));
+    sim_free(sim);
+    ASSERT_EQ(scene.results[0], 0);
+    ASSERT_EQ(scene.results[1], 0);
+    ASSERT_EQ(scene.results[2], 4096);
+    ASSERT_EQ(scene.results[3], 1);
+    ASSERT_EQ(scene.results[4], 1);
+    ASSERT_EQ(scene.results[5], 1);
+}
+
+static void
+failed_flush_main(void *arg)
+{
+    struct scene *scene = arg;
+    struct sim_host *host = sim_host(sim_current(), "local");
+    struct file *file;
+    static char data[4096];
+    memset(data, 'b', sizeof data);
+    scene->result = make_file(&file);
+    for (size_t i = 0; i < 16; i++) {
+        scene->results[0] |= file_write(file, data, 512, i * 512);
+    }
+    sim_disk_inject(host, SIM_DISK_FLUSH_ERROR, NULL, 1);
+    scene->results[1] = file_sync(file, false);
+    scene->results[2] = file_sync(file, false);
+    scene->images[0] = sim_disk_snapshot(host);
+    file_close(file);
+}
+
+/* S5 */
+TEST(a_flush_after_a_failed_flush_succeeds_and_proves_nothing)
+{
+    struct sim *sim = sim_new(9);
+    struct scene scene = { 0 };
+    ASSERT_OK(run_in(sim, failed_flush_main, &scene));
+    sim_free(sim);
+    ASSERT_OK(scene.results[0]);
+    ASSERT_ERROR(scene.results[1], -EIO);
+    ASSERT_OK(scene.results[2]);
+    size_t survived = count_of(look_at(scene.images[0], &keep_all), 'b');
+    ASSERT(survived > 0 && survived < 8192);
+    scene_free(&scene);
+}
+
+static void
+full_main(void *arg)
+{
+    struct scene *scene = arg;
+    struct sim_host *host = sim_host(sim_current(), "local");
+    struct file *file;
+    static char data[8192];
+    uint64_t left = 0;
+    memset(data, 'f', sizeof data);
+    sim_disk_set_capacity(host, 64 * 1024);
+    scene->result = make_file(&file);
+    for (size_t i = 0; i < 20 && scene->results[0] == 0; i++) {
+        scene->results[0] = file_write(file, data, sizeof data, i * sizeof data);
+    }
+    scene->results[1] = disk_free_bytes("folder", &left);
+    scene->results[2] = left < 8192;
+    scene->results[3] = file_allocate(file, 0, 1 << 20);
+    file_close(file);
+}
+
+TEST(a_full_disk_says_so)
+{
+    struct sim *sim = sim_new(10);
+    struct scene scene = { 0 };
+    ASSERT_OK(run_in(sim, full_main, &scene));
+    sim_free(sim);
+    ASSERT_ERROR(scene.results[0], -ENOSPC);
+    ASSERT_OK(scene.results[1]);
+    ASSERT_EQ(scene.results[2], 1);
+    ASSERT_ERROR(scene.results[3], -ENOSPC);
+}
+
+struct locker {
+    struct sim_host *host;
+    int results[4];
+};
+
+static void
+hold_lock_main(void *arg)
+{
+    struct locker *locker = arg;
+    struct file *file;
+    static char data[4096] = { 1 };
+    locker->results[0] = file_open("lock", FILE_WRITE | FILE_CREATE, &file);
+    locker->results[1] = file_lock(file);
+    /* Takes two seconds to land. */
+    sim_disk_inject(locker->host, SIM_DISK_STALL, NULL, 1);
+    locker->results[2] = file_write(file, data, sizeof data, 0);
+    file_close(file);
+}
+
+static void
+take_lock_main(void *arg)
+{
+    struct locker *locker = arg;
+    struct file *file;
+    locker->results[3] = file_open("lock", FILE_WRITE, &file);
+    if (locker->results[3] == 0) {
+        locker->results[3] = file_lock(file);
+        file_close(file);
+    }
+}
+
+static void
+wait_main(void *arg)
+{
+    (void)arg;
+    if (fiber_sleep_ns(3ull * NS_PER_S) < 0) {
+        return;
+    }
+}
+
+/* S1 S2 */
+TEST(a_killed_process_holds_its_lock_until_its_last_write_has_landed)
+{
+    struct sim *sim = sim_new(11);
+    struct locker locker = { .host = sim_host(sim, "local") };
+    struct sim_process *first = sim_start(locker.host, 1, "first", hold_lock_main, &locker);
+    ASSERT_ERROR(sim_run(sim, 100 * NS_PER_MS), -ETIMEDOUT);
+    sim_kill(first);
+    ASSERT_OK(run_in(sim, take_lock_main, &locker));
+    ASSERT_EQ(sim_process_state(first), SIM_KILLED);
+    ASSERT_ERROR(locker.results[2], -ECANCELED);
+    ASSERT_ERROR(locker.results[3], -EWOULDBLOCK);
+    ASSERT_ERROR(sim_run_process(sim_start(locker.host, 1, "wait", wait_main, NULL), 10ull * NS_PER_S), 0);
+    ASSERT_OK(run_in(sim, take_lock_main, &locker));
+    ASSERT_OK(locker.results[3]);
+    sim_free(sim);
+}
+
+static void
+crash_point_main(void *arg)
+{
+    struct scene *scene = arg;
+    struct file *file;
+    scene->result = make_file(&file);
+    crash_point("test: first");
+    scene->results[0] = file_write(file, "after", 5, 0);
+    file_close(file);
+    crash_point("test: second");
+    scene->results[1] = disk_sync_folder("folder");
+}
+
+TEST(a_crash_point_ends_the_process_there)
+{
+    struct sim *sim = sim_new(12);
+    struct scene scene = { 0 };
+    sim_crash_next(sim, "test: first", 1);
+    ASSERT_ERROR(run_in(sim, crash_point_main, &scene), -EINTR);
+    ASSERT_OK(scene.result);
+    ASSERT_ERROR(scene.results[0], -ECANCELED);
+    ASSERT_ERROR(scene.results[1], -ECANCELED);
+    ASSERT_EQ(sim_abandoned(sim), 0);
+    /* The page cache survives a kill. */
+    static struct look look;
+    look = (struct look){ 0 };
+    ASSERT_OK(run_in(sim, look_main, &look));
+    ASSERT_EQ(count_of(&look, 'a'), 8192);
+    sim_free(sim);
+}
+
+static void
+list_main(void *arg)
+{
+    struct scene *scene = arg;
+    struct disk_names names;
+    struct file *file;
+    scene->result = make_file(&file);
+    file_close(file);
+    scene->results[0] = file_open("folder//./b", FILE_WRITE | FILE_CREATE, &file);
+    if (scene->results[0] == 0) {
+        file_close(file);
+    }
+    scene->results[1] = disk_list("folder/", &names);
+    if (scene->results[1] == 0) {
+        scene->results[2] = (int)names.count;
+        scene->results[3] = strcmp(names.names[names.count - 1], "file");
+        disk_names_free(&names);
+    }
+    scene->results[4] = disk_list(".", &names);
+    if (scene->results[4] == 0) {
+        scene->results[5] = (int)names.count;
+        disk_names_free(&names);
+    }
+    scene->results[6] = disk_remove("folder");
+    struct file *none;
+    scene->results[7] = file_open("nowhere/x", FILE_WRITE | FILE_CREATE, &none);
+}
+
+TEST(folders_are_listed)
+{
+    struct sim *sim = sim_new(13);
+    struct scene scene = { 0 };
+    ASSERT_OK(run_in(sim, list_main, &scene));
+    sim_free(sim);
+    ASSERT_EQ(scene.results[1], 0);
+    ASSERT_EQ(scene.results[3], 0);
+    ASSERT_EQ(scene.results[5], 1);
+    ASSERT_ERROR(scene.results[6], -ENOTEMPTY);
+    ASSERT_ERROR(scene.results[7], -ENOENT);
+}
+
+/* ---- a small log, crashed everywhere ---- */
+
+#define RECORD_SIZE 4096u
+#define RECORDS 24u
+
+struct log_run {
+    unsigned acknowledged;   /* at the boundary that was passed last */
+    struct sim_image *images[IMAGES_MAX];
+    unsigned acknowledged_at[IMAGES_MAX];
+    size_t image_count;
+    bool flushes;
+    unsigned recovered;
+    int result;
+};
+
+static void
+record_make(uint8_t *record, unsigned number)
+{
+    memset(record, (int)number + 1, RECORD_SIZE);
+    store_be32(record, number);
+    store_be32(record + 4, crc32c(bytes_of(record + 8, RECORD_SIZE - 8)));
+}
+
+static void
+log_main(void *arg)
+{
+    struct log_run *run = arg;
+    static uint8_t record[RECORD_SIZE];
+    struct file *file;
+    run->result = file_open("log", FILE_WRITE | FILE_CREATE, &file);
+    if (run->result < 0) {
+        return;
+    }
+    run->result = disk_sync_folder(".");
+    for (unsigned i = 0; i < RECORDS && run->result == 0; i++) {
+        record_make(record, i);
+        run->result = file_write(file, record, sizeof record, (uint64_t)i * RECORD_SIZE);
+        if (run->result == 0 && run->flushes) {
+            run->result = file_sync(file, false);
+        }
+        run->acknowledged = run->result == 0 ? i + 1 : run->acknowledged;
+    }
+    file_close(file);
+}
+
+static void
+take_image(void *arg, struct sim_host *host, const struct sim_boundary *boundary)
+{
+    struct log_run *run = arg;
+    (void)boundary;
+    if (run->image_count < IMAGES_MAX) {
+        run->acknowledged_at[run->image_count] = run->acknowledged;
+        run->images[run->image_count++] = sim_disk_snapshot(host);
+    }
+}
+
+static void
+recover_main(void *arg)
+{
+    struct log_run *run = arg;
+    static uint8_t record[RECORD_SIZE];
+    struct file *file;
+    run->recovered = 0;
+    run->result = file_open("log", FILE_READ, &file);
+    if (run->result < 0) {
+        return;
+    }
+    while (file_read(file, record, sizeof record, (uint64_t)run->recovered * RECORD_SIZE) == RECORD_SIZE &&
+            load_be32(record) == run->recovered &&
+            load_be32(record + 4) == crc32c(bytes_of(record + 8, RECORD_SIZE - 8))) {
+        run->recovered++;
+    }
+    file_close(file);
+}
+
+/* Crashes everywhere; how many recoveries found less than was acknowledged. */
+static unsigned
+crash_everywhere(struct log_run *run, unsigned random_rounds, uint64_t *ret_runs)
+{
+    unsigned lost = 0;
+    *ret_runs = 0;
+    for (size_t i = 0; i < run->image_count; i++) {
+        size_t units = sim_image_units(run->images[i]);
+        for (size_t k = 0; k < units * 2 + 2 + random_rounds; k++) {
+            struct sim_crash crash = { .keep = SIM_KEEP_NONE, .index = k / 2, .seed = k * 77 + i, .permille = 500 };
+            crash.keep = k < units * 2         ? (k % 2 ? SIM_KEEP_ONE : SIM_KEEP_ALL_BUT)
+                         : k == units * 2      ? SIM_KEEP_NONE
+                         : k == units * 2 + 1  ? SIM_KEEP_ALL
+                                               : SIM_KEEP_RANDOM;
+            if (run_on(k, run->images[i], &crash, recover_main, run) < 0) {
+                return 1000000;
+            }
+            lost += run->recovered < run->acknowledged_at[i];
+            ++*ret_runs;
+        }
+        sim_image_free(run->images[i]);
+    }
+    return lost;
+}
+
+static unsigned
+crash_log(bool flushes, unsigned random_rounds, uint64_t *ret_runs)
+{
+    struct log_run *run = mem_alloc(sizeof *run);
+    run->flushes = flushes;
+    struct sim *sim = sim_new(42);
+    sim_disk_watch(sim_host(sim, "local"), take_image, run);
+    unsigned lost = 1000000;
+    if (run_in(sim, log_main, run) == 0 && run->acknowledged == RECORDS) {
+        lost = crash_everywhere(run, random_rounds, ret_runs);
+    }
+    sim_free(sim);
+    mem_free(run);
+    return lost;
+}
+
+TEST(a_log_that_flushes_loses_nothing_in_any_crash)
+{
+    uint64_t runs;
+    uint64_t start = clock_mono_ns();
+    ASSERT_EQ(crash_log(true, 50, &runs), 0);
+    uint64_t passed = clock_mono_ns() - start;
+    printf("(%llu recoveries, %llu us each) ", (unsigned long long)runs,
+            (unsigned long long)(passed / NS_PER_US / runs));
+    ASSERT(runs > 5000);
+}
+
+/* The test above can fail. */
+TEST(a_log_that_does_not_flush_is_caught)
+{
+    uint64_t runs;
+    ASSERT(crash_log(false, 2, &runs) > 100);
+}

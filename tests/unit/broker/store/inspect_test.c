@@ -1,0 +1,342 @@
+/* O3: whatever happens to an object's bytes, a reader and the inspector notice. */
+#include "base/endian.h"
+#include "base/mark.h"
+#include "store/format.h"
+#include "store/store_internal.h"
+#include "unit/broker/store/support_store.h"
+#include "unit/test.h"
+
+#include <errno.h>
+
+#define ID 0x1234567890abcdefu
+
+struct seen {
+    int entries;
+    int blocks;
+    int bad;
+    int stop_after;
+};
+
+static int
+count_entries(void *arg, const struct object_inspect_entry *entry)
+{
+    struct seen *seen = arg;
+    seen->entries++;
+    seen->blocks += strcmp(entry->kind, "block") == 0;
+    seen->bad += strcmp(entry->state, "valid") != 0;
+    return seen->stop_after && seen->entries == seen->stop_after ? 7 : 0;
+}
+
+static int
+inspect(struct store *store, uint64_t object_id, struct seen *ret_seen)
+{
+    *ret_seen = (struct seen){ 0 };
+    return store_inspect_object(store, object_id, count_entries, ret_seen);
+}
+
+/* A small object of two partitions, the second with a checkpoint. */
+static void
+make_small(struct store *store, struct store_range out[2], struct slices batches[2])
+{
+    struct object_builder *builder = object_builder_new(ID, 3, 4);
+    const struct store_range *ranges;
+    size_t count;
+    for (int i = 0; i < 2; i++) {
+        struct object_run run = run_make(key_of(1, i), 50, 2, 2, 10, &batches[i]);
+        run.checkpoint = i ? BYTES_LITERAL("checkpoint") : BYTES_NULL;
+        ASSERT_OK(object_builder_add(builder, &run));
+    }
+    ASSERT_OK(store_write_object(store, builder, DEADLINE_NONE, &ranges, &count));
+    memcpy(out, ranges, 2 * sizeof *ranges);
+    object_builder_free(builder);
+}
+
+FIBER_TEST(an_intact_object_is_valid_in_every_piece)
+{
+    struct objectstore *objects;
+    struct store *store = store_make(memory_url("inspect_intact"), MIB, 0, &objects);
+    struct store_range ranges[2];
+    struct slices batches[2];
+    struct seen seen;
+    make_small(store, ranges, batches);
+    ASSERT_OK(inspect(store, ID, &seen));
+    ASSERT_EQ(seen.entries, 6); /* object, footer, directory, two blocks, a checkpoint */
+    ASSERT_EQ(seen.bad, 0);
+    ASSERT_ERROR(inspect(store, ID + 1, &seen), -ENOENT);
+    seen = (struct seen){ .stop_after = 2 };
+    ASSERT_EQ(store_inspect_object(store, ID, count_entries, &seen), 7);
+    ASSERT_EQ(seen.entries, 2);
+    slices_done(&batches[0]);
+    slices_done(&batches[1]);
+    store_unmake(store, objects);
+}
+
+/* What store_read gives for both partitions is what was written, or an error; 1: at least one
+ * error. */
+static int
+read_both(struct objectstore *objects, const struct store_range ranges[2],
+        const struct slices batches[2])
+{
+    struct store_options options = {
+        .objects = objects, .block_cache_bytes = MIB, .fetch_timeout_ns = 5000000000u
+    };
+    struct store *store;
+    int errors = 0;
+    int r = store_new(&options, &store);
+    if (r < 0) {
+        return r;
+    }
+    for (int i = 0; i < 2; i++) {
+        struct slices read;
+        slices_init(&read);
+        r = store_read(store, &ranges[i], 50, SIZE_MAX, NULL, &read);
+        CLEANUP(buf_unrefp) struct buf *wanted = slices_join(&batches[i]);
+        CLEANUP(buf_unrefp) struct buf *got = slices_join(&read);
+        slices_done(&read);
+        errors += r < 0;
+        if (r == 0 && !bytes_equal(buf_bytes(got), buf_bytes(wanted))) {
+            errors = -1000; /* wrong data */
+        }
+    }
+    struct buf *checkpoint;
+    r = store_read_checkpoint(store, &ranges[1], key_of(1, 1), &checkpoint);
+    errors += r < 0;
+    if (r == 0) {
+        if (!bytes_equal(buf_bytes(checkpoint), BYTES_LITERAL("checkpoint"))) {
+            errors = -1000;
+        }
+        buf_unref(checkpoint);
+    }
+    store_free(store);
+    return errors;
+}
+
+/* O3 */
+FIBER_TEST(every_single_flipped_bit_of_an_object_is_noticed)
+{
+    struct objectstore *objects;
+    struct store *store = store_make(memory_url("inspect_flip"), MIB, 0, &objects);
+    struct store_range ranges[2];
+    struct slices batches[2];
+    struct seen seen;
+    make_small(store, ranges, batches);
+    struct buf *bytes = object_bytes(objects, ID);
+    uint64_t data_end = ranges[1].checkpoint_position + ranges[1].checkpoint_size;
+    for (size_t i = 0; i < bytes->size * 8; i++) {
+        bytes->data[i / 8] ^= (uint8_t)(1u << i % 8);
+        object_replace(objects, ID, buf_bytes(bytes));
+        ASSERT_ERROR(inspect(store, ID, &seen), -EBADMSG);
+        ASSERT(seen.bad > 0);
+        int errors = read_both(objects, ranges, batches);
+        ASSERT(errors >= 0);
+        /* A reader looks at what it uses: everything between header and directory. */
+        ASSERT_EQ(errors > 0, i / 8 >= OBJECT_HEADER_SIZE && i / 8 < data_end);
+        bytes->data[i / 8] ^= (uint8_t)(1u << i % 8);
+    }
+    buf_unref(bytes);
+    slices_done(&batches[0]);
+    slices_done(&batches[1]);
+    store_unmake(store, objects);
+}
+
+/* O3 */
+FIBER_TEST(an_object_cut_at_any_length_is_noticed)
+{
+    struct objectstore *objects;
+    struct store *store = store_make(memory_url("inspect_cut"), MIB, 0, &objects);
+    struct store_range ranges[2];
+    struct slices batches[2];
+    struct seen seen;
+    make_small(store, ranges, batches);
+    struct buf *bytes = object_bytes(objects, ID);
+    uint64_t marks = mark_count("store: object shorter than its metadata says");
+    for (size_t size = 0; size < bytes->size; size++) {
+        object_replace(objects, ID, bytes_of(bytes->data, size));
+        ASSERT_ERROR(inspect(store, ID, &seen), -EBADMSG);
+        int errors = read_both(objects, ranges, batches);
+        ASSERT(errors >= 0);
+        ASSERT(errors > 0 || size >= ranges[1].checkpoint_position + ranges[1].checkpoint_size);
+    }
+    ASSERT(mark_count("store: object shorter than its metadata says") > marks);
+    /* And one that is too long. */
+    struct buf *longer = buf_new(bytes->size + 1);
+    memcpy(longer->data, bytes->data, bytes->size);
+    longer->data[bytes->size] = 0;
+    longer->size = bytes->size + 1;
+    object_replace(objects, ID, buf_bytes(longer));
+    ASSERT_ERROR(inspect(store, ID, &seen), -EBADMSG);
+    buf_unref(longer);
+    buf_unref(bytes);
+    slices_done(&batches[0]);
+    slices_done(&batches[1]);
+    store_unmake(store, objects);
+}
+
+/* O3 */
+FIBER_TEST(another_object_under_the_same_id_is_refused)
+{
+    struct objectstore *objects;
+    struct store *store = store_make(memory_url("inspect_other"), MIB, 0, &objects);
+    struct store_range ranges[2];
+    struct slices batches[2];
+    struct slices read;
+    struct seen seen;
+    make_small(store, ranges, batches);
+    struct object_run run = run_make(key_of(1, 0), 50, 2, 2, 10, &read);
+    struct store_range other = object_make(store, 5, &run);
+    ASSERT_EQ(other.size, ranges[0].size);
+    slices_done(&read);
+    struct buf *bytes = object_bytes(objects, 5);
+    object_replace(objects, ID, buf_bytes(bytes));
+    buf_unref(bytes);
+    uint64_t marks = mark_count("store: piece of another object");
+    slices_init(&read);
+    ASSERT_ERROR(store_read(store, &ranges[0], 50, 1, NULL, &read), -EBADMSG);
+    ASSERT_EQ(read.count, 0);
+    ASSERT_ERROR(inspect(store, ID, &seen), -EBADMSG);
+    ASSERT(mark_count("store: piece of another object") > marks);
+    slices_done(&batches[0]);
+    slices_done(&batches[1]);
+    store_unmake(store, objects);
+}
+
+/* O3: each block is whole and right, but not where it belongs. */
+FIBER_TEST(two_blocks_that_changed_places_are_refused)
+{
+    struct objectstore *objects;
+    struct store *store = store_make(memory_url("inspect_swap"), MIB, 0, &objects);
+    struct store_range ranges[2];
+    struct slices batches[2];
+    struct seen seen;
+    struct object_builder *builder = object_builder_new(ID, 3, 4);
+    const struct store_range *written;
+    size_t count;
+    for (int i = 0; i < 2; i++) {
+        struct object_run run = run_make(key_of(1, i), 50, 2, 2, 10, &batches[i]);
+        ASSERT_OK(object_builder_add(builder, &run));
+    }
+    ASSERT_OK(store_write_object(store, builder, DEADLINE_NONE, &written, &count));
+    memcpy(ranges, written, sizeof ranges);
+    object_builder_free(builder);
+    ASSERT_EQ(ranges[0].size, ranges[1].size);
+    struct buf *bytes = object_bytes(objects, ID);
+    struct buf *swapped = buf_of_bytes(buf_bytes(bytes));
+    size_t size = (size_t)ranges[0].size;
+    memcpy(swapped->data + ranges[0].position, bytes->data + ranges[1].position, size);
+    memcpy(swapped->data + ranges[1].position, bytes->data + ranges[0].position, size);
+    object_replace(objects, ID, buf_bytes(swapped));
+    uint64_t marks = mark_count("store: piece of another position");
+    struct slices read;
+    slices_init(&read);
+    ASSERT_ERROR(store_read(store, &ranges[0], 50, 1, NULL, &read), -EBADMSG);
+    ASSERT_ERROR(store_read(store, &ranges[1], 50, 1, NULL, &read), -EBADMSG);
+    ASSERT_EQ(read.count, 0);
+    ASSERT_ERROR(inspect(store, ID, &seen), -EBADMSG);
+    ASSERT_EQ(seen.bad, 2);
+    ASSERT(mark_count("store: piece of another position") > marks);
+    buf_unref(bytes);
+    buf_unref(swapped);
+    slices_done(&batches[0]);
+    slices_done(&batches[1]);
+    store_unmake(store, objects);
+}
+
+/* O3 */
+FIBER_TEST(every_flipped_bit_of_an_index_is_noticed)
+{
+    struct objectstore *objects;
+    struct store *store = store_make(memory_url("inspect_index"), 4 * MIB, 0, &objects);
+    struct slices batches;
+    struct object_run run = run_make(key_of(1, 0), 0, 3, 1, 600 * KIB, &batches);
+    struct store_range range = object_make(store, ID, &run);
+    slices_done(&batches);
+    struct buf *bytes = object_bytes(objects, ID);
+    struct bytes index =
+            bytes_of(bytes->data + range.index_position, index_size(range.block_count));
+    ASSERT_EQ(range.block_count, 3);
+    ASSERT_OK(index_check(index, &range));
+    for (size_t i = 0; i < index.size * 8; i++) {
+        bytes->data[range.index_position + i / 8] ^= (uint8_t)(1u << i % 8);
+        ASSERT_ERROR(index_check(index, &range), -EBADMSG);
+        bytes->data[range.index_position + i / 8] ^= (uint8_t)(1u << i % 8);
+    }
+    struct store_range wrong = range;
+    wrong.end_offset++;
+    ASSERT_ERROR(index_check(index, &wrong), -EBADMSG);
+    wrong = range;
+    wrong.block_count--;
+    ASSERT_ERROR(index_check(index, &wrong), -EBADMSG);
+    wrong = range;
+    wrong.position++;
+    ASSERT_ERROR(index_check(index, &wrong), -EBADMSG);
+    buf_unref(bytes);
+    store_unmake(store, objects);
+}
+
+FIBER_TEST(inspection_goes_on_behind_damage_as_far_as_it_can)
+{
+    struct objectstore *objects;
+    struct store *store = store_make(memory_url("inspect_on"), 4 * MIB, 0, &objects);
+    struct slices batches;
+    struct seen seen;
+    struct object_run run = run_make(key_of(1, 0), 0, 5, 1, 600 * KIB, &batches);
+    run.checkpoint = BYTES_LITERAL("state");
+    struct store_range range = object_make(store, ID, &run);
+    slices_done(&batches);
+    struct buf *bytes = object_bytes(objects, ID);
+    ASSERT_OK(inspect(store, ID, &seen));
+    ASSERT_EQ(seen.blocks, 5);
+
+    bytes->data[range.index_position + 70] ^= 1; /* the index: blocks are found by their headers */
+    object_replace(objects, ID, buf_bytes(bytes));
+    uint64_t marks = mark_count("store: inspection without an index");
+    ASSERT_ERROR(inspect(store, ID, &seen), -EBADMSG);
+    ASSERT_EQ(seen.blocks, 5);
+    ASSERT_EQ(seen.bad, 1);
+    ASSERT(mark_count("store: inspection without an index") > marks);
+
+    bytes->data[range.position + range.size / 2] ^= 1; /* and the body of one block */
+    object_replace(objects, ID, buf_bytes(bytes));
+    ASSERT_ERROR(inspect(store, ID, &seen), -EBADMSG);
+    ASSERT_EQ(seen.blocks, 5);
+    ASSERT_EQ(seen.bad, 2);
+
+    bytes->data[bytes->size - 1] ^= 1; /* and the footer: everything is found from the front */
+    object_replace(objects, ID, buf_bytes(bytes));
+    marks = mark_count("store: inspection without a directory");
+    ASSERT_ERROR(inspect(store, ID, &seen), -EBADMSG);
+    ASSERT_EQ(seen.blocks, 5);
+    ASSERT_EQ(seen.bad, 3);
+    ASSERT_EQ(seen.entries, 1 + 1 + 5 + 1 + 1); /* object, footer, blocks, index, checkpoint */
+    ASSERT(mark_count("store: inspection without a directory") > marks);
+    buf_unref(bytes);
+    store_unmake(store, objects);
+}
+
+FIBER_TEST(metadata_with_impossible_numbers_is_refused_before_anything_is_allocated)
+{
+    struct objectstore *objects;
+    struct store *store = store_make(memory_url("inspect_numbers"), MIB, 0, &objects);
+    struct store_range ranges[2];
+    struct slices batches[2];
+    struct slices read;
+    make_small(store, ranges, batches);
+    struct store_range wrong[] = { ranges[1], ranges[1], ranges[1], ranges[1], ranges[1], ranges[1],
+        ranges[1] };
+    wrong[0].size = UINT64_MAX;
+    wrong[1].block_count = UINT32_MAX;
+    wrong[2].position = UINT64_MAX - 10;
+    wrong[3].block_count = 2; /* with no index */
+    wrong[4].object_id = 0;
+    wrong[5].checkpoint_size = UINT32_MAX;
+    wrong[6].block_count = 0;
+    uint64_t gets = gets_of(objects);
+    slices_init(&read);
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        ASSERT_ERROR(store_read(store, &wrong[i], 50, 1, NULL, &read), -EBADMSG);
+    }
+    ASSERT_EQ(gets_of(objects), gets);
+    slices_done(&batches[0]);
+    slices_done(&batches[1]);
+    store_unmake(store, objects);
+}
