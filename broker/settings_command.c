@@ -89,7 +89,7 @@ print_effective(const struct settings *settings)
 static int
 check_file(struct settings *settings, const char *path)
 {
-    char directory[PATH_MAX];
+    static char directory[PATH_MAX];
     struct settings_machine machine;
     int code = load_file(settings, path);
     if (code != 0) {

@@ -2,6 +2,7 @@
  * store's, so the factor is kept only for the answer. */
 #include "handlers/errors.h"
 #include "handlers/handlers.h"
+#include "handlers/topic_configs.h"
 #include "partition/topics.h"
 #include "wire/messages/create_topics.h"
 
@@ -117,6 +118,22 @@ named_before(const struct create_topics_request *message, struct bytes name, siz
     return false;
 }
 
+static struct wire_array
+list_configs(struct request *request, const struct topic_spec *spec)
+{
+    struct topic_config *all;
+    size_t count = topic_configs_list(request, spec->configs, (size_t)spec->config_count, &all);
+    struct create_topics_response_creatable_topic_configs *out = request_alloc(request, count, sizeof *out);
+    for (size_t i = 0; i < count; i++) {
+        out[i] = (struct create_topics_response_creatable_topic_configs){
+            .name = all[i].name,
+            .value = all[i].value,
+            .config_source = (int8_t)all[i].source,
+        };
+    }
+    return wire_array_of(out, count);
+}
+
 static void
 check_topic(struct creation *creation, const struct create_topics_request *message, size_t i,
         const struct create_topics_request_creatable_topic *topic)
@@ -143,8 +160,11 @@ check_topic(struct creation *creation, const struct create_topics_request *messa
     if (spec.partition_count == 0 || !check_configs(creation, i, topic, &spec)) {
         return;
     }
+    if (request->version >= 5) {
+        creation->out[i].configs = list_configs(request, &spec);
+    }
     creation->out[i].num_partitions = spec.partition_count;
-    creation->out[i].replication_factor = topic->replication_factor > 0 ? topic->replication_factor : 1;
+    creation->out[i].replication_factor = (int16_t)MAX(topic->replication_factor, 1);
     creation->out_index[creation->count] = i;
     creation->specs[creation->count++] = spec;
 }

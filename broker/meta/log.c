@@ -326,19 +326,15 @@ objlog_confirm(struct objlog *log)
 }
 
 void
-objlog_seek(struct objlog *log, uint64_t next_sequence, struct bytes previous_hash)
+objlog_seek(struct objlog *log, const struct objlog_position *position)
 {
-    CHECK(next_sequence > 0);
+    CHECK(position->next_sequence > 0);
     window_clear(log);
-    log->next = next_sequence;
+    log->next = position->next_sequence;
     log->first_read = 0;
-    log->last_epoch = 0;
-    log->hash_known = previous_hash.data || next_sequence == 1;
-    memset(log->previous_hash, 0, OBJLOG_HASH_SIZE);
-    if (previous_hash.data) {
-        CHECK(previous_hash.size == OBJLOG_HASH_SIZE);
-        memcpy(log->previous_hash, previous_hash.data, OBJLOG_HASH_SIZE);
-    }
+    log->last_epoch = position->last_epoch;
+    log->hash_known = position->hash_known;
+    memcpy(log->previous_hash, position->previous_hash, OBJLOG_HASH_SIZE);
 }
 
 uint64_t

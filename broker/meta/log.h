@@ -58,9 +58,15 @@ MUST_CHECK MAY_SUSPEND int objlog_find_tail(struct objlog *log, uint64_t *ret_se
  * real one was removed, with a correct hash chain. 0: nothing read since objlog_seek lies at or below
  * the floor, so all of it is the one history; -ESTALE: start again from a newer snapshot. */
 MUST_CHECK MAY_SUSPEND int objlog_confirm(struct objlog *log);
-/* Where objlog_read_next goes on: from a snapshot. previous_hash: OBJLOG_HASH_SIZE bytes, or NULL when
- * unknown: the first entry is then believed (inspect only). */
-void objlog_seek(struct objlog *log, uint64_t next_sequence, struct bytes previous_hash);
+/* A place in the log: between two objects. */
+struct objlog_position {
+    uint64_t next_sequence;
+    int64_t last_epoch;              /* greatest epoch before it: a writer of a lower one must not write behind it */
+    uint8_t previous_hash[OBJLOG_HASH_SIZE];
+    bool hash_known;                 /* false: the first entry is believed (inspect only) */
+};
+/* Where objlog_read_next goes on: from a snapshot. */
+void objlog_seek(struct objlog *log, const struct objlog_position *position);
 uint64_t objlog_next_sequence(const struct objlog *log);
 struct bytes objlog_previous_hash(const struct objlog *log);
 /* Greatest epoch read or written; 0: none. */
@@ -88,10 +94,10 @@ MUST_CHECK MAY_SUSPEND int objlog_get_floor(struct objlog *log, uint64_t *ret_se
 /* `state` after the log's object `sequence`, which must be the last one read or written; it is borrowed
  * until the call returns. */
 MUST_CHECK MAY_SUSPEND int objlog_write_snapshot(struct objlog *log, uint64_t sequence, struct bytes state);
-/* The newest readable snapshot at or below `at_most`: owned bufs; -ENOENT: none; -EBADMSG: there are
- * some, and none can be read. Sets nothing: see objlog_seek. */
-MUST_CHECK MAY_SUSPEND int objlog_read_snapshot(struct objlog *log, uint64_t at_most, uint64_t *ret_sequence,
-        struct buf **ret_state, struct buf **ret_previous_hash);
+/* The newest readable snapshot at or below `at_most`: an owned buf, and where the log goes on behind it; -ENOENT: none;
+ * -EBADMSG: there are some, and none can be read. Does not seek. */
+MUST_CHECK MAY_SUSPEND int objlog_read_snapshot(struct objlog *log, uint64_t at_most,
+        struct objlog_position *ret_position, struct buf **ret_state);
 
 struct objlog_stats {
     uint64_t objects;                /* written */

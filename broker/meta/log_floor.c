@@ -178,7 +178,8 @@ objlog_write_snapshot(struct objlog *log, uint64_t sequence, struct bytes state)
     if (state.size > META_SNAPSHOT_SIZE_MAX) {
         return fault(-EMSGSIZE, "meta: a snapshot of %zu bytes; at most %zu", state.size, META_SNAPSHOT_SIZE_MAX);
     }
-    struct objlog_snapshot snapshot = { .log_id = log->log_id, .sequence = sequence };
+    struct objlog_snapshot snapshot = { .log_id = log->log_id, .sequence = sequence,
+        .epoch = log->last_epoch };
     memcpy(snapshot.previous_hash, log->previous_hash, OBJLOG_HASH_SIZE);
     uint8_t header[OBJLOG_SNAPSHOT_HEADER_SIZE];
     uint8_t trailer[OBJLOG_TRAILER_SIZE];
@@ -196,8 +197,8 @@ objlog_write_snapshot(struct objlog *log, uint64_t sequence, struct bytes state)
 }
 
 static int
-snapshot_read(struct objlog *log, const char *key, uint64_t sequence, struct buf **ret_state,
-        struct buf **ret_previous_hash)
+snapshot_read(struct objlog *log, const char *key, uint64_t sequence, struct objlog_position *ret_position,
+        struct buf **ret_state)
 {
     CLEANUP(buf_unrefp) struct buf *object = NULL;
     int r = objlog_get(log, key, OBJLOG_SNAPSHOT_HEADER_SIZE + META_SNAPSHOT_SIZE_MAX + OBJLOG_TRAILER_SIZE,
@@ -219,7 +220,9 @@ snapshot_read(struct objlog *log, const char *key, uint64_t sequence, struct buf
         return fault(-EMEDIUMTYPE, "meta: %s belongs to another cluster", key);
     }
     *ret_state = buf_of_bytes(state);
-    *ret_previous_hash = buf_of_bytes(bytes_of(snapshot.previous_hash, OBJLOG_HASH_SIZE));
+    *ret_position = (struct objlog_position){ .next_sequence = sequence + 1, .last_epoch = snapshot.epoch,
+        .hash_known = true };
+    memcpy(ret_position->previous_hash, snapshot.previous_hash, OBJLOG_HASH_SIZE);
     return 0;
 }
 
@@ -233,8 +236,8 @@ snapshot_list(struct objlog *log, struct object_list *ret_list)
 }
 
 int
-objlog_read_snapshot(struct objlog *log, uint64_t at_most, uint64_t *ret_sequence, struct buf **ret_state,
-        struct buf **ret_previous_hash)
+objlog_read_snapshot(struct objlog *log, uint64_t at_most, struct objlog_position *ret_position,
+        struct buf **ret_state)
 {
     struct object_list list;
     int r = snapshot_list(log, &list);
@@ -248,11 +251,7 @@ objlog_read_snapshot(struct objlog *log, uint64_t at_most, uint64_t *ret_sequenc
         if (objlog_key_sequence(key, &sequence) || sequence > at_most) {
             continue;
         }
-        r = snapshot_read(log, key, sequence, ret_state, ret_previous_hash);
-        if (r == 0) {
-            *ret_sequence = sequence;
-            break;
-        }
+        r = snapshot_read(log, key, sequence, ret_position, ret_state);
         if (r != -EBADMSG && r != -ENOENT) {
             break;
         }

@@ -140,9 +140,10 @@ objlog_snapshot_encode(const struct objlog_snapshot *snapshot, struct bytes stat
     put_start(p, OBJLOG_SNAPSHOT_MAGIC);
     memcpy(p + 8, snapshot->log_id.bytes, 16);
     store_be64(p + 24, snapshot->sequence);
-    memcpy(p + 32, snapshot->previous_hash, OBJLOG_HASH_SIZE);
-    store_be64(p + 64, state.size);
-    store_be32(p + 72, crc32c(bytes_of(p, 72)));
+    store_be64(p + 32, (uint64_t)snapshot->epoch);
+    memcpy(p + 40, snapshot->previous_hash, OBJLOG_HASH_SIZE);
+    store_be64(p + 72, state.size);
+    store_be32(p + 80, crc32c(bytes_of(p, 80)));
     uint32_t crc = crc32c(bytes_of(p, OBJLOG_SNAPSHOT_HEADER_SIZE));
     store_be32(ret_trailer, crc32c_extend(crc, state));
 }
@@ -159,6 +160,7 @@ objlog_snapshot_decode(struct bytes object, const char *key, struct objlog_snaps
     struct objlog_snapshot snapshot;
     snapshot.log_id = meta_read_uuid(&in);
     snapshot.sequence = meta_read_u64(&in);
+    snapshot.epoch = meta_read_i64(&in);
     struct bytes hash = meta_read_raw(&in, OBJLOG_HASH_SIZE);
     uint64_t size = meta_read_u64(&in);
     uint32_t crc = meta_read_u32(&in);

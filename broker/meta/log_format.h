@@ -10,7 +10,7 @@
 
 #define OBJLOG_HEADER_SIZE          112u
 #define OBJLOG_TRAILER_SIZE         4u
-#define OBJLOG_SNAPSHOT_HEADER_SIZE 76u
+#define OBJLOG_SNAPSHOT_HEADER_SIZE 84u
 #define OBJLOG_FLOOR_SIZE           52u
 
 struct objlog_header {
@@ -33,7 +33,8 @@ void objlog_object_hash(struct bytes object, uint8_t ret_hash[OBJLOG_HASH_SIZE])
 struct objlog_snapshot {
     struct uuid log_id;
     uint64_t sequence;
-    uint8_t previous_hash[OBJLOG_HASH_SIZE]; /* of the log object `sequence` */
+    int64_t epoch;                           /* greatest epoch up to the log object `sequence` */
+    uint8_t previous_hash[OBJLOG_HASH_SIZE]; /* of that object */
 };
 /* Fills header and trailer around `state`. */
 void objlog_snapshot_encode(const struct objlog_snapshot *snapshot, struct bytes state,

@@ -38,6 +38,7 @@ struct start {
     const struct meta_options *options;
     struct meta *meta;
     struct probe probe;
+    bool founding; /* nobody else had, when we looked */
 };
 
 static void
@@ -85,7 +86,7 @@ find_cluster_in_log(struct objectstore *objects, struct uuid *ret_cluster_id)
         return r;
     }
     struct objlog_entry entry;
-    objlog_seek(log, first, BYTES_NULL);
+    objlog_seek(log, &(struct objlog_position){ .next_sequence = first });
     r = objlog_read_next(log, &entry);
     if (r == 0) {
         *ret_cluster_id = objlog_id(log);
@@ -125,6 +126,7 @@ start_recognise(struct start *start)
             return r;
         }
         found = uuid_is_zero(wanted) ? random_uuid() : *wanted;
+        start->founding = true;
         LOG_INFO("founding a cluster");
     }
     meta->cluster_id = found;
@@ -138,16 +140,30 @@ start_lease_lost(void *arg)
 }
 
 static int
-start_take_lease(struct start *start)
+take_lease_once(struct start *start)
 {
     struct meta *meta = start->meta;
     const struct lease_options options = { .objects = meta->objects, .key = META_LEASE_KEY,
         .cluster_id = meta->cluster_id, .holder = meta->writer, .former_holder = start->options->former_holder,
         .broker_id = meta->broker_id,
         .duration_ns = start->options->lease_ns ? start->options->lease_ns : LEASE_NS };
+    lease_free(meta->lease);
     meta->lease = lease_new(&options);
-    int r = lease_take(meta->lease);
-    return r ? r : lease_renew_start(meta->lease, start_lease_lost, meta);
+    return lease_take(meta->lease);
+}
+
+static int
+start_take_lease(struct start *start)
+{
+    int r = take_lease_once(start);
+    if (r == -EMEDIUMTYPE && start->founding) {
+        /* Another broker has founded the cluster a moment before us: whoever creates the lease has. */
+        MARK("meta: two founders");
+        start->founding = false;
+        r = start_recognise(start);
+        r = r ? r : take_lease_once(start);
+    }
+    return r ? r : lease_renew_start(start->meta->lease, start_lease_lost, start->meta);
 }
 
 static int
@@ -168,26 +184,25 @@ static int
 load_snapshot(struct meta *meta)
 {
     CLEANUP(buf_unrefp) struct buf *bytes = NULL;
-    CLEANUP(buf_unrefp) struct buf *hash = NULL;
-    uint64_t sequence = 0;
+    struct objlog_position position = { .next_sequence = 1 };
     struct meta_state *state;
-    int r = objlog_read_snapshot(meta->log, UINT64_MAX, &sequence, &bytes, &hash);
+    int r = objlog_read_snapshot(meta->log, UINT64_MAX, &position, &bytes);
     if (r == -ENOENT) {
         state = meta_state_new();
         r = 0;
     } else if (r == 0) {
         r = meta_state_decode(buf_bytes(bytes), &state);
         if (r) {
-            return fault_note(r, "snapshot %llu", (unsigned long long)sequence);
+            return fault_note(r, "snapshot %llu", (unsigned long long)position.next_sequence - 1);
         }
-        objlog_seek(meta->log, sequence + 1, buf_bytes(hash));
+        objlog_seek(meta->log, &position);
     }
     if (r) {
         return r;
     }
     meta->replicas[0] = replica_new(state);
-    meta->last_snapshot = sequence;
-    meta->stats.last_snapshot = sequence;
+    meta->last_snapshot = position.next_sequence - 1;
+    meta->stats.last_snapshot = meta->last_snapshot;
     return 0;
 }
 

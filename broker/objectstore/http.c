@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <strings.h>
 
 #define POLL_MS_MAX 1000
@@ -99,22 +98,41 @@ take_queue(struct http_client *client)
     return !stopping;
 }
 
-/* Ends what was cancelled or is late; lowers *poll_ns to the next deadline. */
+/* Why the transfer must end now, or 0; lowers *poll_ns to when that may change. */
+static int
+overdue(struct http_transfer *transfer, uint64_t now_ns, uint64_t *poll_ns)
+{
+    const struct http_request *request = transfer->request;
+    if (atomic_load(&transfer->cancelled)) {
+        transfer->why = "cancelled";
+        return -ECANCELED;
+    }
+    if (now_ns >= request->deadline_ns) {
+        transfer->why = "the deadline passed";
+        return -ETIMEDOUT;
+    }
+    *poll_ns = MIN(*poll_ns, request->deadline_ns - now_ns);
+    if (!transfer->easy || !request->stall_ns_max) {
+        return 0;
+    }
+    uint64_t still_ns = now_ns - MIN(now_ns, transfer->moved_ns);
+    if (still_ns >= request->stall_ns_max) {
+        transfer->why = "nothing moved for too long";
+        return -EAGAIN;
+    }
+    *poll_ns = MIN(*poll_ns, request->stall_ns_max - still_ns);
+    return 0;
+}
+
 static void
 end_overdue(struct http_client *client, struct list *transfers, uint64_t *poll_ns)
 {
     uint64_t now_ns = clock_mono_ns();
     LIST_FOREACH_SAFE (node, transfers) {
         struct http_transfer *transfer = CONTAINER_OF(node, struct http_transfer, link);
-        uint64_t deadline_ns = transfer->request->deadline_ns;
-        if (atomic_load(&transfer->cancelled)) {
-            snprintf(transfer->story, sizeof transfer->story, "cancelled");
-            transfer_end(client, transfer, -ECANCELED);
-        } else if (now_ns >= deadline_ns) {
-            snprintf(transfer->story, sizeof transfer->story, "the deadline passed");
-            transfer_end(client, transfer, -ETIMEDOUT);
-        } else {
-            *poll_ns = MIN(*poll_ns, deadline_ns - now_ns);
+        int r = overdue(transfer, now_ns, poll_ns);
+        if (r < 0) {
+            transfer_end(client, transfer, r);
         }
     }
 }
@@ -311,7 +329,8 @@ http_do(struct http_client *client, const struct http_request *request,
     *ret_sent = transfer.starts > 0;
     if (r < 0) {
         http_response_done(&transfer.response);
-        return fault(r, "http: %s %s: %s", request->method, request->url, transfer.story);
+        return fault(r, "http: %s %s: %s", request->method, request->url,
+                transfer.why ? transfer.why : transfer.error_text);
     }
     *ret_response = transfer.response;
     return 0;

@@ -23,12 +23,14 @@ struct http_transfer {
     uint64_t position; /* in the body */
     size_t part;       /* where `position` is */
     size_t part_offset;
-    int broken; /* -errno that a callback ended the transfer with; `story` says why */
-    char story[CURL_ERROR_SIZE + 64];
+    uint64_t moved_ns; /* when a byte last went either way */
+    int broken;        /* -errno that a callback ended the transfer with */
+    const char *why;   /* our own reason, a literal; NULL: libcurl's, in error_text */
+    char error_text[CURL_ERROR_SIZE];
 };
 
 /* Sets up a handle that was just made or reset. -ENOMEM. */
 MUST_CHECK int http_transfer_prepare(
         struct http_transfer *transfer, CURL *easy, const char *ca_file);
-/* Turns libcurl's result into ours; fills story. */
+/* Turns libcurl's result into ours; sets why or error_text. */
 MUST_CHECK int http_transfer_result(struct http_transfer *transfer, CURLcode code);

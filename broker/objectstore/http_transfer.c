@@ -17,7 +17,7 @@ transfer_break(struct http_transfer *transfer, int error, const char *why)
 {
     if (!transfer->broken) {
         transfer->broken = error;
-        snprintf(transfer->story, sizeof transfer->story, "%s", why);
+        transfer->why = why;
     }
     return error;
 }
@@ -45,6 +45,7 @@ read_body(char *out, size_t size, size_t count, void *arg)
     const struct http_body *body = transfer->request->body;
     size_t room = size * count;
     size_t done = 0;
+    transfer->moved_ns = clock_mono_ns();
     while (done < room && transfer->position < body->size && transfer->part < body->part_count) {
         const struct iovec *part = &body->parts[transfer->part];
         uint64_t left = MIN(
@@ -100,6 +101,7 @@ take_header(char *data, size_t size, size_t count, void *arg)
 {
     struct http_transfer *transfer = arg;
     struct strbuf *headers = &transfer->response.headers;
+    transfer->moved_ns = clock_mono_ns();
     if (size * count >= 5 && strncasecmp(data, "HTTP/", 5) == 0) {
         strbuf_clear(headers); /* the headers before were those of an interim answer */
     }
@@ -148,6 +150,7 @@ take_body(char *data, size_t size, size_t count, void *arg)
     size_t n = size * count;
     long status = 0;
     curl_off_t expected = -1;
+    transfer->moved_ns = clock_mono_ns();
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &expected);
     bool good = status >= 200 && status < 300;
@@ -195,7 +198,7 @@ static CURLcode
 set_callbacks(struct http_transfer *transfer, CURL *easy)
 {
     CURLcode code = curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-    code |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->story);
+    code |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error_text);
     code |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
     code |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
     code |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
@@ -225,11 +228,6 @@ set_connection(const struct http_transfer *transfer, CURL *easy, const char *ca_
     if (transfer->request->direct) {
         code |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     }
-    if (transfer->request->stall_ns_max) {
-        long stall_s = (long)((transfer->request->stall_ns_max + NS_PER_S - 1) / NS_PER_S);
-        code |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-        code |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, stall_s);
-    }
     return code;
 }
 
@@ -238,6 +236,7 @@ http_transfer_prepare(struct http_transfer *transfer, CURL *easy, const char *ca
 {
     const struct http_request *request = transfer->request;
     transfer->easy = easy;
+    transfer->moved_ns = clock_mono_ns();
     /* No "Expect: 100-continue": it costs a round trip, and some servers mistreat it. */
     struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
     for (size_t i = 0; headers && i < request->header_count; i++) {
@@ -254,7 +253,7 @@ http_transfer_prepare(struct http_transfer *transfer, CURL *easy, const char *ca
     code |= set_method(transfer, easy);
     code |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     if (!headers || code != CURLE_OK) {
-        snprintf(transfer->story, sizeof transfer->story, "libcurl refuses the request's options");
+        transfer->why = "libcurl refuses the request's options";
         return -ENOMEM;
     }
     return 0;
@@ -265,8 +264,8 @@ http_transfer_result(struct http_transfer *transfer, CURLcode code)
 {
     long status = 0;
     if (transfer->resend_refused) {
-        snprintf(transfer->story, sizeof transfer->story,
-                "the connection died before an answer and the request may not be sent again");
+        transfer->why =
+                "the connection died before an answer and the request may not be sent again";
         return -EAGAIN;
     }
     if (transfer->broken) {
@@ -278,11 +277,11 @@ http_transfer_result(struct http_transfer *transfer, CURLcode code)
         if (status >= 100 && status <= 999) {
             return 0;
         }
-        snprintf(transfer->story, sizeof transfer->story, "an answer without a status");
+        transfer->why = "an answer without a status";
         return -EIO;
     }
-    if (!transfer->story[0]) {
-        snprintf(transfer->story, sizeof transfer->story, "%s", curl_easy_strerror(code));
+    if (!transfer->error_text[0]) {
+        transfer->why = curl_easy_strerror(code);
     }
     switch ((int)code) {
     case CURLE_PARTIAL_FILE:

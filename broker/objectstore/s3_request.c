@@ -25,7 +25,6 @@
 /* Bodies above this are hashed on a helper thread: the reactor has other fibers. */
 #define HASH_HERE_SIZE_MAX (256 * KIB)
 #define BYTES_PER_S_MIN (1 * MIB)
-#define STALL_NS_MAX (20 * (uint64_t)NS_PER_S)
 #define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 void
@@ -253,7 +252,7 @@ send_signed(struct s3_store *store, struct s3_call *call, const struct s3_field 
     lines_make(&lines, fields, count, authorization);
     struct http_request request = { call->method, strbuf_cstring(&url), lines.of, lines.count,
         call->body, .once = call->once, .uncancellable = call->uncancellable,
-        .deadline_ns = call->deadline_ns, .stall_ns_max = call->once ? 0 : STALL_NS_MAX,
+        .deadline_ns = call->deadline_ns, .stall_ns_max = store->try_ns,
         .response_size_max = call->response_size_max };
     int r;
     if (lines.text.error || url.error) {

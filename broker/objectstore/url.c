@@ -93,6 +93,11 @@ check_characters(const char *text)
 static int
 parse_pieces(struct object_url *url)
 {
+    if (strchr(url->text, '@')) {
+        /* The URL is not shown: it may hold a password. */
+        return fault(-EINVAL, "object store URL: credentials do not belong in it; put them in the "
+                              "environment (AWS_ACCESS_KEY_ID ...) or a credentials file");
+    }
     char *after_scheme = strstr(url->storage, "://");
     if (!after_scheme || after_scheme == url->storage) {
         return fault(-EINVAL,
@@ -113,11 +118,6 @@ parse_pieces(struct object_url *url)
     url->path = mem_strdup(slash ? slash : "");
     if (slash) {
         *slash = 0;
-    }
-    if (strchr(url->authority, '@')) {
-        /* The URL is not shown: it may hold a password. */
-        return fault(-EINVAL, "object store URL: credentials do not belong in it; put them in the "
-                              "environment (AWS_ACCESS_KEY_ID ...) or a credentials file");
     }
     int r = percent_decode(url->text, url->authority);
     if (r == 0) {

@@ -11,8 +11,14 @@
 #include <unistd.h>
 
 const char *const crash_point_names[] = {
+    "append: durable",
+    "recover: all committed",
+    "recover: object written",
     "test: first",
     "test: second",
+    "upload: object committed",
+    "upload: object written",
+    "wal: group flushed",
     NULL,
 };
 

@@ -17,6 +17,9 @@
 /* CRCs of more than this are for a helper thread: the reactor's turn would get too long. */
 #define CHECK_HERE_BYTES_MAX (4 * MIB + 64 * KIB)
 
+/* GETs under way hold at most this part of the budget (C2). */
+#define LOADING_SHARE 4
+
 /* A read-ahead fiber. */
 struct load {
     struct list link;
@@ -66,7 +69,7 @@ block_cache_init(struct block_cache *cache, struct objectstore *objects, uint64_
     map_init(&cache->blocks);
     list_init(&cache->loads);
     list_init(&cache->loads_ended);
-    semaphore_init(&cache->loading, budget_bytes / 2);
+    semaphore_init(&cache->loading, budget_bytes / LOADING_SHARE);
     eviction_init(cache);
 }
 
@@ -312,7 +315,7 @@ static int
 cache_load(struct block_cache *cache, const struct cache_piece *piece, uint64_t token,
         uint64_t deadline_ns, struct slice *ret_slice)
 {
-    uint64_t permits = MIN(pieces_charge(piece, 1), cache->budget_bytes / 2);
+    uint64_t permits = MIN(pieces_charge(piece, 1), cache->budget_bytes / LOADING_SHARE);
     int r = semaphore_acquire(&cache->loading, permits, deadline_ns);
     if (r < 0) {
         return fault_note(r, "store: object %016llx at %llu: waiting for room in the block cache",

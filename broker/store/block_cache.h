@@ -14,15 +14,18 @@
  * This is S3-FIFO: what is read once passes through SMALL (a tenth of the budget once the cache is
  * full) and cannot displace what several readers share. Repeated reads of one block by one reader
  * count once. AHEAD holds what was read ahead and not yet asked for: at most a quarter of the
- * budget. Read-ahead that does not fit is not started, rather than evicting another reader's before
- * it is used; only what nobody fetched for AHEAD_STALE_NS makes way. So any number of catch-up
- * readers leaves MAIN at least 65 % of the budget, and each still gets its demand reads.
+ * budget. Read-ahead that does not fit is not started, rather than evicting another reader's
+ * before it is used; only what nobody fetched for AHEAD_STALE_NS makes way. So any number of
+ * catch-up readers leaves MAIN at least 40 % of the budget, and each still gets its demand reads.
  *
  * C1  One GET per block, however many fibers want it at once: a block that is being loaded is in
- * the map. C2  bytes <= budget at all times, GETs under way included; all GETs together hold at
- * most half of it. The exception is a single block of more than half of the budget: it is read when
- * nothing else is being loaded, and not kept when it is larger than the whole. C3  What failed or
- * does not fit its checks (O3) is never kept. */
+ * the map.
+ *
+ * C2  bytes <= budget at all times, GETs under way included; all GETs together hold at most a
+ * quarter of it. The exception is a single block of more than that: it is read when nothing else is
+ * being loaded, and not kept when it is larger than the whole.
+ *
+ * C3  What failed or does not fit its checks (O3) is never kept. */
 
 #include "base/buf.h"
 #include "base/limits.h"

@@ -1,16 +1,17 @@
 #pragma once
-/* The newest batches of the partitions of one reactor, in memory: what tail consumers read and what
- * the next upload takes. A batch that is not uploaded is pinned; uploaded ones are kept while the
- * budget lasts, oldest upload out first over all partitions. The bytes are shared with the socket
- * buffer they came from: nothing is copied. Entered from partition/; never waits.
+/* The newest batches of the partitions of one reactor, in memory: what tail consumers read and
+ * what the next upload takes. A batch that is not uploaded is pinned; uploaded ones are kept while
+ * the budget lasts, oldest upload out first over all partitions. The bytes are shared with the
+ * socket buffer they came from: nothing is copied. Entered from partition/; never waits.
  *
  * O4  A batch leaves the cache only after its object is committed: until then the WAL is its only
  * other place. Crash scenario: an upload is written, the batch is dropped, the commit is refused;
- * the next upload would have a hole that only a recovery of the WAL could fill. Limits: the budget
- * given to log_cache_init. What counts is what the cache keeps alive: the whole buffer that a batch
- * lies in (once, however many batches share it) and the bookkeeping, so that one small batch of a
- * huge request is not held for free. partition/ stops appending (back-pressure) while
- * log_cache_is_full() says so. */
+ * the next upload would have a hole that only a recovery of the WAL could fill.
+ *
+ * Limits: the budget given to log_cache_init. What counts is what the cache keeps alive: the whole
+ * buffer that a batch lies in (once, however many batches share it) and the bookkeeping, so that
+ * one small batch of a huge request is not held for free. partition/ stops appending
+ * (back-pressure) while log_cache_is_full() says so. */
 
 #include "base/buf.h"
 #include "base/list.h"

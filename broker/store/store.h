@@ -1,19 +1,24 @@
 #pragma once
 /* The objects of one broker as seen by one reactor: builds, writes, reads, caches, merges and
- * removes them. Entered from partition/ (upload, fetch, compaction) and from meta/ (removal). Knows
- * nothing of ownership: who may name an object is meta/'s business.
+ * removes them. Entered from partition/ (upload, fetch, compaction) and from meta/ (removal).
+ * Knows nothing of ownership: who may name an object is meta/'s business.
  *
  * O1  An object is written only under an id that the metadata log has handed out to this broker's
  * epoch (the intent), is committed there, and only then named by anyone. Crash between write and
  * commit: an orphan with a known id range, never a half-visible object. An id is written once:
- * objects are immutable; a repeated write carries the same bytes. O2  An object is removed in two
- * phases: marked in the metadata log, removed after a delay, and only when no partition, manifest,
- * intent or unfenced epoch can name it. An unknown outcome removes nothing. O3  Every block, index,
- * checkpoint, manifest and footer carries a CRC-32C, and names its own object and position: what
- * does not fit is -EBADMSG with a fault naming object and position, and never data. Scenario: a
- * proxy answers a range request with the range of another object; all CRCs inside fit. Limits:
- * BLOCK_SIZE_TARGET, BLOCK_SIZE_MAX, STORE_* in base/limits.h, and the budgets of store_options.
- * Format: docs/formats/object.md, manifest.md. */
+ * objects are immutable; a repeated write carries the same bytes.
+ *
+ * O2  An object is removed in two phases: marked in the metadata log, removed after a delay, and
+ * only when no partition, manifest, intent or unfenced epoch can name it. An unknown outcome
+ * removes nothing.
+ *
+ * O3  Every block, index, checkpoint, manifest and footer carries a CRC-32C, and names its own
+ * object and position: what does not fit is -EBADMSG with a fault naming object and position, and
+ * never data. Scenario: a proxy answers a range request with the range of another object; all CRCs
+ * inside fit.
+ *
+ * Limits: BLOCK_SIZE_TARGET, BLOCK_SIZE_MAX, STORE_* in base/limits.h, and the budgets of
+ * store_options. Format: docs/formats/object.md, manifest.md. */
 
 #include "base/buf.h"
 #include "base/limits.h"

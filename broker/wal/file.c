@@ -3,6 +3,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/mark.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -74,6 +75,7 @@ wal_file_open(struct wal *wal, const char *path, unsigned flags, struct file **r
         if (r != -EINVAL) {
             return r;
         }
+        MARK("wal: direct writes refused");
         wal->buffered = true;
         LOG_INFO("wal: the file system refuses direct writes, using buffered ones", LOG_STR("folder", wal->folder));
     }

@@ -41,7 +41,7 @@ folder_scan(struct wal *wal)
         return r;
     }
     wal->found = mem_alloc_array(names.count + 1, sizeof *wal->found);
-    wal->spares = mem_alloc_array(names.count + WAL_SEGMENTS_MAX + 1, sizeof *wal->spares);
+    wal->spares = mem_alloc_array(names.count + 1, sizeof *wal->spares);
     for (size_t i = 0; i < names.count; i++) {
         uint64_t index = 0;
         enum wal_name_kind kind = wal_name_parse(names.names[i], &index);
@@ -354,6 +354,7 @@ limits_set(struct wal *wal, uint64_t capacity)
         return fault(-EINVAL, "wal: capacity of %" PRIu64 " bytes is less than two segments of %" PRIu64, capacity,
                 wal->segment_size);
     }
+    wal->spares = mem_realloc(wal->spares, (wal->spare_count + (size_t)wal->segments_max + 1) * sizeof *wal->spares);
     uint64_t payload = wal_segment_payload(wal->segment_size, wal->group_size);
     wal->record_size_max = MIN((uint64_t)WAL_RECORD_SIZE_MAX, (MAX(wal->segments_max, 2u) - 1) * payload);
     return 0;

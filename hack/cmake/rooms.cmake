@@ -23,6 +23,9 @@ set(FRESHET_TEST_PREFIX "" CACHE STRING "prefix of test names, for example asan/
 # Which folders of tests/ a build has besides the unit tests: sanitizer builds have none, the fuzz build has fuzz only.
 set(FRESHET_TEST_FOLDERS all CACHE STRING "all, or a list of folders of tests/")
 
+# Tests that run the whole broker under real clients (tests/clients, tests/crash).
+option(FRESHET_BROKER_TESTS "run the broker under real clients" OFF)
+
 # tests/unit/broker/<room>/*_test.c: one program and one ctest each, so that a crash of one does not hide another.
 function(freshet_unit_tests room)
   cmake_parse_arguments(UNIT "" "" "DEPS;LIBS" ${ARGN})

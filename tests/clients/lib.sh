@@ -1,6 +1,6 @@
 # Sourced by the tests that run a real broker under real clients (tests/clients, tests/crash).
 #
-# Environment of a test:  FRESHET_BINARY (build/freshet)   IO_ENGINE auto|uring|threads   STORE file|versitygw|minio
+# Environment of a test:  BROKER_BINARY (build/freshet)   IO_ENGINE auto|uring|threads   STORE file|versitygw|minio
 #                         PEER=kafka runs Apache Kafka in the broker's place: it proves that the test itself is right.
 # Gives: $work (a scratch folder, removed at the end), $BOOTSTRAP, $BROKER_PID, and the functions below.
 # A test that is sourced with STORE naming an S3 server runs itself again under tests/s3/with-server.
@@ -8,7 +8,7 @@
 set -euo pipefail
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 root=$(dirname "$tests")
-: "${FRESHET_BINARY:=$root/build/freshet}" "${IO_ENGINE:=auto}" "${STORE:=file}" "${PEER:=}"
+: "${BROKER_BINARY:=$root/build/freshet}" "${IO_ENGINE:=auto}" "${STORE:=file}" "${PEER:=}"
 : "${CLIENT_TOOL:=$root/build/release/tests/clients/client_tool}"
 
 case $STORE in
@@ -68,8 +68,8 @@ broker_launch() {
     mkdir -p "$data"
     for setting in "$@"; do settings+=(--set "$setting"); done
     : >"$work/stdout"
-    "$FRESHET_BINARY" broker --set "listeners=PLAINTEXT://127.0.0.1:$PORT" --set "data.dir=$data" \
-        --set "store.url=${S3_STORE_URL:-file://$store}" --set "io.engine=$IO_ENGINE" --set "admin.port=$ADMIN_PORT" \
+    "$BROKER_BINARY" broker --set "listeners=PLAINTEXT://127.0.0.1:$PORT" --set "data.dir=$data" \
+        --set "store.url=${S3_STORE_URL:-file://$store}" --set "io.engine=$IO_ENGINE" --set "admin.listener=127.0.0.1:$ADMIN_PORT" \
         "${settings[@]}" >"$work/stdout" 2>>"$work/broker.log" </dev/null &
     BROKER_PID=$!
 }

@@ -51,6 +51,7 @@ struct workload_options {
     bool close_last;
     enum sim_disk_fault_kind fault; /* one disk fault, when fault_nth > 0 */
     uint64_t fault_nth;
+    bool fault_any_file;         /* else of segments only */
 };
 /* Runs it and collects the moments, owned by the caller. 0, or the error of the workload itself. */
 int workload_run(const struct workload_options *options, struct moments *moments);
@@ -90,5 +91,7 @@ void corrupt_check(struct verdicts *verdicts, const struct moment *moment, const
 /* All bounded subsets of the moment's unflushed units. */
 void moment_enumerate(struct verdicts *verdicts, const struct moment *moment, uint64_t seed);
 
+/* From now on files cannot be opened for direct writing, as on some file systems. */
+void direct_refuse(bool refused);
 /* Each must be found out; returns the number that were not. */
 unsigned mutants_run(uint64_t seed);

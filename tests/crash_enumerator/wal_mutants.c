@@ -2,9 +2,11 @@
  * switches stand in the linker (--wrap), not in the product. */
 #include "crash_enumerator/wal.h"
 
+#include "base/fault.h"
 #include "base/limits.h"
 #include "wal/wal_internal.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 enum mutant {
@@ -38,6 +40,7 @@ static const char *const names[MUTANTS] = {
 
 static enum mutant mutant;
 static bool in_evidence;
+static bool direct_refused;
 
 int __real_file_write_durable(struct file *file, const void *data, size_t size, uint64_t offset);
 int __wrap_file_write_durable(struct file *file, const void *data, size_t size, uint64_t offset);
@@ -47,6 +50,24 @@ int __real_disk_sync_folder(const char *path);
 int __wrap_disk_sync_folder(const char *path);
 int __real_wal_evidence_write(struct wal *wal, const struct wal_evidence *next);
 int __wrap_wal_evidence_write(struct wal *wal, const struct wal_evidence *next);
+
+int __real_file_open(const char *path, unsigned flags, struct file **ret_file);
+int __wrap_file_open(const char *path, unsigned flags, struct file **ret_file);
+
+void
+direct_refuse(bool refused)
+{
+    direct_refused = refused;
+}
+
+int
+__wrap_file_open(const char *path, unsigned flags, struct file **ret_file)
+{
+    if (direct_refused && (flags & FILE_DIRECT)) {
+        return fault(-EINVAL, "no direct writes here");
+    }
+    return __real_file_open(path, flags, ret_file);
+}
 
 int
 __wrap_file_write_durable(struct file *file, const void *data, size_t size, uint64_t offset)

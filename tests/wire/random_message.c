@@ -3,7 +3,7 @@
 
 #include "base/check.h"
 
-#define PENDING_MAX 65536
+#define PENDING_MAX 2048
 
 struct pending {
     const struct wire_type *type;

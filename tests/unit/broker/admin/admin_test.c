@@ -17,6 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+DEFINE_CLEANUP(struct admin *, admin_stop);
+
 struct answer {
     /* in */
     uint16_t port;
@@ -127,7 +129,7 @@ start(unsigned connections_max, uint64_t connection_ms, struct admin **ret_admin
 
 FIBER_TEST(metrics_are_what_the_sources_said_on_reactor_0)
 {
-    struct admin *admin;
+    CLEANUP(admin_stopp) struct admin *admin = NULL;
     ASSERT_OK(start(8, 0, &admin));
     struct answer *answer = request(admin, NULL, "/metrics", NULL);
     ASSERT_EQ(answer->status, 200);
@@ -138,12 +140,11 @@ FIBER_TEST(metrics_are_what_the_sources_said_on_reactor_0)
     ASSERT(strstr(answer->text, "\nprocess_cpu_seconds_total "));
     ASSERT(strstr(answer->text, "\nprocess_open_fds "));
     ASSERT(strstr(answer->text, "\nprocess_start_time_seconds "));
-    admin_stop(admin);
 }
 
 FIBER_TEST(process_metrics_tell_the_truth)
 {
-    struct admin *admin;
+    CLEANUP(admin_stopp) struct admin *admin = NULL;
     ASSERT_OK(start(8, 0, &admin));
     struct answer *answer = request(admin, NULL, "/metrics", NULL);
     const char *start_time = strstr(answer->text, "\nprocess_start_time_seconds ");
@@ -152,12 +153,11 @@ FIBER_TEST(process_metrics_tell_the_truth)
     double age = (double)clock_wall_ms() / 1000 - strtod(start_time + 28, NULL);
     ASSERT(age > -2 && age < 600);
     ASSERT(strtod(resident + 31, NULL) > 500000);
-    admin_stop(admin);
 }
 
 FIBER_TEST(health_and_readiness_have_their_own_answers)
 {
-    struct admin *admin;
+    CLEANUP(admin_stopp) struct admin *admin = NULL;
     ASSERT_OK(start(8, 0, &admin));
     struct answer *answer = request(admin, NULL, "/healthz", NULL);
     ASSERT_EQ(answer->status, 200);
@@ -169,12 +169,11 @@ FIBER_TEST(health_and_readiness_have_their_own_answers)
     ASSERT_STRING(answer->text, "recovering the write-ahead log\n");
     ASSERT_EQ(request(admin, NULL, "/healthz?x=1", NULL)->status, 200);
     ASSERT_EQ(request(admin, "HEAD", "/healthz", NULL)->status, 200);
-    admin_stop(admin);
 }
 
 FIBER_TEST(everything_else_is_refused)
 {
-    struct admin *admin;
+    CLEANUP(admin_stopp) struct admin *admin = NULL;
     static char path[40000];
     ASSERT_OK(start(8, 0, &admin));
     ASSERT_EQ(request(admin, NULL, "/", NULL)->status, 404);
@@ -188,7 +187,6 @@ FIBER_TEST(everything_else_is_refused)
     long status = request(admin, NULL, path, NULL)->status;
     ASSERT(status == 414 || status == 431 || status == 413);
     ASSERT_EQ(request(admin, NULL, "/healthz", NULL)->status, 200);
-    admin_stop(admin);
 }
 
 static int
@@ -200,7 +198,7 @@ request_fiber(void *arg)
 /* Keeps the loop busy without a wait for longer than the health check is patient. */
 FIBER_TEST(a_loop_that_hangs_is_unhealthy) /* A1 A2 */
 {
-    struct admin *admin;
+    CLEANUP(admin_stopp) struct admin *admin = NULL;
     static struct answer answer;
     ASSERT_OK(start(8, 0, &admin));
     uint64_t before = mark_count("admin: abandoned call freed");
@@ -216,7 +214,7 @@ FIBER_TEST(a_loop_that_hangs_is_unhealthy) /* A1 A2 */
     ASSERT_EQ(answer.status, 503);
     ASSERT_STRING(answer.text, "the event loop does not answer\n");
     ASSERT_EQ(request(admin, NULL, "/healthz", NULL)->status, 200);
-    admin_stop(admin);
+    admin_stop(TAKE_PTR(admin));
     ASSERT_EQ(mark_count("admin: abandoned call freed"), before + 1);
 }
 
@@ -243,14 +241,13 @@ slow_client_call(void *arg)
 
 FIBER_TEST(a_client_that_trickles_is_cut_off) /* A3 */
 {
-    struct admin *admin;
+    CLEANUP(admin_stopp) struct admin *admin = NULL;
     ASSERT_OK(start(8, 400, &admin));
     uint16_t port = admin_port(admin);
     int steps = offload_run(slow_client_call, &port);
     ASSERT(steps >= 4 && steps < 60);
     ASSERT(mark_count("admin: slow connection ended") > 0);
     ASSERT_EQ(request(admin, NULL, "/healthz", NULL)->status, 200);
-    admin_stop(admin);
 }
 
 static int
@@ -268,7 +265,7 @@ silent_client_call(void *arg)
 
 FIBER_TEST(silent_clients_keep_nobody_out_for_long) /* A3 */
 {
-    struct admin *admin;
+    CLEANUP(admin_stopp) struct admin *admin = NULL;
     int sockets[32];
     ASSERT_OK(start(8, 300, &admin));
     uint16_t port = admin_port(admin);
@@ -286,12 +283,11 @@ FIBER_TEST(silent_clients_keep_nobody_out_for_long) /* A3 */
             close(sockets[i]);
         }
     }
-    admin_stop(admin);
 }
 
 FIBER_TEST(stopping_answers_what_is_under_way)
 {
-    struct admin *admin;
+    CLEANUP(admin_stopp) struct admin *admin = NULL;
     static struct answer answers[6];
     struct fiber_group group;
     ASSERT_OK(start(32, 0, &admin));
@@ -301,7 +297,7 @@ FIBER_TEST(stopping_answers_what_is_under_way)
         fiber_group_spawn(&group, "request", request_fiber, &answers[i]);
     }
     ASSERT_OK(fiber_sleep_ns(2 * NS_PER_MS));
-    admin_stop(admin);
+    admin_stop(TAKE_PTR(admin));
     int r = fiber_group_wait(&group);
     ASSERT(r == 0 || r == -EIO);
     for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
@@ -311,7 +307,7 @@ FIBER_TEST(stopping_answers_what_is_under_way)
 
 FIBER_TEST(an_address_that_is_taken_is_an_error_that_names_it)
 {
-    struct admin *admin;
+    CLEANUP(admin_stopp) struct admin *admin = NULL;
     struct admin *second;
     ASSERT_OK(start(8, 0, &admin));
     struct admin_options options = { .host = "127.0.0.1", .port = admin_port(admin), .connections_max = 8, .version = "1", .ready = ready };
@@ -320,6 +316,5 @@ FIBER_TEST(an_address_that_is_taken_is_an_error_that_names_it)
     options.host = "no such host.invalid";
     ASSERT_ERROR(admin_start(&options, &second), -EADDRNOTAVAIL);
     ASSERT(strstr(fault_text(), "no such host.invalid"));
-    admin_stop(admin);
     admin_stop(NULL);
 }

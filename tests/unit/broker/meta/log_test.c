@@ -264,12 +264,11 @@ FIBER_TEST(a_reader_below_the_floor_is_told_to_start_again)
     ASSERT_EQ(mark_count("objlog: read below the floor"), before + 1);
     /* From the snapshot it is the one history. */
     CLEANUP(buf_unrefp) struct buf *state = NULL;
-    CLEANUP(buf_unrefp) struct buf *hash = NULL;
-    uint64_t sequence;
-    ASSERT_OK(objlog_read_snapshot(reader, UINT64_MAX, &sequence, &state, &hash));
-    ASSERT_EQ(sequence, 3);
+    struct objlog_position position;
+    ASSERT_OK(objlog_read_snapshot(reader, UINT64_MAX, &position, &state));
+    ASSERT_EQ(position.next_sequence, 4);
     ASSERT_BYTES(buf_bytes(state), BYTES_LITERAL("state"));
-    objlog_seek(reader, sequence + 1, buf_bytes(hash));
+    objlog_seek(reader, &position);
     ASSERT_OK(expect(reader, "d"));
     ASSERT_OK(objlog_confirm(reader));
     /* The next removal takes the stray object too. */
@@ -342,14 +341,33 @@ FIBER_TEST(a_damaged_newest_snapshot_leaves_the_one_before)
     const struct object_put put = { .key = key, .parts = &part, .part_count = 1, .deadline_ns = DEADLINE_NONE };
     ASSERT_OK(objectstore_put(objects, &put, NULL));
     CLEANUP(buf_unrefp) struct buf *state = NULL;
-    CLEANUP(buf_unrefp) struct buf *hash = NULL;
-    uint64_t sequence;
+    struct objlog_position position;
     uint64_t before = mark_count("objlog: a snapshot could not be read");
-    ASSERT_OK(objlog_read_snapshot(log, UINT64_MAX, &sequence, &state, &hash));
-    ASSERT_EQ(sequence, 1);
+    ASSERT_OK(objlog_read_snapshot(log, UINT64_MAX, &position, &state));
+    ASSERT_EQ(position.next_sequence, 2);
     ASSERT_BYTES(buf_bytes(state), BYTES_LITERAL("first"));
     ASSERT_EQ(mark_count("objlog: a snapshot could not be read"), before + 1);
     objlog_free(log);
+    objectstore_close(objects);
+}
+
+/* M2: a writer whose epoch was overtaken before the newest snapshot reads no entry that would tell it. The model test
+ * found this. */
+FIBER_TEST(a_snapshot_tells_the_epoch_that_it_has_reached)
+{
+    struct objectstore *objects = open_store();
+    struct objlog *new = open_log(objects, 2, 2, 0);
+    ASSERT_OK(append(new, "fence"));
+    ASSERT_OK(snapshot(new, "state"));
+    struct objlog *old = open_log(objects, 1, 1, 0);
+    CLEANUP(buf_unrefp) struct buf *state = NULL;
+    struct objlog_position position;
+    ASSERT_OK(objlog_read_snapshot(old, UINT64_MAX, &position, &state));
+    ASSERT_EQ(position.last_epoch, 2);
+    objlog_seek(old, &position);
+    ASSERT_ERROR(append(old, "behind it"), -ESTALE);
+    objlog_free(old);
+    objlog_free(new);
     objectstore_close(objects);
 }
 

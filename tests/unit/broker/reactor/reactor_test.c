@@ -1,0 +1,264 @@
+/* Runs, engines, statistics, the stall detector, signals, clocks and randomness. */
+#include "unit/test.h"
+
+#include "base/attr.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "reactor/clock.h"
+#include "reactor/crash_point.h"
+#include "reactor/fiber.h"
+#include "reactor/random.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+TEST(engine_names_are_parsed)
+{
+    enum io_engine engine;
+    ASSERT_OK(io_engine_parse(BYTES_LITERAL("auto"), &engine));
+    ASSERT_EQ(engine, IO_AUTO);
+    ASSERT_OK(io_engine_parse(BYTES_LITERAL("uring"), &engine));
+    ASSERT_EQ(engine, IO_URING);
+    ASSERT_OK(io_engine_parse(BYTES_LITERAL("threads"), &engine));
+    ASSERT_EQ(engine, IO_THREADS);
+    ASSERT_STRING(io_engine_name(IO_SIM), "sim");
+    ASSERT_ERROR(io_engine_parse(BYTES_LITERAL("sim"), &engine), -EINVAL);
+    ASSERT_ERROR(io_engine_parse(BYTES_NULL, &engine), -EINVAL);
+    ASSERT_ERROR(io_engine_parse(BYTES_LITERAL("uring2"), &engine), -EINVAL);
+    ASSERT(strstr(fault_text(), "uring2"));
+}
+
+static void
+no_main(void *arg)
+{
+    (void)arg;
+}
+
+TEST(the_number_of_reactors_is_bounded)
+{
+    struct reactors_options options = { .count = 0, .engine = IO_THREADS };
+    ASSERT_ERROR(reactors_run(&options, no_main, NULL), -EINVAL);
+    options.count = 65;
+    ASSERT_ERROR(reactors_run(&options, no_main, NULL), -EINVAL);
+    ASSERT(!reactor_is_here());
+    options.count = 64;
+    ASSERT_OK(reactors_run(&options, no_main, NULL));
+}
+
+FIBER_TEST(a_reactor_knows_itself)
+{
+    ASSERT(reactor_is_here());
+    ASSERT_EQ(reactor_index(), 0);
+    ASSERT_EQ(reactor_count(), 2);
+    ASSERT(reactor_engine() == IO_URING || reactor_engine() == IO_THREADS);
+}
+
+static char logged[4096];
+
+static void
+keep_line(void *arg, enum log_level level, const char *line, size_t size)
+{
+    (void)arg;
+    (void)level;
+    bytes_to_string(bytes_of(line, size), logged, sizeof logged);
+}
+
+static void
+hog(void *arg)
+{
+    (void)arg;
+    usleep(30000);
+}
+
+FIBER_TEST(a_stall_is_counted_and_logged_with_the_name_of_the_fiber)
+{
+    struct reactor_stats before;
+    struct reactor_stats after;
+    struct fiber *fiber;
+    reactor_stats_get(&before);
+    log_set_sink(keep_line, NULL);
+    logged[0] = 0;
+    ASSERT_OK(fiber_spawn("the hog", hog, NULL, &fiber));
+    fiber_join(fiber);
+    ASSERT_OK(fiber_sleep_ns(NS_PER_MS));
+    log_set_sink(NULL, NULL);
+    reactor_stats_get(&after);
+    ASSERT(after.stalls > before.stalls);
+    ASSERT(after.stall_max_ns >= 29 * NS_PER_MS);
+    ASSERT(strstr(logged, "reactor stalled"));
+    ASSERT(strstr(logged, "longest_fiber=\"the hog\""));
+    ASSERT(after.turns > before.turns && after.switches > before.switches);
+    ASSERT(after.busy_ns - before.busy_ns >= 29 * NS_PER_MS);
+}
+
+static void
+raise_soon(void *arg)
+{
+    if (fiber_sleep_ns(2 * NS_PER_MS) == 0) {
+        kill(getpid(), *(int *)arg);
+    }
+}
+
+FIBER_TEST(signals_are_waited_for)
+{
+    int numbers[] = { SIGTERM, SIGINT };
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        struct fiber *fiber;
+        ASSERT_OK(fiber_spawn("raise", raise_soon, &numbers[i], &fiber));
+        ASSERT_EQ(signal_wait(), numbers[i]);
+        fiber_join(fiber);
+    }
+    /* One that came before anybody waited. */
+    kill(getpid(), SIGTERM);
+    ASSERT_OK(fiber_sleep_ns(NS_PER_MS));
+    ASSERT_EQ(signal_wait(), SIGTERM);
+}
+
+static void
+wait_signal(void *arg)
+{
+    *(int *)arg = signal_wait();
+}
+
+FIBER_TEST(waiting_for_a_signal_can_be_cancelled)
+{
+    struct fiber *fiber;
+    int result = 0;
+    ASSERT_OK(fiber_spawn("signal", wait_signal, &result, &fiber));
+    ASSERT_OK(fiber_sleep_ns(NS_PER_MS));
+    fiber_cancel(fiber);
+    fiber_join(fiber);
+    ASSERT_ERROR(result, -ECANCELED);
+}
+
+TEST(clocks_do_not_go_back)
+{
+    uint64_t mono = clock_mono_ns();
+    uint64_t boot = clock_boot_ns();
+    for (int i = 0; i < 1000; i++) {
+        ASSERT(clock_mono_ns() >= mono && clock_boot_ns() >= boot);
+        mono = clock_mono_ns();
+        boot = clock_boot_ns();
+    }
+    ASSERT(clock_wall_ms() > 1700000000000ll);
+}
+
+TEST(random_numbers_below_a_bound_reach_all_of_it)
+{
+    unsigned seen[7] = { 0 };
+    for (int i = 0; i < 7000; i++) {
+        uint64_t number = random_below(7);
+        ASSERT(number < 7);
+        seen[number]++;
+    }
+    for (size_t i = 0; i < 7; i++) {
+        ASSERT(seen[i] > 700 && seen[i] < 1300);
+    }
+    ASSERT_EQ(random_below(1), 0);
+    ASSERT(random_u64() != random_u64());
+}
+
+TEST(random_bytes_fill_any_size)
+{
+    static const size_t sizes[] = { 0, 1, 7, 255, 256, 257, 5000 };
+    static uint8_t bytes[2][5001];
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        memset(bytes, 0, sizeof bytes);
+        random_fill(bytes[0], sizes[i]);
+        random_fill(bytes[1], sizes[i]);
+        ASSERT_EQ(bytes[0][sizes[i]], 0);
+        ASSERT(sizes[i] < 7 || memcmp(bytes[0], bytes[1], sizes[i]) != 0);
+    }
+}
+
+TEST(random_ids_suit_kafka)
+{
+    for (int i = 0; i < 20000; i++) {
+        char text[UUID_TEXT_SIZE];
+        struct uuid uuid = random_uuid();
+        ASSERT(uuid_format(&uuid, text)[0] != '-');
+        ASSERT_EQ(uuid.bytes[6] >> 4, 4);
+        ASSERT_EQ(uuid.bytes[8] >> 6, 2);
+    }
+}
+
+TEST(crash_points_must_be_known)
+{
+    ASSERT_OK(crash_point_setup(NULL));
+    ASSERT_OK(crash_point_setup(""));
+    ASSERT_OK(crash_point_setup("test: first:3"));
+    ASSERT_OK(crash_point_setup("test: first"));
+    ASSERT_ERROR(crash_point_setup("test: nowhere"), -EINVAL);
+    ASSERT_ERROR(crash_point_setup("test: first:0"), -EINVAL);
+    ASSERT_ERROR(crash_point_setup("test: first:1x"), -EINVAL);
+    ASSERT_ERROR(crash_point_setup("test"), -EINVAL);
+    ASSERT_OK(crash_point_setup(NULL));
+}
+
+TEST(a_crash_point_kills_on_the_nth_pass)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        if (crash_point_setup("test: first:3") < 0) {
+            _exit(9);
+        }
+        crash_point("test: first");
+        crash_point("test: second");
+        crash_point("test: first");
+        if (write(1, "", 0) == 0) {
+            crash_point("test: first");
+        }
+        _exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+/* Every crash_point("...") in the broker must be in the list, or it could never be armed. */
+TEST(the_list_of_crash_points_is_complete)
+{
+    char command[1024];
+    char line[512];
+    const char *tests = strstr(__FILE__, "tests/unit/");
+    ASSERT(tests);
+    snprintf(command, sizeof command, "grep -rhoE 'crash_point\\(\"[^\"]*\"\\)' %.*sbroker --include=*.c",
+            (int)(tests - __FILE__), __FILE__);
+    FILE *found = popen(command, "r");
+    ASSERT(found);
+    bool complete = true;
+    while (fgets(line, sizeof line, found)) {
+        char *name = strchr(line, '"') + 1;
+        *strchr(name, '"') = 0;
+        if (crash_point_setup(name) < 0) {
+            fprintf(stderr, "missing in crash_point.c: %s\n", name);
+            complete = false;
+        }
+    }
+    pclose(found);
+    ASSERT_OK(crash_point_setup(NULL));
+    ASSERT(complete);
+}
+
+static void
+exit_main(void *arg)
+{
+    (void)arg;
+    process_exit(5);
+}
+
+TEST(process_exit_ends_the_process)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        struct reactors_options options = { .count = 2, .engine = IO_THREADS };
+        _exit(reactors_run(&options, exit_main, NULL) < 0);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 5);
+}
