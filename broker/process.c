@@ -1,6 +1,7 @@
 /* Start and stop of the broker. */
 #include "process.h"
 
+#include "broker_metrics.h"
 #include "holder.h"
 
 #include "base/check.h"
@@ -33,6 +34,8 @@ struct process {
     struct meta *meta;
     struct broker broker;
     struct net *net;
+    struct admin *admin;
+    struct broker_metrics metrics;
     struct wal *wals[REACTORS_MAX];
     struct store *stores[REACTORS_MAX];
     struct shard *shards[REACTORS_MAX];
@@ -316,6 +319,39 @@ start_clients(struct process *p)
     return net_start(&options, &p->net);
 }
 
+/* admin_options.ready */
+static int
+is_ready(void *arg, char reason[ADMIN_REASON_SIZE])
+{
+    struct process *p = arg;
+    const char *why = p->broker.stopping ? "stopping"
+            : !meta_lease_is_valid(p->meta) ? "the broker's lease is not valid: the object store cannot be reached"
+                                            : NULL;
+    if (why) {
+        snprintf(reason, ADMIN_REASON_SIZE, "%s", why);
+    }
+    return why ? -EAGAIN : 0;
+}
+
+static int
+start_admin(struct process *p)
+{
+    char host[256];
+    p->metrics = (struct broker_metrics){ &p->broker, p->objects, p->wals, p->net };
+    struct admin_source source = { broker_metrics_collect, &p->metrics };
+    struct admin_options options = {
+        .host = host,
+        .connections_max = (unsigned)settings_int(p->settings, "admin.max.connections"),
+        .version = FRESHET_VERSION,
+        .sources = &source,
+        .source_count = 1,
+        .ready = is_ready,
+        .ready_arg = p,
+    };
+    int r = settings_endpoint(settings_string(p->settings, "admin.listener"), host, &options.port);
+    return r < 0 ? r : admin_start(&options, &p->admin);
+}
+
 static int
 start(struct process *p)
 {
@@ -344,7 +380,10 @@ start(struct process *p)
     if (r == 0) {
         r = on_every_reactor(p, open_shard_here);
     }
-    return r < 0 ? r : start_clients(p);
+    if (r == 0) {
+        r = start_clients(p);
+    }
+    return r < 0 ? r : start_admin(p);
 }
 
 static int
@@ -380,6 +419,7 @@ stop_cleanly(struct process *p)
     if (r < 0) {
         return fault_note(r, "drain");
     }
+    admin_stop(p->admin);
     net_stop(p->net);
     groups_stop(p->broker.groups);
     r = on_every_reactor(p, close_here);

@@ -33,6 +33,15 @@ http_log(void *arg, const char *format, va_list args)
     LOG_DEBUG("admin http", LOG_STR("text", text));
 }
 
+/* Paths are compared as they were sent: "%00" must not cut one short. */
+static size_t
+http_keep_escapes(void *arg, struct MHD_Connection *connection, char *text)
+{
+    (void)arg;
+    (void)connection;
+    return strlen(text);
+}
+
 static enum MHD_Result
 http_send(struct MHD_Connection *connection, const struct page *page)
 {
@@ -123,6 +132,7 @@ http_start(void *arg)
             MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_SECONDS,
             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_SIZE,
             MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK_SIZE,
+            MHD_OPTION_UNESCAPE_CALLBACK, http_keep_escapes, NULL,
             MHD_OPTION_NOTIFY_CONNECTION, http_notify, admin,
             MHD_OPTION_END);
     if (!admin->daemon) {

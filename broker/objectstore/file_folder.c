@@ -159,7 +159,8 @@ claim_paths(struct folder *folder, const char *lock_path, const char *files_path
 {
     int descriptor = open(lock_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (descriptor < 0) {
-        return folder_fault(errno, "make", lock_path);
+        /* The same name from another process is as good as a lost race: another name is tried. */
+        return errno == EEXIST ? OBJECT_AGAIN : folder_fault(errno, "make", lock_path);
     }
     struct stat status;
     /* Between making and locking it a cleaner may have taken it for a dead one's. */
@@ -296,7 +297,7 @@ sync_one(struct folder *folder, const char *path)
     int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor < 0) {
         /* Removed together with what was in it: the folder above is flushed next. */
-        return errno == ENOENT ? 0 : folder_fault(errno, "open folder", path);
+        return errno == ENOENT || errno == ENOTDIR ? 0 : folder_fault(errno, "open folder", path);
     }
     int r = fsync(descriptor) < 0 ? errno : 0;
     close(descriptor);

@@ -11,9 +11,12 @@
 #include <unistd.h>
 
 #define EVENTS_MAX 256
+/* While fibers are ready, the kernel is asked for events only that often: each question is a system call. */
+#define LOOK_NS (10 * NS_PER_US)
 
 struct state {
     int epoll;
+    uint64_t looked_ns;
     bool no_pwait2;          /* Linux before 5.11: timeouts in milliseconds */
     struct epoll_event events[EVENTS_MAX];
 };
@@ -90,6 +93,10 @@ static void
 threads_poll(struct reactor *reactor, uint64_t timeout_ns)
 {
     struct state *state = reactor->engine_state;
+    if (!list_is_empty(&reactor->ready) && reactor->now_ns - state->looked_ns < LOOK_NS) {
+        return;
+    }
+    state->looked_ns = reactor->now_ns;
     int n = wait_events(state, timeout_ns);
     CHECK(n >= 0 || errno == EINTR);
     for (int i = 0; i < n; i++) {

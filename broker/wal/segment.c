@@ -1,5 +1,5 @@
-/* Segment files: made, put into use, recycled. Each step is durable before the next begins, so that a segment-* file
- * never has half a header and no index is missing in the middle, wherever the power fails. */
+/* Segment files: made, put into use, recycled. The header is durable before the name and the evidence before the
+ * recycling, so that no live segment ever has half a header and none is missing, wherever the power fails. */
 #include "wal/wal_internal.h"
 
 #include "base/check.h"
@@ -200,12 +200,8 @@ wal_segments_recycle(struct wal *wal, uint64_t from, uint64_t to)
             return fault_note(r, "wal: recycling segment %llu", (unsigned long long)index);
         }
     }
-    /* Before a spare gets another header its old name must be gone for good: else a crash could show the old name
-     * with the new header. */
-    int r = disk_sync_folder(wal->folder);
-    if (r < 0) {
-        return r;
-    }
+    /* No flush of the folder: should the old name come back after a crash, even with another header in the file, the
+     * evidence says that the index is not wanted. */
     MARK("wal: segment recycled");
     return 0;
 }
@@ -213,7 +209,6 @@ wal_segments_recycle(struct wal *wal, uint64_t from, uint64_t to)
 int
 wal_found_recycle(struct wal *wal)
 {
-    bool changed = wal->found_count > 0;
     for (; wal->found_count > 0; wal->found_count--) {
         int r = segment_to_spare(wal, wal->found[wal->found_count - 1]);
         if (r < 0) {
@@ -231,8 +226,7 @@ wal_found_recycle(struct wal *wal)
             return r;
         }
         wal->spare_count--;
-        changed = true;
         MARK("wal: spare segment removed");
     }
-    return changed ? disk_sync_folder(wal->folder) : 0;
+    return 0;
 }

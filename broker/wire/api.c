@@ -1,11 +1,10 @@
 /* Headers of requests and answers. The table itself is generated. */
 #include "wire/api.h"
 
-#include "wire/messages/apis.h"
-#include "wire/messages/headers.h"
-
 #include "base/check.h"
 #include "base/fault.h"
+#include "wire/messages/apis.h"
+#include "wire/messages/headers.h"
 
 #include <errno.h>
 
@@ -57,7 +56,8 @@ wire_request_header_read(
 }
 
 void
-wire_response_begin(struct wire_writer *w, const struct wire_api *api, int16_t version, int32_t correlation_id)
+wire_response_begin(
+        struct wire_writer *w, const struct wire_api *api, int16_t version, int32_t correlation_id)
 {
     CHECK(wire_writer_size(w) == 0);
     wire_writer_int32(w, 0); /* the frame's length, filled in by wire_response_end */

@@ -1,10 +1,19 @@
 /* Walking arrays of scalars. Arrays of structs are walked in decode.c. */
 #include "wire/message_internal.h"
 
-static const uint8_t kind_sizes[] = { [WIRE_BOOL] = sizeof(bool), [WIRE_INT8] = 1, [WIRE_INT16] = 2,
-    [WIRE_UINT16] = 2, [WIRE_INT32] = 4, [WIRE_INT64] = 8, [WIRE_FLOAT64] = 8, [WIRE_UUID] = sizeof(struct uuid),
-    [WIRE_STRING] = sizeof(struct bytes), [WIRE_BYTES] = sizeof(struct bytes),
-    [WIRE_RECORDS] = sizeof(struct wire_records), [WIRE_STRUCT] = 0, [WIRE_ARRAY] = sizeof(struct wire_array) };
+static const uint8_t kind_sizes[] = { [WIRE_BOOL] = sizeof(bool),
+    [WIRE_INT8] = 1,
+    [WIRE_INT16] = 2,
+    [WIRE_UINT16] = 2,
+    [WIRE_INT32] = 4,
+    [WIRE_INT64] = 8,
+    [WIRE_FLOAT64] = 8,
+    [WIRE_UUID] = sizeof(struct uuid),
+    [WIRE_STRING] = sizeof(struct bytes),
+    [WIRE_BYTES] = sizeof(struct bytes),
+    [WIRE_RECORDS] = sizeof(struct wire_records),
+    [WIRE_STRUCT] = 0,
+    [WIRE_ARRAY] = sizeof(struct wire_array) };
 
 size_t
 wire_kind_size(enum wire_kind kind)

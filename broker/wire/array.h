@@ -1,8 +1,8 @@
 #pragma once
 /* Arrays and records inside messages: views, never copies.
  *
- * Of a message that was read, an array is the run of its encoded elements inside the frame, already validated; of one
- * that we build, it is a C array. Walk both alike:
+ * Of a message that was read, an array is the run of its encoded elements inside the frame, already
+ * validated; of one that we build, it is a C array. Walk both alike:
  *
  *   struct wire_iterator topics = wire_iterate(&request.topic_data);
  *   struct produce_request_topic_data topic;
@@ -25,8 +25,8 @@ struct wire_array {
     bool flexible;        /* read: compact strings inside */
 };
 
-/* Record batches. Read: `bytes`, in place. Written: `slices` (each is referenced, not copied, until wire_writer_done)
- * or, when slice_count is 0, `bytes` (copied). Null when neither is set. */
+/* Record batches. Read: `bytes`, in place. Written: `slices` (each is referenced, not copied, until
+ * wire_writer_done) or, when slice_count is 0, `bytes` (copied). Null when neither is set. */
 struct wire_records {
     struct bytes bytes;
     const struct slice *slices;
@@ -37,14 +37,15 @@ struct wire_iterator {
     const uint8_t *element; /* next of our C array, or NULL */
     const uint8_t *at;      /* next encoded byte */
     const uint8_t *end;
-    int32_t left;           /* elements to come */
+    int32_t left; /* elements to come */
     int16_t version;
     bool flexible;
 };
 
 #define WIRE_ARRAY_NULL ((struct wire_array){ .count = -1 })
 
-/* Borrows `count` elements of the field's C type (its struct, an integer type, struct uuid, or struct bytes). */
+/* Borrows `count` elements of the field's C type (its struct, an integer type, struct uuid, or
+ * struct bytes). */
 static inline struct wire_array
 wire_array_of(const void *elements, size_t count)
 {
@@ -61,9 +62,13 @@ wire_array_is_null(const struct wire_array *array)
 static inline struct wire_iterator
 wire_iterate(const struct wire_array *array)
 {
-    return (struct wire_iterator){ .element = (const uint8_t *)array->elements, .at = array->encoded.data,
-        .end = array->encoded.size ? array->encoded.data + array->encoded.size : array->encoded.data,
-        .left = array->count, .version = array->version, .flexible = array->flexible };
+    return (struct wire_iterator){ .element = (const uint8_t *)array->elements,
+        .at = array->encoded.data,
+        .end = array->encoded.size ? array->encoded.data + array->encoded.size
+                                   : array->encoded.data,
+        .left = array->count,
+        .version = array->version,
+        .flexible = array->flexible };
 }
 
 /* The next element, false after the last. Cannot fail: what was read is validated. */

@@ -1,8 +1,7 @@
 /* gzip by zlib. Members may follow each other, as java.util.zip accepts. */
-#include "wire/compression_internal.h"
-
 #include "base/fault.h"
 #include "base/mem.h"
+#include "wire/compression_internal.h"
 
 #include <errno.h>
 #include <zlib.h>
@@ -66,7 +65,10 @@ gzip_read(struct decompressor *d, uint8_t *out, size_t size)
         }
         if (r != Z_OK && r != Z_STREAM_END) {
             return fault(-EBADMSG, "wire: gzip: %s, at byte %zu of %zu",
-                    r == Z_BUF_ERROR ? "cut off" : stream->msg ? stream->msg : "broken", d->input_at, d->input.size);
+                    r == Z_BUF_ERROR ? "cut off"
+                    : stream->msg    ? stream->msg
+                                     : "broken",
+                    d->input_at, d->input.size);
         }
     }
     return (ssize_t)(size - stream->avail_out);
@@ -77,7 +79,8 @@ gzip_compress(int32_t level, struct bytes input, struct strbuf *out)
 {
     z_stream stream = { 0 };
     uint8_t block[1024];
-    int r = deflateInit2(&stream, level, Z_DEFLATED, GZIP_WINDOW_BITS, GZIP_MEMORY_LEVEL, Z_DEFAULT_STRATEGY);
+    int r = deflateInit2(
+            &stream, level, Z_DEFLATED, GZIP_WINDOW_BITS, GZIP_MEMORY_LEVEL, Z_DEFAULT_STRATEGY);
     if (r != Z_OK) {
         return fault(-ENOMEM, "wire: gzip: no memory");
     }
@@ -97,6 +100,11 @@ gzip_compress(int32_t level, struct bytes input, struct strbuf *out)
     return 0;
 }
 
-const struct codec codec_gzip = { .name = "gzip", .level_min = 1, .level_max = 9,
-    .level_default = Z_DEFAULT_COMPRESSION, .open = gzip_open, .read = gzip_read, .close = gzip_close,
+const struct codec codec_gzip = { .name = "gzip",
+    .level_min = 1,
+    .level_max = 9,
+    .level_default = Z_DEFAULT_COMPRESSION,
+    .open = gzip_open,
+    .read = gzip_read,
+    .close = gzip_close,
     .compress = gzip_compress };

@@ -1,8 +1,7 @@
 /* The LZ4 frame format; one frame a batch, as Kafka writes. */
-#include "wire/compression_internal.h"
-
 #include "base/fault.h"
 #include "base/mem.h"
+#include "wire/compression_internal.h"
 
 #include <errno.h>
 #include <lz4frame.h>
@@ -44,8 +43,8 @@ lz4_read(struct decompressor *d, uint8_t *out, size_t size)
         produced = size;
         size_t hint = LZ4F_decompress(state->context, out, &produced, input.data, &consumed, NULL);
         if (LZ4F_isError(hint)) {
-            return fault(-EBADMSG, "wire: lz4: %s, at byte %zu of %zu", LZ4F_getErrorName(hint), d->input_at,
-                    d->input.size);
+            return fault(-EBADMSG, "wire: lz4: %s, at byte %zu of %zu", LZ4F_getErrorName(hint),
+                    d->input_at, d->input.size);
         }
         d->input_at += consumed;
         state->ended = hint == 0;
@@ -76,6 +75,13 @@ lz4_compress(int32_t level, struct bytes input, struct strbuf *out)
     return 0;
 }
 
-/* Kafka's levels: 1 to 17, 9 by default. Its codec is the high-compression one from level 3 on, as here. */
-const struct codec codec_lz4 = { .name = "lz4", .level_min = 1, .level_max = 17, .level_default = 1,
-    .open = lz4_open, .read = lz4_read, .close = lz4_close, .compress = lz4_compress };
+/* Kafka's levels: 1 to 17, 9 by default. Its codec is the high-compression one from level 3 on, as
+ * here. */
+const struct codec codec_lz4 = { .name = "lz4",
+    .level_min = 1,
+    .level_max = 17,
+    .level_default = 1,
+    .open = lz4_open,
+    .read = lz4_read,
+    .close = lz4_close,
+    .compress = lz4_compress };

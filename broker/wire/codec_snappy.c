@@ -1,10 +1,9 @@
-/* Snappy. Kafka's Java clients write the framing of xerial's library (a header, then blocks with their lengths);
- * others write one raw block. We read both and write the framed one. */
-#include "wire/compression_internal.h"
-
+/* Snappy. Kafka's Java clients write the framing of xerial's library (a header, then blocks with
+ * their lengths); others write one raw block. We read both and write the framed one. */
 #include "base/endian.h"
 #include "base/fault.h"
 #include "base/mem.h"
+#include "wire/compression_internal.h"
 
 #include <errno.h>
 #include <snappy-c.h>
@@ -14,8 +13,8 @@
 /* Three bytes of snappy make at most 64 bytes of output; a block that claims more lies. */
 #define SNAPPY_RATIO_MAX 22
 
-static const uint8_t frame_header[FRAME_HEADER_SIZE] = { 0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0, 0, 0, 1, 0, 0, 0,
-    1 };
+static const uint8_t frame_header[FRAME_HEADER_SIZE] = { 0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0,
+    0, 0, 1, 0, 0, 0, 1 };
 
 struct snappy_state {
     uint8_t *block; /* the one being handed out */
@@ -31,7 +30,8 @@ snappy_open(struct decompressor *d)
     struct snappy_state *state = mem_alloc(sizeof *state);
     d->state = state;
     /* The versions in the header do not matter, as to Kafka's reader. */
-    state->framed = d->input.size >= FRAME_HEADER_SIZE && memcmp(d->input.data, frame_header, 8) == 0;
+    state->framed =
+            d->input.size >= FRAME_HEADER_SIZE && memcmp(d->input.data, frame_header, 8) == 0;
     d->input_at = state->framed ? FRAME_HEADER_SIZE : 0;
     return 0;
 }
@@ -47,7 +47,8 @@ snappy_close(struct decompressor *d)
 static int
 snappy_fail(const struct decompressor *d, const char *text)
 {
-    return fault(-EBADMSG, "wire: snappy: %s, at byte %zu of %zu", text, d->input_at, d->input.size);
+    return fault(
+            -EBADMSG, "wire: snappy: %s, at byte %zu of %zu", text, d->input_at, d->input.size);
 }
 
 /* Unfolds one raw block into state->block. */
@@ -61,7 +62,8 @@ load_block(struct decompressor *d, struct bytes raw)
         return snappy_fail(d, "a block with an impossible size");
     }
     if (size > d->output_max - MIN(d->output_size, d->output_max)) {
-        return fault(-E2BIG, "wire: %zu bytes of snappy unfold to more than %zu", d->input.size, d->output_max);
+        return fault(-E2BIG, "wire: %zu bytes of snappy unfold to more than %zu", d->input.size,
+                d->output_max);
     }
     if (size > state->block_capacity) {
         mem_free(state->block);
@@ -73,7 +75,8 @@ load_block(struct decompressor *d, struct bytes raw)
     }
     state->block_at = 0;
     state->block_size = 0;
-    if (snappy_uncompress((const char *)raw.data, raw.size, (char *)state->block, &size) != SNAPPY_OK) {
+    if (snappy_uncompress((const char *)raw.data, raw.size, (char *)state->block, &size) !=
+            SNAPPY_OK) {
         return snappy_fail(d, "a broken block");
     }
     state->block_size = size;
@@ -138,7 +141,8 @@ snappy_compress_framed(int32_t level, struct bytes input, struct strbuf *out)
         size_t step = MIN(FRAME_BLOCK_SIZE, input.size - at);
         size_t size = bound;
         uint8_t prefix[4];
-        if (snappy_compress((const char *)input.data + at, step, (char *)block, &size) != SNAPPY_OK) {
+        if (snappy_compress((const char *)input.data + at, step, (char *)block, &size) !=
+                SNAPPY_OK) {
             return fault(-EINVAL, "wire: snappy: cannot compress %zu bytes", step);
         }
         store_be32(prefix, (uint32_t)size);
@@ -148,5 +152,8 @@ snappy_compress_framed(int32_t level, struct bytes input, struct strbuf *out)
     return 0;
 }
 
-const struct codec codec_snappy = { .name = "snappy", .open = snappy_open, .read = snappy_read,
-    .close = snappy_close, .compress = snappy_compress_framed };
+const struct codec codec_snappy = { .name = "snappy",
+    .open = snappy_open,
+    .read = snappy_read,
+    .close = snappy_close,
+    .compress = snappy_compress_framed };

@@ -1,15 +1,15 @@
 /* zstd frames, one or more. */
-#include "wire/compression_internal.h"
-
 #include "base/fault.h"
 #include "base/mem.h"
+#include "wire/compression_internal.h"
 
 #include <errno.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
-/* A frame says how large a window its decoder keeps: up to 128 MiB at the highest levels that Kafka's clients may use,
- * also for a small batch. Its pages are touched only as output comes, and that is capped. */
+/* A frame says how large a window its decoder keeps: up to 128 MiB at the highest levels that
+ * Kafka's clients may use, also for a small batch. Its pages are touched only as output comes, and
+ * that is capped. */
 #define WINDOW_LOG_MAX 27
 
 struct zstd_state {
@@ -52,8 +52,8 @@ zstd_read(struct decompressor *d, uint8_t *out, size_t size)
         size_t hint = ZSTD_decompressStream(state->stream, &output, &in);
         if (ZSTD_isError(hint)) {
             bool too_large = ZSTD_getErrorCode(hint) == ZSTD_error_frameParameter_windowTooLarge;
-            return fault(too_large ? -E2BIG : -EBADMSG, "wire: zstd: %s, at byte %zu of %zu", ZSTD_getErrorName(hint), d->input_at,
-                    d->input.size);
+            return fault(too_large ? -E2BIG : -EBADMSG, "wire: zstd: %s, at byte %zu of %zu",
+                    ZSTD_getErrorName(hint), d->input_at, d->input.size);
         }
         d->input_at += in.pos;
         state->frame_ended = hint == 0;
@@ -80,5 +80,11 @@ zstd_compress(int32_t level, struct bytes input, struct strbuf *out)
     return 0;
 }
 
-const struct codec codec_zstd = { .name = "zstd", .level_min = -131072, .level_max = 22, .level_default = 3,
-    .open = zstd_open, .read = zstd_read, .close = zstd_close, .compress = zstd_compress };
+const struct codec codec_zstd = { .name = "zstd",
+    .level_min = -131072,
+    .level_max = 22,
+    .level_default = 3,
+    .open = zstd_open,
+    .read = zstd_read,
+    .close = zstd_close,
+    .compress = zstd_compress };

@@ -1,9 +1,10 @@
 #pragma once
-/* The codecs of record batches: gzip, snappy (with and without the framing of xerial's Java library), lz4 frames, zstd.
+/* The codecs of record batches: gzip, snappy (with and without the framing of xerial's Java
+ * library), lz4 frames, zstd.
  *
- * Decompressing streams: a caller that only looks at records needs one window, not the whole output.
- * V6  Output is bounded by a maximum and, above DECOMPRESSED_SIZE_FLOOR, by a ratio to the input; memory inside the
- *     codecs is bounded too. (5 MB of gzip can unfold to 5 GB.) */
+ * Decompressing streams: a caller that only looks at records needs one window, not the whole
+ * output. V6  Output is bounded by a maximum and, above DECOMPRESSED_SIZE_FLOOR, by a ratio to the
+ * input; memory inside the codecs is bounded too. (5 MB of gzip can unfold to 5 GB.) */
 
 #include "base/attr.h"
 #include "base/bytes.h"
@@ -36,19 +37,21 @@ const char *compression_name(enum compression compression);
 
 /* Begins. Borrows `input` until decompressor_close. `output_max`: 0 for DECOMPRESSED_SIZE_MAX.
  * -EOPNOTSUPP: no such codec. -ENOMEM. */
-MUST_CHECK int decompressor_open(
-        enum compression compression, struct bytes input, size_t output_max, struct decompressor **ret_decompressor);
+MUST_CHECK int decompressor_open(enum compression compression, struct bytes input,
+        size_t output_max, struct decompressor **ret_decompressor);
 /* Accepts NULL. */
 void decompressor_close(struct decompressor *d);
-/* Up to `size` (> 0) more bytes into `out`. > 0: how many. 0: the end. -EBADMSG: broken. -E2BIG: too much output.
- * -ENOMEM. */
+/* Up to `size` (> 0) more bytes into `out`. > 0: how many. 0: the end. -EBADMSG: broken. -E2BIG:
+ * too much output. -ENOMEM. */
 MUST_CHECK ssize_t decompressor_read(struct decompressor *d, uint8_t *out, size_t size);
 
 /* All of it, appended to `out`, whose own maximum counts as well (-E2BIG). Errors as above. */
-MUST_CHECK int decompress(enum compression compression, struct bytes input, size_t output_max, struct strbuf *out);
-/* Appends the compressed form of `input` to `out`. -ENOBUFS: `out` is full. -EOPNOTSUPP: no such codec. -EINVAL: no
- * such level. */
-MUST_CHECK int compress_bytes(enum compression compression, int32_t level, struct bytes input, struct strbuf *out);
+MUST_CHECK int decompress(
+        enum compression compression, struct bytes input, size_t output_max, struct strbuf *out);
+/* Appends the compressed form of `input` to `out`. -ENOBUFS: `out` is full. -EOPNOTSUPP: no such
+ * codec. -EINVAL: no such level. */
+MUST_CHECK int compress_bytes(
+        enum compression compression, int32_t level, struct bytes input, struct strbuf *out);
 
 static inline void
 decompressor_closep(struct decompressor **d)

@@ -1,9 +1,8 @@
 #pragma once
 /* What a codec is to compression.c. */
 
-#include "wire/compression.h"
-
 #include "base/strbuf.h"
+#include "wire/compression.h"
 
 struct decompressor {
     const struct codec *codec;

@@ -1,9 +1,8 @@
-/* Reads any message by its table. A stack of frames instead of recursion: one frame for each struct that is open, so
- * the depth is the schema's and never the input's (V4). */
-#include "wire/message_internal.h"
-
+/* Reads any message by its table. A stack of frames instead of recursion: one frame for each struct
+ * that is open, so the depth is the schema's and never the input's (V4). */
 #include "base/fault.h"
 #include "base/limits.h"
+#include "wire/message_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,11 +11,12 @@ struct frame {
     const struct wire_type *type;
     const struct wire_field *current; /* for the text of an error */
     uint8_t *out;                     /* the C struct, or NULL: only walked over */
-    struct wire_array *array;         /* this struct is an element of it; its run ends with the last element */
-    const uint8_t *tag_end;           /* where the known tagged field being read must end */
-    int32_t left;                     /* elements behind this one */
+    struct wire_array
+            *array; /* this struct is an element of it; its run ends with the last element */
+    const uint8_t *tag_end; /* where the known tagged field being read must end */
+    int32_t left;           /* elements behind this one */
     uint32_t tags_left;
-    uint16_t field;                   /* next plain field */
+    uint16_t field; /* next plain field */
     bool in_tags;
 };
 
@@ -28,8 +28,15 @@ struct decoder {
     struct frame frames[WIRE_NESTING_MAX];
 };
 
-static const uint8_t scalar_widths[] = { [WIRE_BOOL] = 1, [WIRE_INT8] = 1, [WIRE_INT16] = 2, [WIRE_UINT16] = 2,
-    [WIRE_INT32] = 4, [WIRE_INT64] = 8, [WIRE_FLOAT64] = 8, [WIRE_UUID] = 16, [WIRE_ARRAY] = 0 };
+static const uint8_t scalar_widths[] = { [WIRE_BOOL] = 1,
+    [WIRE_INT8] = 1,
+    [WIRE_INT16] = 2,
+    [WIRE_UINT16] = 2,
+    [WIRE_INT32] = 4,
+    [WIRE_INT64] = 8,
+    [WIRE_FLOAT64] = 8,
+    [WIRE_UUID] = 16,
+    [WIRE_ARRAY] = 0 };
 
 size_t
 wire_kind_width(enum wire_kind kind)
@@ -38,7 +45,8 @@ wire_kind_width(enum wire_kind kind)
 }
 
 size_t
-wire_element_minimum(const struct wire_field *field, int16_t version, bool flexible, bool *ret_fixed)
+wire_element_minimum(
+        const struct wire_field *field, int16_t version, bool flexible, bool *ret_fixed)
 {
     if (field->type) {
         struct wire_extent extent = field->type->extents[version - field->type->versions.min];
@@ -152,7 +160,9 @@ read_array(struct decoder *d, const struct wire_field *field, bool flexible, str
     }
     const uint8_t *start = r->at;
     if (ret) {
-        *ret = (struct wire_array){ .encoded = bytes_of(start, 0), .count = count, .version = d->version,
+        *ret = (struct wire_array){ .encoded = bytes_of(start, 0),
+            .count = count,
+            .version = d->version,
             .flexible = flexible };
     }
     if (fixed) {
@@ -197,7 +207,8 @@ is_null(const struct wire_field *field, const void *value)
     return field->kind >= WIRE_STRING && field->kind <= WIRE_RECORDS && !bytes->data;
 }
 
-/* True when a frame was opened, or after an error: in both cases the caller starts anew at the top of the stack. */
+/* True when a frame was opened, or after an error: in both cases the caller starts anew at the top
+ * of the stack. */
 static bool
 read_field(struct decoder *d, struct frame *frame, const struct wire_field *field)
 {
@@ -206,7 +217,8 @@ read_field(struct decoder *d, struct frame *frame, const struct wire_field *fiel
     bool opened = false;
     frame->current = field;
     if (field->kind < WIRE_STRING) {
-        wire_read_scalar(r, (enum wire_kind)field->kind, false, frame->out ? frame->out + field->offset : NULL);
+        wire_read_scalar(r, (enum wire_kind)field->kind, false,
+                frame->out ? frame->out + field->offset : NULL);
     } else if (field->kind == WIRE_ARRAY) {
         opened = read_array(d, field, flexible,
                 frame->out ? (struct wire_array *)(void *)(frame->out + field->offset) : NULL);
@@ -354,16 +366,16 @@ decode_error(const struct decoder *d, const struct wire_type *type)
         size += (size_t)n;
     }
     const struct wire_reader *r = d->r;
-    return fault(-EBADMSG, "wire: %s version %d: %s: %s, at byte %zu of %zu", type->name, d->version, path, r->error,
-            r->error_position, (size_t)(r->end - r->start));
+    return fault(-EBADMSG, "wire: %s version %d: %s: %s, at byte %zu of %zu", type->name,
+            d->version, path, r->error, r->error_position, (size_t)(r->end - r->start));
 }
 
 int
 wire_read(struct wire_reader *r, const struct wire_type *type, int16_t version, void *ret)
 {
     if (UNLIKELY(!wire_versions_contain(type->versions, version))) {
-        return fault(-ENOTSUP, "wire: %s has no version %d (%d to %d)", type->name, version, type->versions.min,
-                type->versions.max);
+        return fault(-ENOTSUP, "wire: %s has no version %d (%d to %d)", type->name, version,
+                type->versions.min, type->versions.max);
     }
     struct decoder d;
     d.r = r;

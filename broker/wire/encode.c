@@ -1,7 +1,6 @@
 /* Writes any message by its table, with a stack of frames as decode.c has. */
-#include "wire/message_internal.h"
-
 #include "base/fault.h"
+#include "wire/message_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,9 +9,9 @@ struct frame {
     const struct wire_type *type;
     const struct wire_field *current; /* for the text of an error */
     const uint8_t *in;                /* the C struct */
-    size_t tag_start;                 /* where the contents of the tagged field being written begin */
-    int32_t left;                     /* elements behind this one */
-    uint16_t field;                   /* next field, plain or tagged */
+    size_t tag_start; /* where the contents of the tagged field being written begin */
+    int32_t left;     /* elements behind this one */
+    uint16_t field;   /* next field, plain or tagged */
     bool in_tags;
     bool tag_open;
 };
@@ -64,7 +63,8 @@ scalar_is_default(enum wire_kind kind, const void *value, const void *by_default
         return records_are_null(value) == records_are_null(by_default);
     }
     if (kind == WIRE_ARRAY) {
-        return ((const struct wire_array *)value)->count == ((const struct wire_array *)by_default)->count;
+        return ((const struct wire_array *)value)->count ==
+               ((const struct wire_array *)by_default)->count;
     }
     return memcmp(value, by_default, wire_kind_size(kind)) == 0;
 }
@@ -92,7 +92,8 @@ field_is_default(const struct frame *frame, const struct wire_field *field)
                 (enum wire_kind)field->kind, frame->in + field->offset, by_default + field->offset);
     }
     if (field->has_offset) {
-        return *(const bool *)(frame->in + field->has_offset) == *(const bool *)(by_default + field->has_offset);
+        return *(const bool *)(frame->in + field->has_offset) ==
+               *(const bool *)(by_default + field->has_offset);
     }
     return struct_is_default(field->type, frame->in + field->offset);
 }
@@ -176,7 +177,8 @@ write_scalar(struct wire_writer *w, enum wire_kind kind, const void *value)
 }
 
 static void
-write_scalar_elements(struct encoder *e, enum wire_kind kind, bool flexible, const struct wire_array *array)
+write_scalar_elements(
+        struct encoder *e, enum wire_kind kind, bool flexible, const struct wire_array *array)
 {
     const uint8_t *element = array->elements;
     size_t size = wire_kind_size(kind);
@@ -191,7 +193,8 @@ write_scalar_elements(struct encoder *e, enum wire_kind kind, bool flexible, con
 
 /* True when a frame was opened for the elements. */
 static bool
-write_array(struct encoder *e, const struct wire_field *field, bool flexible, const struct wire_array *array)
+write_array(struct encoder *e, const struct wire_field *field, bool flexible,
+        const struct wire_array *array)
 {
     if (array->count < 0) {
         if (!wire_versions_contain(field->nullable, e->version)) {
@@ -278,7 +281,8 @@ begin_tags(struct encoder *e, struct frame *frame)
     uint32_t count = 0;
     for (uint16_t i = frame->type->plain_count; i < frame->type->field_count; i++) {
         const struct wire_field *field = &frame->type->fields[i];
-        count += wire_versions_contain(field->versions, e->version) && !field_is_default(frame, field);
+        count += wire_versions_contain(field->versions, e->version) &&
+                 !field_is_default(frame, field);
     }
     frame->in_tags = true;
     wire_writer_unsigned_varint(e->w, count);
@@ -360,31 +364,35 @@ static int
 encode_error(const struct encoder *e, const struct wire_type *type)
 {
     if (!e->error) {
-        return fault(e->w->error, "wire: %s version %d is longer than %zu bytes", type->name, e->version,
-                e->w->size_max);
+        return fault(e->w->error, "wire: %s version %d is longer than %zu bytes", type->name,
+                e->version, e->w->size_max);
     }
     char path[160];
     size_t size = 0;
     path[0] = 0;
     for (uint8_t i = 0; i < e->depth; i++) {
-        int n = snprintf(path + size, sizeof path - size, "%s%s", i ? "." : "", e->frames[i].current->name);
+        int n = snprintf(
+                path + size, sizeof path - size, "%s%s", i ? "." : "", e->frames[i].current->name);
         if (n < 0 || (size_t)n >= sizeof path - size) {
             break;
         }
         size += (size_t)n;
     }
-    return fault(e->w->error, "wire: %s version %d: %s: %s", type->name, e->version, path, e->error);
+    return fault(
+            e->w->error, "wire: %s version %d: %s: %s", type->name, e->version, path, e->error);
 }
 
 int
-wire_write(struct wire_writer *w, const struct wire_type *type, int16_t version, const void *message)
+wire_write(
+        struct wire_writer *w, const struct wire_type *type, int16_t version, const void *message)
 {
     if (UNLIKELY(!wire_versions_contain(type->versions, version))) {
-        return fault(-ENOTSUP, "wire: %s has no version %d (%d to %d)", type->name, version, type->versions.min,
-                type->versions.max);
+        return fault(-ENOTSUP, "wire: %s has no version %d (%d to %d)", type->name, version,
+                type->versions.min, type->versions.max);
     }
     if (UNLIKELY(w->error)) {
-        return fault(w->error, "wire: %s version %d: the writer failed before", type->name, version);
+        return fault(
+                w->error, "wire: %s version %d: the writer failed before", type->name, version);
     }
     struct encoder e;
     e.w = w;

@@ -1,11 +1,11 @@
 #pragma once
 /* What decode.c, encode.c and unfold.c share: places of fields in C structs. */
 
+#include "base/check.h"
 #include "wire/message.h"
 
-#include "base/check.h"
-
-/* C structs hold each field at its natural alignment, so these casts are of suitably aligned pointers. */
+/* C structs hold each field at its natural alignment, so these casts are of suitably aligned
+ * pointers. */
 static inline void *
 wire_field_at(void *message, const struct wire_field *field)
 {
@@ -31,6 +31,7 @@ wire_element_size(const struct wire_field *field)
 }
 
 /* The fewest bytes one element can have on the wire (at least 1), for the check of counts. */
-size_t wire_element_minimum(const struct wire_field *field, int16_t version, bool flexible, bool *ret_fixed);
+size_t wire_element_minimum(
+        const struct wire_field *field, int16_t version, bool flexible, bool *ret_fixed);
 /* One scalar (anything but a struct or an array) from the wire into `ret`, which may be NULL. */
 void wire_read_scalar(struct wire_reader *r, enum wire_kind kind, bool flexible, void *ret);

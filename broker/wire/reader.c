@@ -91,7 +91,8 @@ wire_reader_length(struct wire_reader *r, enum wire_length kind, bool flexible)
 {
     int32_t length;
     if (flexible) {
-        /* One more than the length; 0 is null. Above 2^31 it wraps to a negative length, which is refused below. */
+        /* One more than the length; 0 is null. Above 2^31 it wraps to a negative length, which is
+         * refused below. */
         length = (int32_t)(wire_reader_unsigned_varint(r) - 1u);
     } else if (kind == WIRE_LENGTH_STRING) {
         length = wire_reader_int16(r);

@@ -1,11 +1,13 @@
 #pragma once
-/* A cursor over received bytes, and the primitive types of Kafka's protocol. Borrows the bytes; allocates nothing.
+/* A cursor over received bytes, and the primitive types of Kafka's protocol. Borrows the bytes;
+ * allocates nothing.
  *
- * Errors are sticky: after the first one every call returns zero or NULL and the cursor stands at its end, so a
- * caller may read on and look once. The text says what was wrong, the position where.
+ * Errors are sticky: after the first one every call returns zero or NULL and the cursor stands at
+ * its end, so a caller may read on and look once. The text says what was wrong, the position where.
  *
- * V1  No length or count that was received is trusted: it is checked against the bytes that remain before anything
- *     is sized by it. (A count of 2^31 in a 30-byte frame made other brokers allocate gigabytes.) */
+ * V1  No length or count that was received is trusted: it is checked against the bytes that remain
+ * before anything is sized by it. (A count of 2^31 in a 30-byte frame made other brokers allocate
+ * gigabytes.) */
 
 #include "base/attr.h"
 #include "base/bytes.h"
@@ -16,9 +18,9 @@ struct wire_reader {
     const uint8_t *start;
     const uint8_t *at;
     const uint8_t *end;
-    const char *error;          /* what was wrong first, or NULL */
-    size_t error_position;      /* bytes from `start` */
-    uint32_t tagged_fields;     /* seen so far: WIRE_TAGGED_FIELDS_MAX a message */
+    const char *error;      /* what was wrong first, or NULL */
+    size_t error_position;  /* bytes from `start` */
+    uint32_t tagged_fields; /* seen so far: WIRE_TAGGED_FIELDS_MAX a message */
 };
 
 static inline void
@@ -112,7 +114,8 @@ wire_reader_int64(struct wire_reader *r)
 
 double wire_reader_float64(struct wire_reader *r);
 struct uuid wire_reader_uuid(struct wire_reader *r);
-/* Up to 5 bytes, low bits first. As Kafka: bits above the 32nd are dropped, a sixth byte is an error. */
+/* Up to 5 bytes, low bits first. As Kafka: bits above the 32nd are dropped, a sixth byte is an
+ * error. */
 uint32_t wire_reader_unsigned_varint_slow(struct wire_reader *r);
 /* Zigzag, up to 5 and 10 bytes: the integers inside records. */
 int32_t wire_reader_varint(struct wire_reader *r);
@@ -133,7 +136,8 @@ enum wire_length {
     WIRE_LENGTH_BYTES,  /* int32, or a compact varint */
 };
 
-/* The prefix of a string, of bytes or of an array: -1 for null. `flexible`: compact form (length + 1 as a varint). */
+/* The prefix of a string, of bytes or of an array: -1 for null. `flexible`: compact form (length +
+ * 1 as a varint). */
 int32_t wire_reader_length(struct wire_reader *r, enum wire_length kind, bool flexible);
 /* A string or bytes with their prefix, in place. data is NULL only for null (or after an error). */
 struct bytes wire_reader_bytes(struct wire_reader *r, enum wire_length kind, bool flexible);

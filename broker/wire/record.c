@@ -1,8 +1,7 @@
 /* Walking the records of a batch that is whole in memory. */
-#include "wire/record_batch.h"
-
 #include "base/check.h"
 #include "base/fault.h"
+#include "wire/record_batch.h"
 
 #include <errno.h>
 
@@ -10,7 +9,8 @@
 #define RECORD_SIZE_MIN 7
 
 void
-record_iterator_init(struct record_iterator *it, const struct record_batch *batch, struct bytes records)
+record_iterator_init(
+        struct record_iterator *it, const struct record_batch *batch, struct bytes records)
 {
     wire_reader_init(&it->reader, records);
     it->batch = batch;
@@ -85,10 +85,12 @@ read_record(struct record_iterator *it, struct record *ret)
     (void)wire_reader_int8(r); /* attributes: none are defined */
     *ret = (struct record){ .timestamp = record_timestamp(batch, wire_reader_varlong(r)) };
     int32_t delta = wire_reader_varint(r);
-    ret->offset = batch->base_offset + delta;
+    ret->offset = record_offset(batch, delta);
     /* Sequences wrap around to 0 behind INT32_MAX. */
-    ret->sequence = batch->base_sequence < 0 ? RECORD_NO_SEQUENCE :
-                                               (int32_t)(((uint32_t)batch->base_sequence + (uint32_t)delta) & INT32_MAX);
+    ret->sequence =
+            batch->base_sequence < 0
+                    ? RECORD_NO_SEQUENCE
+                    : (int32_t)(((uint32_t)batch->base_sequence + (uint32_t)delta) & INT32_MAX);
     ret->key = read_nullable(r);
     ret->value = read_nullable(r);
     read_headers(r, ret);

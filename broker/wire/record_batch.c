@@ -49,7 +49,8 @@ record_batch_read(struct bytes run, struct record_batch *ret_batch)
 {
     /* The magic stands at the same place in all formats. */
     if (run.size > OFFSET_MAGIC && run.data[OFFSET_MAGIC] < RECORD_BATCH_MAGIC) {
-        return fault(-EPROTONOSUPPORT, "wire: a message of magic %u, only record batches of magic 2 are supported",
+        return fault(-EPROTONOSUPPORT,
+                "wire: a message of magic %u, only record batches of magic 2 are supported",
                 run.data[OFFSET_MAGIC]);
     }
     if (run.size > OFFSET_MAGIC && run.data[OFFSET_MAGIC] != RECORD_BATCH_MAGIC) {
@@ -60,7 +61,8 @@ record_batch_read(struct bytes run, struct record_batch *ret_batch)
         return fault(-EBADMSG, "wire: a record batch says that it has %zu bytes", size);
     }
     if (size == 0 || size > run.size) {
-        return fault(-ENODATA, "wire: a record batch of %zu bytes is cut off after %zu", size, run.size);
+        return fault(
+                -ENODATA, "wire: a record batch of %zu bytes is cut off after %zu", size, run.size);
     }
     decode_header(run.data, size, ret_batch);
     return 0;
@@ -91,7 +93,8 @@ record_batch_check_crc(const struct record_batch *batch)
 {
     uint32_t crc = compute_crc(batch->bytes.data, batch->bytes.size);
     if (crc != batch->crc) {
-        return fault(-EBADMSG, "wire: record batch at offset %lld: CRC-32C is %08x, its header says %08x",
+        return fault(-EBADMSG,
+                "wire: record batch at offset %lld: CRC-32C is %08x, its header says %08x",
                 (long long)batch->base_offset, crc, batch->crc);
     }
     return 0;

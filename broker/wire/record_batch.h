@@ -1,28 +1,38 @@
 #pragma once
-/* Record batches, magic 2: the unit that producers send, the log stores and consumers get. Read in place.
+/* Record batches, magic 2: the unit that producers send, the log stores and consumers get. Read in
+ * place.
  *
- *   byte  0  base offset (int64)            \  outside the CRC: patched in place when the batch takes its place
- *         8  batch length (int32, from 12)   | in the log, so that the producer's CRC is the consumer's
- *        12  partition leader epoch (int32) /
+ *   byte  0  base offset (int64)
+ *         8  batch length (int32, counted from byte 12)
+ *        12  partition leader epoch (int32)
  *        16  magic (int8, 2)
  *        17  CRC-32C of all that follows (uint32)
- *        21  attributes (int16): 0-2 compression, 3 log append time, 4 transactional, 5 control, 6 delete horizon
+ *        21  attributes (int16): 0-2 compression, 3 log append time, 4 transactional, 5 control,
+ *            6 delete horizon
  *        23  last offset delta (int32)
- *        27  base timestamp (int64)       35  max timestamp (int64)
- *        43  producer id (int64)          51  producer epoch (int16)      53  base sequence (int32)
- *        57  record count (int32)         61  records, compressed as one run when the attributes say so
+ *        27  base timestamp (int64)
+ *        35  max timestamp (int64)
+ *        43  producer id (int64)
+ *        51  producer epoch (int16)
+ *        53  base sequence (int32)
+ *        57  record count (int32)
+ *        61  records, compressed as one run when the attributes say so
  *
- * A record: length, attributes (int8), timestamp delta, offset delta, key, value, headers; all lengths zigzag varints.
+ * What stands before the CRC is patched in place when the batch takes its place in the log, so that
+ * the producer's CRC is the consumer's.
  *
- * V5  A batch that record_batch_validate accepts is readable by every consumer: its CRC, count, offsets and every
- *     record inside are right. (One bad batch in the log would stop all consumers of the partition for ever.)
+ * A record: length, attributes (int8), timestamp delta, offset delta, key, value, headers; all
+ * lengths are zigzag varints.
+ *
+ * V5  A batch that record_batch_validate accepts is readable by every consumer: its CRC, count,
+ *     offsets and every record inside are right. (One bad batch in the log would stop all consumers
+ *     of the partition for ever.)
  * V6  Decompressing is bounded in memory and output, whatever the batch says. */
-
-#include "wire/compression.h"
-#include "wire/reader.h"
 
 #include "base/attr.h"
 #include "base/bytes.h"
+#include "wire/compression.h"
+#include "wire/reader.h"
 
 #define RECORD_BATCH_HEADER_SIZE 61
 #define RECORD_BATCH_LENGTH_OFFSET 8
@@ -56,10 +66,17 @@ struct record_batch {
     int16_t attributes;
 };
 
+/* Wraps around like Kafka's long: a hostile base offset must not be undefined behaviour. */
+static inline int64_t
+record_offset(const struct record_batch *batch, int32_t delta)
+{
+    return (int64_t)((uint64_t)batch->base_offset + (uint64_t)(int64_t)delta);
+}
+
 static inline int64_t
 record_batch_last_offset(const struct record_batch *batch)
 {
-    return batch->base_offset + batch->last_offset_delta;
+    return record_offset(batch, batch->last_offset_delta);
 }
 
 static inline enum compression
@@ -86,12 +103,15 @@ record_batch_has_producer(const struct record_batch *batch)
     return batch->producer_id >= 0;
 }
 
-/* Bytes that the batch at the beginning of `run` takes, by its length field; 0 when `run` is too short to tell. */
+/* Bytes that the batch at the beginning of `run` takes, by its length field; 0 when `run` is too
+ * short to tell. */
 size_t record_batch_size_at(struct bytes run);
 /* Decodes the header of the first batch of `run`; the CRC is not looked at.
- * 0. -ENODATA: `run` ends before the batch does. -EBADMSG: not a batch. -EPROTONOSUPPORT: magic 0 or 1. */
+ * 0. -ENODATA: `run` ends before the batch does. -EBADMSG: not a batch. -EPROTONOSUPPORT: magic 0
+ * or 1. */
 MUST_CHECK int record_batch_read(struct bytes run, struct record_batch *ret_batch);
-/* As record_batch_read, and moves `run` behind the batch. 1: *ret_batch is set. 0: `run` is empty. Else an error. */
+/* As record_batch_read, and moves `run` behind the batch. 1: *ret_batch is set. 0: `run` is empty.
+ * Else an error. */
 MUST_CHECK int record_batch_next(struct bytes *run, struct record_batch *ret_batch);
 /* 0 or -EBADMSG. */
 MUST_CHECK int record_batch_check_crc(const struct record_batch *batch);
@@ -99,9 +119,11 @@ MUST_CHECK int record_batch_check_crc(const struct record_batch *batch);
 /* Patch a batch in place, outside its CRC. */
 void record_batch_set_base_offset(uint8_t *batch, int64_t base_offset);
 void record_batch_set_leader_epoch(uint8_t *batch, int32_t leader_epoch);
-/* Inside the CRC, which is computed anew over the whole batch: for topics with message.timestamp.type=LogAppendTime,
- * and for producers that sent a wrong maximum. `size`: of the batch. */
-void record_batch_set_max_timestamp(uint8_t *batch, size_t size, bool log_append_time, int64_t timestamp);
+/* Inside the CRC, which is computed anew over the whole batch: for topics with
+ * message.timestamp.type=LogAppendTime, and for producers that sent a wrong maximum. `size`: of the
+ * batch. */
+void record_batch_set_max_timestamp(
+        uint8_t *batch, size_t size, bool log_append_time, int64_t timestamp);
 
 struct record_header {
     struct bytes key;
@@ -109,8 +131,8 @@ struct record_header {
 };
 
 struct record {
-    struct bytes key;   /* data NULL: null */
-    struct bytes value; /* data NULL: null, a tombstone */
+    struct bytes key;     /* data NULL: null */
+    struct bytes value;   /* data NULL: null, a tombstone */
     struct bytes headers; /* encoded, validated: record_header_next */
     int64_t offset;
     int64_t timestamp;
@@ -126,46 +148,49 @@ struct record_iterator {
 };
 
 /* Borrows both. */
-void record_iterator_init(struct record_iterator *it, const struct record_batch *batch, struct bytes records);
-/* 1: *ret_record is set. 0: all were read and nothing is behind them. -EBADMSG: a record is broken. */
+void record_iterator_init(
+        struct record_iterator *it, const struct record_batch *batch, struct bytes records);
+/* 1: *ret_record is set. 0: all were read and nothing is behind them. -EBADMSG: a record is broken.
+ */
 MUST_CHECK int record_iterator_next(struct record_iterator *it, struct record *ret_record);
 /* Takes the next header off `headers` (record.headers). False at the end. */
 bool record_header_next(struct bytes *headers, struct record_header *ret_header);
 
 /* What a topic and the broker allow. */
 struct record_batch_limits {
-    size_t batch_size_max;       /* max.message.bytes */
+    size_t batch_size_max;        /* max.message.bytes */
     size_t decompressed_size_max; /* 0: DECOMPRESSED_SIZE_MAX */
-    int64_t now_ms;              /* wall clock, for the timestamp limits */
-    int64_t before_max_ms;       /* message.timestamp.before.max.ms; INT64_MAX: no limit */
-    int64_t after_max_ms;        /* message.timestamp.after.max.ms; INT64_MAX: no limit */
-    bool log_append_time;        /* message.timestamp.type: producers' timestamps do not matter */
-    bool key_required;           /* cleanup.policy has compact */
-    bool zstd_allowed;           /* Produce version 7 and above */
-    bool from_client;            /* control batches, and base offsets other than 0, are refused */
-    bool skip_records;           /* header, CRC and sizes only: for batches that we validated before */
+    int64_t now_ms;               /* wall clock, for the timestamp limits */
+    int64_t before_max_ms;        /* message.timestamp.before.max.ms; INT64_MAX: no limit */
+    int64_t after_max_ms;         /* message.timestamp.after.max.ms; INT64_MAX: no limit */
+    bool log_append_time;         /* message.timestamp.type: producers' timestamps do not matter */
+    bool key_required;            /* cleanup.policy has compact */
+    bool zstd_allowed;            /* Produce version 7 and above */
+    bool from_client;             /* control batches, and base offsets other than 0, are refused */
+    bool skip_records; /* header, CRC and sizes only: for batches that we validated before */
 };
 
 struct record_batch_info {
     struct record_batch batch;
-    int64_t max_timestamp;     /* of the records; of the header when they were skipped */
+    int64_t max_timestamp;        /* of the records; of the header when they were skipped */
     int64_t max_timestamp_offset; /* delta from the base offset of the record that has it first */
-    size_t decompressed_size;  /* of the records */
-    int32_t error_index;       /* after an error: which record it was, or -1 for the batch */
+    size_t decompressed_size;     /* of the records */
+    int32_t error_index;          /* after an error: which record it was, or -1 for the batch */
 };
 
-/* Everything that Kafka's broker checks before it appends one batch: `bytes` must hold exactly one. *ret_info is set
- * also after an error, as far as it was reached. A header whose max timestamp is not that of its records is not an
- * error: compare info->max_timestamp and use record_batch_set_max_timestamp, as Kafka does.
+/* Everything that Kafka's broker checks before it appends one batch: `bytes` must hold exactly one.
+ * *ret_info is set also after an error, as far as it was reached. A header whose max timestamp is
+ * not that of its records is not an error: compare info->max_timestamp and use
+ * record_batch_set_max_timestamp, as Kafka does.
  *
- * 0, or                                       Kafka's error code
- * -EBADMSG         sizes, CRC                 CORRUPT_MESSAGE
- * -EPROTONOSUPPORT magic 0 or 1               INVALID_RECORD (UNSUPPORTED_FOR_MESSAGE_FORMAT in old days)
- * -EINVAL          counts, offsets, records   INVALID_RECORD
- * -EMSGSIZE        larger than batch_size_max MESSAGE_TOO_LARGE
- * -E2BIG           decompressed too large     MESSAGE_TOO_LARGE
- * -ETIME           a timestamp out of range   INVALID_TIMESTAMP
- * -EOPNOTSUPP      unknown codec, or zstd     UNSUPPORTED_COMPRESSION_TYPE
- * -ENOMEM          no memory to decompress */
-MUST_CHECK int record_batch_validate(
-        struct bytes bytes, const struct record_batch_limits *limits, struct record_batch_info *ret_info);
+ *   0
+ *   -EBADMSG          sizes, CRC, broken codec   CORRUPT_MESSAGE
+ *   -EPROTONOSUPPORT  magic 0 or 1               INVALID_RECORD
+ *   -EINVAL           counts, offsets, records   INVALID_RECORD
+ *   -EMSGSIZE         above batch_size_max       MESSAGE_TOO_LARGE
+ *   -E2BIG            unfolds too far            MESSAGE_TOO_LARGE
+ *   -ETIME            a timestamp out of range   INVALID_TIMESTAMP
+ *   -EOPNOTSUPP       unknown codec, or zstd     UNSUPPORTED_COMPRESSION_TYPE
+ *   -ENOMEM           no memory to decompress */
+MUST_CHECK int record_batch_validate(struct bytes bytes, const struct record_batch_limits *limits,
+        struct record_batch_info *ret_info);

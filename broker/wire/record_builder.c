@@ -11,10 +11,11 @@
 #define END_TXN_BATCH_SIZE_MAX ((size_t)256)
 
 void
-record_builder_init(struct record_builder *b, const struct record_batch_options *options, size_t size_max)
+record_builder_init(
+        struct record_builder *b, const struct record_batch_options *options, size_t size_max)
 {
     *b = (struct record_builder){ .options = *options };
-    b->last_offset = options->base_offset - 1;
+    b->last_offset = options->base_offset - (options->base_offset > INT64_MIN);
     b->max_timestamp = -1;
     strbuf_init(&b->records, size_max);
 }
@@ -81,8 +82,8 @@ static void
 builder_fail(struct record_builder *b, int error, const char *what, int64_t offset)
 {
     if (!b->error) {
-        b->error = fault(error, "wire: a record at offset %lld: %s (batch at %lld)", (long long)offset, what,
-                (long long)b->options.base_offset);
+        b->error = fault(error, "wire: a record at offset %lld: %s (batch at %lld)",
+                (long long)offset, what, (long long)b->options.base_offset);
     }
 }
 
@@ -94,7 +95,7 @@ record_builder_append(struct record_builder *b, const struct record *record)
         builder_fail(b, -EINVAL, "not behind the one before", record->offset);
         return;
     }
-    int64_t offset_delta = record->offset - b->options.base_offset;
+    uint64_t offset_delta = (uint64_t)record->offset - (uint64_t)b->options.base_offset;
     if (offset_delta > INT32_MAX) {
         builder_fail(b, -EINVAL, "too far from the base offset", record->offset);
         return;
@@ -103,13 +104,15 @@ record_builder_append(struct record_builder *b, const struct record *record)
         b->options.base_timestamp = record->timestamp;
         b->options.has_base_timestamp = true;
     }
-    int64_t timestamp_delta = (int64_t)((uint64_t)record->timestamp - (uint64_t)b->options.base_timestamp);
-    size_t size = 1 + zigzag_size(timestamp_delta) + zigzag_size(offset_delta) + nullable_size(record->key) +
-            nullable_size(record->value) + zigzag_size(record->header_count) + record->headers.size;
+    int64_t timestamp_delta =
+            (int64_t)((uint64_t)record->timestamp - (uint64_t)b->options.base_timestamp);
+    size_t size = 1 + zigzag_size(timestamp_delta) + zigzag_size((int64_t)offset_delta) +
+                  nullable_size(record->key) + nullable_size(record->value) +
+                  zigzag_size(record->header_count) + record->headers.size;
     append_zigzag(out, (int64_t)size);
     strbuf_append_char(out, 0); /* attributes: none are defined */
     append_zigzag(out, timestamp_delta);
-    append_zigzag(out, offset_delta);
+    append_zigzag(out, (int64_t)offset_delta);
     append_nullable(out, record->key);
     append_nullable(out, record->value);
     append_zigzag(out, record->header_count);
@@ -122,7 +125,9 @@ record_builder_append(struct record_builder *b, const struct record *record)
 void
 record_builder_set_last_offset(struct record_builder *b, int64_t last_offset)
 {
-    if (last_offset < b->last_offset || last_offset - b->options.base_offset > INT32_MAX) {
+    uint64_t delta = (uint64_t)last_offset - (uint64_t)b->options.base_offset;
+    if (last_offset < b->last_offset ||
+            (last_offset >= b->options.base_offset && delta > INT32_MAX)) {
         builder_fail(b, -EINVAL, "not a last offset", last_offset);
         return;
     }
@@ -160,7 +165,7 @@ encode_batch_header(const struct record_builder *b, uint8_t *p, size_t size)
     store_be32(p + 12, (uint32_t)options->partition_leader_epoch);
     p[16] = RECORD_BATCH_MAGIC;
     store_be16(p + 21, builder_attributes(options));
-    store_be32(p + 23, (uint32_t)(b->last_offset - options->base_offset));
+    store_be32(p + 23, (uint32_t)((uint64_t)b->last_offset - (uint64_t)options->base_offset));
     store_be64(p + 27, empty ? UINT64_MAX : (uint64_t)options->base_timestamp);
     store_be64(p + 35, (uint64_t)b->max_timestamp);
     store_be64(p + 43, (uint64_t)options->producer_id);
@@ -216,8 +221,8 @@ record_builder_finish(struct record_builder *b, struct buf **ret_batch)
 }
 
 struct buf *
-record_batch_new_end_txn(
-        const struct record_batch_options *options, bool commit, int32_t coordinator_epoch, int64_t timestamp_ms)
+record_batch_new_end_txn(const struct record_batch_options *options, bool commit,
+        int32_t coordinator_epoch, int64_t timestamp_ms)
 {
     uint8_t key[4];
     uint8_t value[6];
@@ -228,8 +233,10 @@ record_batch_new_end_txn(
     struct record_batch_options marker = *options;
     marker.control = true;
     marker.transactional = true;
-    struct record record = { .key = bytes_of(key, sizeof key), .value = bytes_of(value, sizeof value),
-        .offset = options->base_offset, .timestamp = timestamp_ms };
+    struct record record = { .key = bytes_of(key, sizeof key),
+        .value = bytes_of(value, sizeof value),
+        .offset = options->base_offset,
+        .timestamp = timestamp_ms };
     struct record_builder b;
     struct buf *batch = NULL;
     record_builder_init(&b, &marker, END_TXN_BATCH_SIZE_MAX);

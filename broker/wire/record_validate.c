@@ -1,16 +1,16 @@
-/* What a broker checks before it appends a batch. Records are walked through one small window, so that a compressed
- * batch is never unfolded as a whole (V6). */
-#include "wire/record_batch.h"
-
+/* What a broker checks before it appends a batch. Records are walked through one small window, so
+ * that a compressed batch is never unfolded as a whole (V6). */
 #include "base/fault.h"
 #include "base/mem.h"
+#include "wire/record_batch.h"
 
 #include <errno.h>
 
 #define WINDOW_SIZE ((size_t)16384)
 #define RECORD_SIZE_MIN 6
 
-/* The run of records: whole in memory, or window by window out of a decompressor. Errors are sticky. */
+/* The run of records: whole in memory, or window by window out of a decompressor. Errors are
+ * sticky. */
 struct scanner {
     const uint8_t *start; /* of what is in memory now */
     const uint8_t *at;
@@ -111,7 +111,8 @@ scan_skip(struct scanner *s, uint64_t size)
     }
 }
 
-/* `end`: where the record ends. A length that leads behind it is refused before anything is skipped. */
+/* `end`: where the record ends. A length that leads behind it is refused before anything is
+ * skipped. */
 static bool
 scan_nullable(struct scanner *s, uint64_t end)
 {
@@ -165,17 +166,20 @@ scan_record(struct scanner *s, struct record_facts *ret)
 }
 
 static int
-check_timestamp(int64_t timestamp, const struct record_batch_limits *limits, const struct record_batch_info *info)
+check_timestamp(int64_t timestamp, const struct record_batch_limits *limits,
+        const struct record_batch_info *info)
 {
     if (limits->log_append_time || timestamp == -1) {
         return 0;
     }
-    bool early = limits->before_max_ms < limits->now_ms && timestamp < limits->now_ms - limits->before_max_ms;
+    bool early = limits->before_max_ms < limits->now_ms &&
+                 timestamp < limits->now_ms - limits->before_max_ms;
     bool late = limits->after_max_ms < INT64_MAX - limits->now_ms &&
-            timestamp > limits->now_ms + limits->after_max_ms;
+                timestamp > limits->now_ms + limits->after_max_ms;
     if (early || late) {
-        return fault(-ETIME, "wire: record %d has the timestamp %lld, too %s now (%lld)", info->error_index,
-                (long long)timestamp, early ? "long before" : "far after", (long long)limits->now_ms);
+        return fault(-ETIME, "wire: record %d has the timestamp %lld, too %s now (%lld)",
+                info->error_index, (long long)timestamp, early ? "long before" : "far after",
+                (long long)limits->now_ms);
     }
     return 0;
 }
@@ -184,14 +188,17 @@ static int
 scan_error(const struct scanner *s, const struct record_batch_info *info)
 {
     if (s->text) {
-        return fault(s->error, "wire: record %d of %d: %s, at byte %llu of the records", info->error_index,
-                info->batch.record_count, s->text, (unsigned long long)scan_position(s));
+        return fault(s->error, "wire: record %d of %d: %s, at byte %llu of the records",
+                info->error_index, info->batch.record_count, s->text,
+                (unsigned long long)scan_position(s));
     }
-    return fault_note(s->error, "wire: record %d of %d", info->error_index, info->batch.record_count);
+    return fault_note(
+            s->error, "wire: record %d of %d", info->error_index, info->batch.record_count);
 }
 
 static int
-scan_records(struct scanner *s, const struct record_batch_limits *limits, struct record_batch_info *info)
+scan_records(
+        struct scanner *s, const struct record_batch_limits *limits, struct record_batch_info *info)
 {
     const struct record_batch *batch = &info->batch;
     info->max_timestamp = -1;
@@ -209,7 +216,8 @@ scan_records(struct scanner *s, const struct record_batch_limits *limits, struct
         if (limits->key_required && !facts.has_key) {
             return fault(-EINVAL, "wire: record %d has no key, and the topic is compacted", i);
         }
-        int64_t timestamp = (int64_t)((uint64_t)batch->base_timestamp + (uint64_t)facts.timestamp_delta);
+        int64_t timestamp =
+                (int64_t)((uint64_t)batch->base_timestamp + (uint64_t)facts.timestamp_delta);
         int r = check_timestamp(timestamp, limits, info);
         if (r < 0) {
             return r;
@@ -237,8 +245,8 @@ validate_records(const struct record_batch_limits *limits, struct record_batch_i
         return scan_records(&s, limits, info);
     }
     CLEANUP(decompressor_closep) struct decompressor *decompressor = NULL;
-    int r = decompressor_open(
-            record_batch_compression(batch), batch->records, limits->decompressed_size_max, &decompressor);
+    int r = decompressor_open(record_batch_compression(batch), batch->records,
+            limits->decompressed_size_max, &decompressor);
     if (r < 0) {
         return r;
     }
@@ -263,8 +271,8 @@ check_client_batch(const struct record_batch *batch)
                 (long long)batch->base_offset);
     }
     if (record_batch_has_producer(batch) && batch->base_sequence < 0) {
-        return fault(-EINVAL, "wire: producer %lld sent the sequence %d", (long long)batch->producer_id,
-                batch->base_sequence);
+        return fault(-EINVAL, "wire: producer %lld sent the sequence %d",
+                (long long)batch->producer_id, batch->base_sequence);
     }
     if (record_batch_is_transactional(batch) && !record_batch_has_producer(batch)) {
         return fault(-EINVAL, "wire: a transactional batch without a producer id");
@@ -279,12 +287,12 @@ static int
 check_counts(const struct record_batch *batch)
 {
     if (batch->last_offset_delta < 0 || batch->record_count <= 0) {
-        return fault(-EINVAL, "wire: a batch of %d records with the last offset delta %d", batch->record_count,
-                batch->last_offset_delta);
+        return fault(-EINVAL, "wire: a batch of %d records with the last offset delta %d",
+                batch->record_count, batch->last_offset_delta);
     }
     if (batch->last_offset_delta != batch->record_count - 1) {
-        return fault(-EINVAL, "wire: a batch has %d records, but its last offset delta is %d", batch->record_count,
-                batch->last_offset_delta);
+        return fault(-EINVAL, "wire: a batch has %d records, but its last offset delta is %d",
+                batch->record_count, batch->last_offset_delta);
     }
     return 0;
 }
@@ -303,8 +311,8 @@ check_codec(const struct record_batch *batch, const struct record_batch_limits *
 }
 
 int
-record_batch_validate(
-        struct bytes bytes, const struct record_batch_limits *limits, struct record_batch_info *ret_info)
+record_batch_validate(struct bytes bytes, const struct record_batch_limits *limits,
+        struct record_batch_info *ret_info)
 {
     struct record_batch *batch = &ret_info->batch;
     *ret_info = (struct record_batch_info){ .error_index = -1 };
@@ -316,7 +324,8 @@ record_batch_validate(
         return r;
     }
     if (batch->bytes.size != bytes.size) {
-        return fault(-EINVAL, "wire: more than one batch: %zu bytes follow the first", bytes.size - batch->bytes.size);
+        return fault(-EINVAL, "wire: more than one batch: %zu bytes follow the first",
+                bytes.size - batch->bytes.size);
     }
     if (batch->bytes.size > limits->batch_size_max) {
         return fault(-EMSGSIZE, "wire: a batch of %zu bytes, the limit is %zu", batch->bytes.size,

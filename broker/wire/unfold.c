@@ -1,8 +1,7 @@
 /* Turns views into C arrays. */
-#include "wire/message_internal.h"
-
 #include "base/arena.h"
 #include "base/fault.h"
+#include "wire/message_internal.h"
 
 #include <errno.h>
 
@@ -41,7 +40,8 @@ unfold_array(const struct wire_field *field, struct arena *arena, struct wire_ar
     }
     struct wire_iterator it = wire_iterate(array);
     uint8_t *out = elements;
-    while (field->type ? wire_struct_next(&it, field->type, out) : scalar_element(&it, field, out)) {
+    while (field->type ? wire_struct_next(&it, field->type, out)
+                       : scalar_element(&it, field, out)) {
         out += size;
     }
     *array = wire_array_of(elements, (size_t)array->count);

@@ -1,9 +1,10 @@
 #pragma once
-/* Builds an answer: encoded bytes in one growable run, with referenced slices (record batches of a fetch) between them.
- * The slices are never copied: wire_writer_parts gives an iovec that stream_write sends.
+/* Builds an answer: encoded bytes in one growable run, with referenced slices (record batches of a
+ * fetch) between them. The slices are never copied: wire_writer_parts gives an iovec that
+ * stream_write sends.
  *
- * Errors are sticky and the bytes are bounded by the maximum given at birth. Who owns what: the writer owns its run and
- * one reference to each slice's buf until wire_writer_done. */
+ * Errors are sticky and the bytes are bounded by the maximum given at birth. Who owns what: the
+ * writer owns its run and one reference to each slice's buf until wire_writer_done. */
 
 #include "base/attr.h"
 #include "base/buf.h"
@@ -39,8 +40,8 @@ void wire_writer_done(struct wire_writer *w);
 /* Forgets the bytes and the references, keeps the memory. */
 void wire_writer_clear(struct wire_writer *w);
 
-/* Room for `size` more bytes of the run; NULL (and an error) when the maximum is passed, or when only counting. The
- * caller fills all of them before the next call. */
+/* Room for `size` more bytes of the run; NULL (and an error) when the maximum is passed, or when
+ * only counting. The caller fills all of them before the next call. */
 uint8_t *wire_writer_reserve(struct wire_writer *w, size_t size);
 void wire_writer_uint8(struct wire_writer *w, uint8_t value);
 void wire_writer_int8(struct wire_writer *w, int8_t value);
@@ -54,11 +55,14 @@ void wire_writer_varint(struct wire_writer *w, int32_t value);
 void wire_writer_varlong(struct wire_writer *w, int64_t value);
 /* Copied, without a length. */
 void wire_writer_raw(struct wire_writer *w, struct bytes bytes);
-/* References the slice's owner (may be NULL: then the bytes must outlive the writer). Without a length. */
+/* References the slice's owner (may be NULL: then the bytes must outlive the writer). Without a
+ * length. */
 void wire_writer_slice(struct wire_writer *w, const struct slice *slice);
-/* Overwrites four bytes at `at` of the run: a length that was not known when its place was written. */
+/* Overwrites four bytes at `at` of the run: a length that was not known when its place was written.
+ */
 void wire_writer_patch_int32(struct wire_writer *w, size_t at, int32_t value);
-/* Moves what was written since `at` up and puts its length as a varint in front. No slice may lie behind `at`. */
+/* Moves what was written since `at` up and puts its length as a varint in front. No slice may lie
+ * behind `at`. */
 void wire_writer_prefix_size(struct wire_writer *w, size_t at);
 
 /* All bytes so far, slices included. */
@@ -75,8 +79,8 @@ wire_writer_part_count_max(const struct wire_writer *w)
     return 2 * w->splice_count + 1;
 }
 
-/* The bytes in order; empty parts are left out. Valid until the writer changes. Returns how many of `ret_parts`, which
- * has wire_writer_part_count_max elements, are filled. */
+/* The bytes in order; empty parts are left out. Valid until the writer changes. Returns how many of
+ * `ret_parts`, which has wire_writer_part_count_max elements, are filled. */
 size_t wire_writer_parts(const struct wire_writer *w, struct iovec *ret_parts);
 /* All bytes copied into one new buf, owned by the caller. NULL when there is no memory. */
 MUST_CHECK struct buf *wire_writer_copy(const struct wire_writer *w);

@@ -212,6 +212,7 @@ struct load {
     double per_s;
     double p50_us;
     double p99_us;
+    double server_cpu_us;    /* of all other threads of the process, per request */
 };
 
 static int
@@ -258,6 +259,18 @@ compare_times(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* CPU time of the whole process less that of this thread. */
+static double
+others_cpu_us(void)
+{
+    struct rusage all;
+    struct rusage mine;
+    getrusage(RUSAGE_SELF, &all);
+    getrusage(RUSAGE_THREAD, &mine);
+    return (double)(all.ru_utime.tv_sec + all.ru_stime.tv_sec - mine.ru_utime.tv_sec - mine.ru_stime.tv_sec) * 1e6 +
+           (double)(all.ru_utime.tv_usec + all.ru_stime.tv_usec - mine.ru_utime.tv_usec - mine.ru_stime.tv_usec);
+}
+
 /* One thread sends a request on each connection, then reads all answers. */
 static int
 load_run(void *arg)
@@ -271,6 +284,7 @@ load_run(void *arg)
     for (unsigned i = 0; i < load->connections; i++) {
         numbers[i] = connect_blocking(load->port);
     }
+    double cpu = others_cpu_us();
     uint64_t start = clock_mono_ns();
     uint64_t now = start;
     while (now - start < line_ns && rounds < rounds_max) {
@@ -284,6 +298,7 @@ load_run(void *arg)
         times[rounds++] = (double)(then - now) / NS_PER_US;
         now = then;
     }
+    load->server_cpu_us = (others_cpu_us() - cpu) / ((double)rounds * load->connections);
     for (unsigned i = 0; i < load->connections; i++) {
         close(numbers[i]);
     }
@@ -299,7 +314,7 @@ load_run(void *arg)
 static void
 print_load(const char *server, const struct load *load)
 {
-    printf("%-8s echo of %6zu bytes, %2u connections %12.0f /s %8.1f MB/s  p50 %7.1f us  p99 %7.1f us\n", server,
+    printf("%-8s echo of %6zu bytes, %2u connections %12.0f /s %8.1f MB/s  p50 %8.1f p99 %8.1f us  CPU %6.1f us\n", server,
             load->size, load->connections, load->per_s, load->per_s * (double)load->size / 1e6, load->p50_us,
             load->p99_us);
 }

@@ -70,7 +70,7 @@ broker_launch() {
     : >"$work/stdout"
     "$BROKER_BINARY" broker --set "listeners=PLAINTEXT://127.0.0.1:$PORT" --set "data.dir=$data" \
         --set "store.url=${S3_STORE_URL:-file://$store}" --set "io.engine=$IO_ENGINE" --set "admin.listener=127.0.0.1:$ADMIN_PORT" \
-        "${settings[@]}" >"$work/stdout" 2>>"$work/broker.log" </dev/null &
+        --set group.initial.rebalance.delay.ms=0 "${settings[@]}" >"$work/stdout" 2>>"$work/broker.log" </dev/null &
     BROKER_PID=$!
 }
 

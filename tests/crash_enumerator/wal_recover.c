@@ -174,7 +174,7 @@ at_inner_boundary(void *arg, struct sim_host *host, const struct sim_boundary *b
         const struct generation *from = old ? &run->truth->old : &run->truth->now;
         size_t skip = (size_t)(delivered->all[0].sequence - from->first_sequence);
         fixed->first_sequence = delivered->all[0].sequence;
-        fixed->count = delivered->count;
+        fixed->count = MIN(delivered->count, (size_t)TRUTH_RECORDS_MAX);
         for (size_t i = 0; i < fixed->count && skip + i < TRUTH_RECORDS_MAX; i++) {
             fixed->records[i] = from->records[skip + i];
             fixed->records[i].acked = true;

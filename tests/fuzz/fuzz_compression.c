@@ -1,10 +1,9 @@
-/* The codecs: the first byte chooses one, the rest is its input. Output stays below its cap, and does not depend on how
- * much is taken at a time.
+/* The codecs: the first byte chooses one, the rest is its input. Output stays below its cap, and
+ * does not depend on how much is taken at a time.
  */
-#include "wire/compression.h"
-
 #include "base/check.h"
 #include "base/strbuf.h"
+#include "wire/compression.h"
 
 #include <errno.h>
 
@@ -31,7 +30,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t at = 0;
         ssize_t n;
         while ((n = decompressor_read(d, step, sizeof step)) > 0) {
-            CHECK(r < 0 || (at + (size_t)n <= out.size && memcmp(out.data + at, step, (size_t)n) == 0));
+            CHECK(r < 0 ||
+                    (at + (size_t)n <= out.size && memcmp(out.data + at, step, (size_t)n) == 0));
             at += (size_t)n;
         }
         CHECK((n == 0) == (r == 0));

@@ -1,13 +1,13 @@
-/* Produced batches. The first byte says what the topic allows and whether length and CRC are made right first, so that
- * what lies behind them is reached. A batch that is accepted must be readable to its last record.
+/* Produced batches. The first byte says what the topic allows and whether length and CRC are made
+ * right first, so that what lies behind them is reached. A batch that is accepted must be readable
+ * to its last record.
  */
-#include "wire/record_builder.h"
-
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/crc.h"
 #include "base/endian.h"
 #include "base/limits.h"
+#include "wire/record_builder.h"
 
 #include <errno.h>
 
@@ -24,7 +24,8 @@ static void
 repair(uint8_t *batch, size_t size)
 {
     if (size >= RECORD_BATCH_HEADER_SIZE) {
-        store_be32(batch + RECORD_BATCH_LENGTH_OFFSET, (uint32_t)(size - RECORD_BATCH_LENGTH_OVERHEAD));
+        store_be32(batch + RECORD_BATCH_LENGTH_OFFSET,
+                (uint32_t)(size - RECORD_BATCH_LENGTH_OVERHEAD));
         batch[16] = RECORD_BATCH_MAGIC;
         store_be32(batch + 17, crc32c(bytes_of(batch + 21, size - 21)));
     }
@@ -55,9 +56,14 @@ walk(const struct record_batch *batch, struct bytes records)
 static void
 look_at(struct bytes bytes, uint8_t flags)
 {
-    struct record_batch_limits limits = { .batch_size_max = MIB, .decompressed_size_max = OUTPUT_MAX,
-        .now_ms = INT64_C(1700000000000), .before_max_ms = INT64_MAX, .after_max_ms = INT64_MAX,
-        .zstd_allowed = true, .key_required = flags & FLAG_KEYS, .from_client = flags & FLAG_CLIENT };
+    struct record_batch_limits limits = { .batch_size_max = MIB,
+        .decompressed_size_max = OUTPUT_MAX,
+        .now_ms = INT64_C(1700000000000),
+        .before_max_ms = INT64_MAX,
+        .after_max_ms = INT64_MAX,
+        .zstd_allowed = true,
+        .key_required = flags & FLAG_KEYS,
+        .from_client = flags & FLAG_CLIENT };
     struct record_batch_info info;
     struct record_batch batch;
     struct strbuf records;
@@ -110,7 +116,9 @@ LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsigned se
     options.compression = (enum compression)((seed >> 6) % 5);
     record_builder_init(&b, &options, size_max - 1);
     for (int i = 0; i <= (int)((seed >> 9) % 4); i++) {
-        struct record record = { .offset = i, .key = BYTES_LITERAL("key"), .value = bytes_of(value, seed >> 26) };
+        struct record record = {
+            .offset = i, .key = BYTES_LITERAL("key"), .value = bytes_of(value, seed >> 26)
+        };
         record_builder_append(&b, &record);
     }
     if (record_builder_finish(&b, &batch) == 0 && batch->size < size_max) {

@@ -1,14 +1,13 @@
-/* Every message at every version. The first byte chooses the message, the second its version; the rest is the body.
- * What is read must be written again, and reading and writing that gives the same bytes. The mutator makes whole random
- * messages from time to time, so that no seeds are needed to reach the deep fields.
+/* Every message at every version. The first byte chooses the message, the second its version; the
+ * rest is the body. What is read must be written again, and reading and writing that gives the same
+ * bytes. The mutator makes whole random messages from time to time, so that no seeds are needed to
+ * reach the deep fields.
  */
-#include "wire/random_message.h"
-
-#include "wire/messages/apis.h"
-
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/limits.h"
+#include "wire/messages/apis.h"
+#include "wire/random_message.h"
 
 #include <errno.h>
 
@@ -41,7 +40,8 @@ choose(const uint8_t *data, int16_t *ret_version)
     return type;
 }
 
-/* Reads, unfolds and writes; the written bytes are in `w`. False when the input is not such a message. */
+/* Reads, unfolds and writes; the written bytes are in `w`. False when the input is not such a
+ * message. */
 static bool
 turn_around(const struct wire_type *type, int16_t version, struct bytes in, struct wire_writer *w)
 {

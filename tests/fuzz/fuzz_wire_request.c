@@ -1,9 +1,8 @@
-/* A frame as it comes from a connection: header, then the body of whatever API and version the header names. */
-#include "wire/api.h"
-
-#include "wire/messages/headers.h"
-
+/* A frame as it comes from a connection: header, then the body of whatever API and version the
+ * header names. */
 #include "base/check.h"
+#include "wire/api.h"
+#include "wire/messages/headers.h"
 
 #include <errno.h>
 

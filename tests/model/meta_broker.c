@@ -63,11 +63,23 @@ report_state(struct broker *broker, uint64_t sequence)
 }
 
 static void
+note_collected(struct meta_world *world, const struct meta_record *record)
+{
+    for (int32_t i = 0; i < record->intent_done.count; i++) {
+        uint64_t *ns = &world->collected_ns[record->intent_done.first_id + (uint64_t)i];
+        *ns = *ns ? *ns : sim_now_ns(world->sim);
+    }
+}
+
+static void
 on_record(void *arg, const struct meta_record *record, const struct meta_result *result, uint64_t sequence)
 {
     struct broker *broker = arg;
     uint64_t slot = slot_of_record(sequence);
     report_state(broker, sequence);
+    if (record->type == META_INTENT_DONE && result->error == 0) {
+        note_collected(broker->world, record);
+    }
     if (record->type == META_CONFIG && record->config.key.data[0] == 'k' && result->error == 0 && slot) {
         char key[24];
         unsigned long long id;
@@ -195,15 +207,35 @@ take_id(struct broker *broker, struct ids *ids, uint64_t *ret_id)
     return 0;
 }
 
+/* A killed broker never says that its write has ended: a minute is long enough. */
+static void
+note_write(struct broker *broker, uint64_t id, bool ended)
+{
+    CHECK(id < META_WORLD_IDS_MAX);
+    broker->world->write_ended_ns[id] = sim_now_ns(broker->world->sim) + (ended ? 0 : 60 * (uint64_t)NS_PER_S);
+}
+
 static int
 write_object(struct broker *broker, uint64_t id)
 {
+    note_write(broker, id, false);
     char key[OBJECT_KEY_TEXT_SIZE];
     uint64_t body = id;
     const struct iovec part = { &body, sizeof body };
     const struct object_put put = { .key = store_object_key(id, key), .parts = &part, .part_count = 1,
         .deadline_ns = clock_mono_ns() + 2 * (uint64_t)NS_PER_S };
-    return objectstore_put(broker->objects, &put, NULL);
+    int r = objectstore_put(broker->objects, &put, NULL);
+    note_write(broker, id, true);
+    return r;
+}
+
+static int
+write_manifest(struct broker *broker, const struct manifest *manifest)
+{
+    note_write(broker, manifest->manifest_id, false);
+    int r = store_write_manifest(broker->store, manifest, clock_mono_ns() + 2 * (uint64_t)NS_PER_S);
+    note_write(broker, manifest->manifest_id, true);
+    return r;
 }
 
 /* One partition, taken from whoever had it: in this world no WAL can hold anything back. */
@@ -286,7 +318,7 @@ merge_partition(struct broker *broker, struct ids *ids, struct partition_key key
         .size = 100, .block_count = 1, .leader_epoch = partition.epoch };
     const struct manifest manifest = { .key = key, .manifest_id = manifest_id, .ranges = &range, .count = 1 };
     if (old_object(broker, &partition, &old) || write_object(broker, object) ||
-            store_write_manifest(broker->store, &manifest, clock_mono_ns() + 2 * (uint64_t)NS_PER_S)) {
+            write_manifest(broker, &manifest)) {
         return 0;
     }
     const struct meta_record record = { .type = META_MERGE,

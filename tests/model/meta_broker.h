@@ -33,8 +33,9 @@ struct meta_world {
     struct ledger ledger;
     uint64_t state_hash[LEDGER_SLOTS_MAX]; /* after the record in that slot; 0: nobody has been there */
     bool refused[META_WORLD_IDS_MAX];      /* by entry: reported as not logged */
+    uint64_t write_ended_ns[META_WORLD_IDS_MAX];  /* by object: when no request for it was under way any more */
+    uint64_t collected_ns[META_WORLD_IDS_MAX];    /* by object: META_INTENT_DONE */
     uint64_t next_id;
-    uint64_t entries_total;
     uint32_t next_topic;
     int64_t valid_epoch; /* greatest epoch whose lease was seen valid */
     bool stopping;

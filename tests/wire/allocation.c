@@ -1,13 +1,12 @@
-/* No input makes the decoder take memory: every message at every version, whole, cut off, and damaged, is read and walked
- * while the heap's functions are counted. The promise is twice the frame and 64 KiB; reading keeps it with nothing at
- * all (V2). Damage goes for what attackers use: counts and lengths set to great values. The deepest message of all
- * passes by too, so the stack of frames is deep enough (V4). */
-#include "wire/random_message.h"
-
-#include "wire/messages/apis.h"
-
+/* No input makes the decoder take memory: every message at every version, whole, cut off, and
+ * damaged, is read and walked while the heap's functions are counted. The promise is twice the
+ * frame and 64 KiB; reading keeps it with nothing at all (V2). Damage goes for what attackers use:
+ * counts and lengths set to great values. The deepest message of all passes by too, so the stack of
+ * frames is deep enough (V4). */
 #include "base/check.h"
 #include "base/limits.h"
+#include "wire/messages/apis.h"
+#include "wire/random_message.h"
 
 #include <stdio.h>
 
@@ -81,7 +80,8 @@ read_one(const struct wire_type *type, int16_t version, struct bytes frame, stru
     for (uint16_t i = 0; result == 0 && i < type->field_count; i++) {
         const struct wire_field *field = &type->fields[i];
         if (field->kind == WIRE_ARRAY && field->type) {
-            struct wire_iterator it = wire_iterate((const struct wire_array *)(const void *)(message + field->offset));
+            struct wire_iterator it = wire_iterate(
+                    (const struct wire_array *)(const void *)(message + field->offset));
             while (wire_struct_next(&it, field->type, element)) {
             }
         }
@@ -97,15 +97,17 @@ read_one(const struct wire_type *type, int16_t version, struct bytes frame, stru
 static void
 damage(struct random_message *random, uint8_t *frame, size_t size)
 {
-    static const uint8_t great[][5] = { { 0x7f, 0xff, 0xff, 0xff, 0xff }, { 0xff, 0xff, 0xff, 0xff, 0x07 },
-        { 0x00, 0x0f, 0x42, 0x3f, 0x00 }, { 0x80, 0x80, 0x80, 0x80, 0x80 }, { 0xff, 0xff, 0x03, 0x00, 0x00 } };
+    static const uint8_t great[][5] = { { 0x7f, 0xff, 0xff, 0xff, 0xff },
+        { 0xff, 0xff, 0xff, 0xff, 0x07 }, { 0x00, 0x0f, 0x42, 0x3f, 0x00 },
+        { 0x80, 0x80, 0x80, 0x80, 0x80 }, { 0xff, 0xff, 0x03, 0x00, 0x00 } };
     size_t at = random_next(random) % size;
     const uint8_t *from = great[random_next(random) % ARRAY_SIZE(great)];
     memcpy(frame + at, from, MIN(size - at, (size_t)5));
 }
 
 static void
-attack(struct random_message *random, const struct wire_type *type, int16_t version, struct totals *totals)
+attack(struct random_message *random, const struct wire_type *type, int16_t version,
+        struct totals *totals)
 {
     static _Alignas(16) uint8_t message[MESSAGE_SIZE_MAX];
     struct wire_writer w;
@@ -138,8 +140,8 @@ main(void)
         }
     }
     arena_done(&arena);
-    printf("%llu frames read, %llu refused, at most %zu bytes allocated for one\n", (unsigned long long)totals.read,
-            (unsigned long long)totals.refused, totals.worst);
+    printf("%llu frames read, %llu refused, at most %zu bytes allocated for one\n",
+            (unsigned long long)totals.read, (unsigned long long)totals.refused, totals.worst);
     CHECK(totals.read > 50000 && totals.refused > 20000);
     return 0;
 }

@@ -7,15 +7,13 @@
  *     'V' bytes                    validates a record batch as a produced one
  *     'E' the facts of a marker    builds the batch that ends a transaction
  *   Answers: int32 length, a byte (0 good, 1 an error, whose text follows), bytes. */
-#include "wire/random_message.h"
-
-#include "wire/messages/apis.h"
-#include "wire/record_builder.h"
-
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "wire/messages/apis.h"
+#include "wire/random_message.h"
+#include "wire/record_builder.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,8 +23,8 @@
 #define MESSAGE_SIZE_MAX 4096
 #define DEPTH_MAX 16
 
-static const char *const kind_names[] = { "bool", "int8", "int16", "uint16", "int32", "int64", "float64", "uuid",
-    "string", "bytes", "records", "struct", "array" };
+static const char *const kind_names[] = { "bool", "int8", "int16", "uint16", "int32", "int64",
+    "float64", "uuid", "string", "bytes", "records", "struct", "array" };
 
 static void
 print_default(const struct wire_type *type, const struct wire_field *field)
@@ -64,7 +62,8 @@ print_default(const struct wire_type *type, const struct wire_field *field)
         break;
     case WIRE_STRUCT:
         if (field->has_offset) {
-            printf("%s", *((const bool *)type->default_value + field->has_offset) ? "empty" : "null");
+            printf("%s",
+                    *((const bool *)type->default_value + field->has_offset) ? "empty" : "null");
         } else {
             printf("empty");
         }
@@ -93,17 +92,20 @@ print_versions(struct wire_versions v)
 }
 
 static void
-print_field(const char *path, const struct wire_type *type, const struct wire_field *field, struct wire_versions within)
+print_field(const char *path, const struct wire_type *type, const struct wire_field *field,
+        struct wire_versions within)
 {
     struct wire_versions versions = both(field->versions, within);
     bool is_array = field->kind == WIRE_ARRAY;
     printf("%s%s %s%s", path, field->name, is_array ? "[]" : "",
-            kind_names[is_array ? (field->type ? (int)WIRE_STRUCT : field->element_kind) : field->kind]);
+            kind_names[is_array ? (field->type ? (int)WIRE_STRUCT : field->element_kind)
+                                : field->kind]);
     print_versions(versions);
     print_versions(both(field->nullable, versions));
     printf(" tag %d default ", field->tag);
     print_default(type, field);
-    printf("%s%s%s\n", field->flags & WIRE_IGNORABLE ? " ignorable" : "", field->flags & WIRE_KEY ? " key" : "",
+    printf("%s%s%s\n", field->flags & WIRE_IGNORABLE ? " ignorable" : "",
+            field->flags & WIRE_KEY ? " key" : "",
             field->flags & WIRE_INFLEXIBLE ? " inflexible" : "");
 }
 
@@ -119,7 +121,8 @@ print_message(const struct wire_type *root)
 {
     static struct level stack[DEPTH_MAX];
     int depth = 1;
-    printf("message %s %d-%d flexible %d\n", root->name, root->versions.min, root->versions.max, root->flexible_min);
+    printf("message %s %d-%d flexible %d\n", root->name, root->versions.min, root->versions.max,
+            root->flexible_min);
     stack[0].type = root;
     stack[0].within = root->versions;
     stack[0].field = 0;
@@ -149,8 +152,8 @@ dump(void)
         const struct wire_api *api = wire_api_find(key);
         if (api) {
             printf("api %d %s%s%s stable %d request-header %d response-header %d\n", key, api->name,
-                    api->for_broker ? " broker" : "", api->for_controller ? " controller" : "", api->stable_max,
-                    wire_api_request_header_version(api, api->version_max),
+                    api->for_broker ? " broker" : "", api->for_controller ? " controller" : "",
+                    api->stable_max, wire_api_request_header_version(api, api->version_max),
                     wire_api_response_header_version(api, api->version_max));
         }
     }
@@ -171,7 +174,8 @@ find_type(struct bytes name)
 }
 
 static int
-answer_message(struct wire_reader *r, const struct wire_type *type, int16_t version, struct wire_writer *w)
+answer_message(
+        struct wire_reader *r, const struct wire_type *type, int16_t version, struct wire_writer *w)
 {
     static _Alignas(16) uint8_t message[MESSAGE_SIZE_MAX];
     struct arena arena;
@@ -266,8 +270,11 @@ answer_batch(enum compression compression, int32_t level, struct bytes bytes, st
 static int
 answer_validation(struct bytes bytes, struct wire_writer *w)
 {
-    struct record_batch_limits limits = { .batch_size_max = QUESTION_SIZE_MAX, .before_max_ms = INT64_MAX,
-        .after_max_ms = INT64_MAX, .zstd_allowed = true, .from_client = true };
+    struct record_batch_limits limits = { .batch_size_max = QUESTION_SIZE_MAX,
+        .before_max_ms = INT64_MAX,
+        .after_max_ms = INT64_MAX,
+        .zstd_allowed = true,
+        .from_client = true };
     struct record_batch_info info;
     int r = record_batch_validate(bytes, &limits, &info);
     wire_writer_int64(w, info.max_timestamp);
@@ -301,7 +308,8 @@ answer(struct bytes question, struct wire_writer *w)
     if (op == 'B') {
         int8_t compression = wire_reader_int8(&r);
         int32_t level = wire_reader_int32(&r);
-        return answer_batch((enum compression)compression, level, bytes_of(r.at, wire_reader_remaining(&r)), w);
+        return answer_batch(
+                (enum compression)compression, level, bytes_of(r.at, wire_reader_remaining(&r)), w);
     }
     if (op == 'V') {
         return answer_validation(bytes_of(r.at, wire_reader_remaining(&r)), w);
@@ -317,8 +325,8 @@ answer(struct bytes question, struct wire_writer *w)
     }
     struct wire_reader body;
     wire_reader_init(&body, bytes_of(r.at, wire_reader_remaining(&r)));
-    return op == 'M' ? answer_message(&body, type, version, w) :
-                       answer_random(wire_reader_uint64(&body), type, version, w);
+    return op == 'M' ? answer_message(&body, type, version, w)
+                     : answer_random(wire_reader_uint64(&body), type, version, w);
 }
 
 static bool

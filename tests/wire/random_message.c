@@ -44,7 +44,8 @@ fill_scalar(struct random_message *random, enum wire_kind kind, void *out)
 {
     uint64_t bits = random_next(random);
     if (bits % 3 == 0) {
-        bits = (uint64_t)(int64_t)((int64_t)(bits >> 8) % 3 - 1); /* small values are special ones */
+        bits = (uint64_t)(int64_t)((int64_t)(bits >> 8) % 3 -
+                                   1); /* small values are special ones */
     }
     switch (kind) {
     case WIRE_BOOL:
@@ -94,8 +95,12 @@ push(struct filler *f, const struct wire_type *type, void *message)
 static size_t
 c_size(const struct wire_field *field)
 {
-    static const size_t sizes[] = { [WIRE_INT8] = 1, [WIRE_INT16] = 2, [WIRE_INT32] = 4, [WIRE_INT64] = 8,
-        [WIRE_UUID] = 16, [WIRE_STRING] = sizeof(struct bytes) };
+    static const size_t sizes[] = { [WIRE_INT8] = 1,
+        [WIRE_INT16] = 2,
+        [WIRE_INT32] = 4,
+        [WIRE_INT64] = 8,
+        [WIRE_UUID] = 16,
+        [WIRE_STRING] = sizeof(struct bytes) };
     return field->type ? field->type->size : sizes[field->element_kind];
 }
 
@@ -119,7 +124,8 @@ static void
 fill_field(struct filler *f, const struct wire_field *field, uint8_t *message)
 {
     void *out = message + field->offset;
-    bool null = wire_versions_contain(field->nullable, f->version) && random_next(f->random) % 4 == 0;
+    bool null =
+            wire_versions_contain(field->nullable, f->version) && random_next(f->random) % 4 == 0;
     if (field->tag >= 0 && random_next(f->random) % 2) {
         return; /* keeps its default, so that it is not written */
     }
@@ -134,14 +140,16 @@ fill_field(struct filler *f, const struct wire_field *field, uint8_t *message)
             *(struct wire_array *)out = WIRE_ARRAY_NULL;
         }
     } else if (null) {
-        memset(out, 0, field->kind == WIRE_RECORDS ? sizeof(struct wire_records) : sizeof(struct bytes));
+        memset(out, 0,
+                field->kind == WIRE_RECORDS ? sizeof(struct wire_records) : sizeof(struct bytes));
     } else {
         fill_scalar(f->random, (enum wire_kind)field->kind, out);
     }
 }
 
 void
-random_fill(struct random_message *random, const struct wire_type *type, int16_t version, void *message)
+random_fill(
+        struct random_message *random, const struct wire_type *type, int16_t version, void *message)
 {
     struct filler f = { .random = random, .version = version };
     f.pending = arena_alloc_array(random->arena, PENDING_MAX, sizeof *f.pending);

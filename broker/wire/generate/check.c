@@ -1,7 +1,6 @@
 /* Makes sense of what was parsed: types, versions, order of structs, sizes, defaults. */
-#include "generate/schema.h"
-
 #include "base/mem.h"
+#include "generate/schema.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,10 +15,17 @@ static const struct {
     const char *name;
     unsigned width; /* 0: varies */
 } scalar_types[] = {
-    [KIND_BOOL] = { "bool", 1 },     [KIND_INT8] = { "int8", 1 },     [KIND_INT16] = { "int16", 2 },
-    [KIND_UINT16] = { "uint16", 2 }, [KIND_INT32] = { "int32", 4 },   [KIND_INT64] = { "int64", 8 },
-    [KIND_FLOAT64] = { "float64", 8 }, [KIND_UUID] = { "uuid", 16 },  [KIND_STRING] = { "string", 0 },
-    [KIND_BYTES] = { "bytes", 0 },   [KIND_RECORDS] = { "records", 0 },
+    [KIND_BOOL] = { "bool", 1 },
+    [KIND_INT8] = { "int8", 1 },
+    [KIND_INT16] = { "int16", 2 },
+    [KIND_UINT16] = { "uint16", 2 },
+    [KIND_INT32] = { "int32", 4 },
+    [KIND_INT64] = { "int64", 8 },
+    [KIND_FLOAT64] = { "float64", 8 },
+    [KIND_UUID] = { "uuid", 16 },
+    [KIND_STRING] = { "string", 0 },
+    [KIND_BYTES] = { "bytes", 0 },
+    [KIND_RECORDS] = { "records", 0 },
 };
 
 static struct schema_struct *
@@ -62,7 +68,8 @@ can_be_null(const struct schema_field *field)
 }
 
 static void
-resolve_versions(const struct checker *c, const struct schema_struct *owner, struct schema_field *field)
+resolve_versions(
+        const struct checker *c, const struct schema_struct *owner, struct schema_field *field)
 {
     const char *path = c->file->path;
     struct versions whole = owner->versions;
@@ -79,20 +86,28 @@ resolve_versions(const struct checker *c, const struct schema_struct *owner, str
         field->nullable = versions_intersect(field->nullable, field->versions);
     }
     if (field->nullable_flag && !can_be_null(field)) {
-        schema_fail(path, field->line, "'%s' cannot be null: it is a %s", field->name, field->type_name);
+        schema_fail(path, field->line, "'%s' cannot be null: it is a %s", field->name,
+                field->type_name);
     }
     if (field->tag >= 0 && field->versions.min < c->message->flexible_min) {
-        schema_fail(path, field->line, "'%s' is tagged in versions that are not flexible", field->name);
+        schema_fail(
+                path, field->line, "'%s' is tagged in versions that are not flexible", field->name);
     }
 }
 
 static bool
 default_is_number(const struct schema_field *field)
 {
-    static const int64_t lowest[] = { [KIND_INT8] = INT8_MIN, [KIND_INT16] = INT16_MIN, [KIND_UINT16] = 0,
-        [KIND_INT32] = INT32_MIN, [KIND_INT64] = INT64_MIN };
-    static const int64_t highest[] = { [KIND_INT8] = INT8_MAX, [KIND_INT16] = INT16_MAX,
-        [KIND_UINT16] = UINT16_MAX, [KIND_INT32] = INT32_MAX, [KIND_INT64] = INT64_MAX };
+    static const int64_t lowest[] = { [KIND_INT8] = INT8_MIN,
+        [KIND_INT16] = INT16_MIN,
+        [KIND_UINT16] = 0,
+        [KIND_INT32] = INT32_MIN,
+        [KIND_INT64] = INT64_MIN };
+    static const int64_t highest[] = { [KIND_INT8] = INT8_MAX,
+        [KIND_INT16] = INT16_MAX,
+        [KIND_UINT16] = UINT16_MAX,
+        [KIND_INT32] = INT32_MAX,
+        [KIND_INT64] = INT64_MAX };
     char *end;
     errno = 0;
     if (field->kind == KIND_FLOAT64) {
@@ -121,7 +136,8 @@ check_default(const struct checker *c, const struct schema_field *field)
         good = false;
     }
     if (!good) {
-        schema_fail(c->file->path, field->line, "'%s' cannot have the default %s", field->name, text);
+        schema_fail(
+                c->file->path, field->line, "'%s' cannot have the default %s", field->name, text);
     }
 }
 
@@ -134,7 +150,8 @@ check_siblings(const struct checker *c, struct schema_struct *s)
             const struct schema_field *a = &s->fields[j];
             const struct schema_field *b = &s->fields[i];
             if (strcmp(a->name, b->name) == 0) {
-                schema_fail(c->file->path, b->line, "'%s' is there twice (line %d)", b->name, a->line);
+                schema_fail(
+                        c->file->path, b->line, "'%s' is there twice (line %d)", b->name, a->line);
             }
             if (b->tag >= 0 && a->tag == b->tag) {
                 schema_fail(c->file->path, b->line, "tag %d is taken by '%s'", b->tag, a->name);
@@ -158,15 +175,17 @@ check_struct_fields(const struct checker *c, const struct schema_struct *s)
     for (int i = 0; i < s->field_count; i++) {
         const struct schema_field *field = &s->fields[i];
         bool compared = field->kind == KIND_STRUCT && !field->nullable_flag &&
-                (field->tag >= 0 || field->versions.min > s->versions.min || field->versions.max < s->versions.max);
+                        (field->tag >= 0 || field->versions.min > s->versions.min ||
+                                field->versions.max < s->versions.max);
         for (int j = 0; compared && j < field->type->field_count; j++) {
             if (field->type->fields[j].kind == KIND_STRUCT) {
-                schema_fail(c->file->path, field->line, "'%s' may be absent, so it cannot hold a struct",
-                        field->name);
+                schema_fail(c->file->path, field->line,
+                        "'%s' may be absent, so it cannot hold a struct", field->name);
             }
         }
         if (field->kind == KIND_STRUCT && field->nullable_flag && field->tag >= 0) {
-            schema_fail(c->file->path, field->line, "'%s' cannot be both tagged and nullable", field->name);
+            schema_fail(c->file->path, field->line, "'%s' cannot be both tagged and nullable",
+                    field->name);
         }
     }
 }
@@ -199,7 +218,8 @@ order_structs(const struct checker *c)
         }
     }
     if (message->order_count < message->struct_count) {
-        schema_fail(c->file->path, message->line, "the structs of %s hold each other in a circle", message->name);
+        schema_fail(c->file->path, message->line, "the structs of %s hold each other in a circle",
+                message->name);
     }
 }
 
@@ -241,8 +261,8 @@ compute_extents(const struct checker *c, struct schema_struct *s)
     }
 }
 
-/* A struct lives as long as its message unless it says less; one that stands inline gets the versions of its field when
- * that is resolved, which is before its own fields are. */
+/* A struct lives as long as its message unless it says less; one that stands inline gets the
+ * versions of its field when that is resolved, which is before its own fields are. */
 static void
 spread_versions(const struct checker *c)
 {

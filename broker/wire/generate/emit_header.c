@@ -3,10 +3,18 @@
 
 #include <stdio.h>
 
-static const char *const c_types[] = { [KIND_BOOL] = "bool", [KIND_INT8] = "int8_t", [KIND_INT16] = "int16_t",
-    [KIND_UINT16] = "uint16_t", [KIND_INT32] = "int32_t", [KIND_INT64] = "int64_t", [KIND_FLOAT64] = "double",
-    [KIND_UUID] = "struct uuid", [KIND_STRING] = "struct bytes", [KIND_BYTES] = "struct bytes",
-    [KIND_RECORDS] = "struct wire_records", [KIND_ARRAY] = "struct wire_array" };
+static const char *const c_types[] = { [KIND_BOOL] = "bool",
+    [KIND_INT8] = "int8_t",
+    [KIND_INT16] = "int16_t",
+    [KIND_UINT16] = "uint16_t",
+    [KIND_INT32] = "int32_t",
+    [KIND_INT64] = "int64_t",
+    [KIND_FLOAT64] = "double",
+    [KIND_UUID] = "struct uuid",
+    [KIND_STRING] = "struct bytes",
+    [KIND_BYTES] = "struct bytes",
+    [KIND_RECORDS] = "struct wire_records",
+    [KIND_ARRAY] = "struct wire_array" };
 
 /* "of struct x, 3-7, null 4+, tag 0": what the C type does not say. */
 static void
@@ -26,7 +34,8 @@ emit_field_comment(const struct schema_message *message, const struct schema_str
         if (field->versions.max == message->versions.max) {
             strbuf_printf(out, "%sversions %d+", separator, field->versions.min);
         } else {
-            strbuf_printf(out, "%sversions %d-%d", separator, field->versions.min, field->versions.max);
+            strbuf_printf(
+                    out, "%sversions %d-%d", separator, field->versions.min, field->versions.max);
         }
         separator = ", ";
     }
@@ -56,7 +65,8 @@ emit_struct(const struct schema_message *message, const struct schema_struct *s,
     for (int i = 0; i < s->field_count; i++) {
         const struct schema_field *field = &s->fields[i];
         if (field->kind == KIND_STRUCT && field->nullable_flag) {
-            strbuf_printf(out, "    bool has_%s; /* false: %s is null */\n", field->name, field->name);
+            strbuf_printf(
+                    out, "    bool has_%s; /* false: %s is null */\n", field->name, field->name);
         }
         if (field->kind == KIND_STRUCT) {
             strbuf_printf(out, "    struct %s %s;", field->type->c_name, field->name);
@@ -76,14 +86,17 @@ static void
 emit_wrappers(const struct schema_message *message, struct strbuf *out)
 {
     const char *name = message->structs[0].c_name;
-    strbuf_printf(out, "/* wire_read, for versions %d to %d. */\n", message->versions.min, message->versions.max);
+    strbuf_printf(out, "/* wire_read, for versions %d to %d. */\n", message->versions.min,
+            message->versions.max);
     strbuf_printf(out,
-            "MUST_CHECK static inline int\n%s_read(struct wire_reader *r, int16_t version, struct %s *ret)\n{\n"
+            "MUST_CHECK static inline int\n%s_read(struct wire_reader *r, int16_t version, struct "
+            "%s *ret)\n{\n"
             "    return wire_read(r, &%s_type, version, ret);\n}\n\n",
             name, name, name);
     strbuf_printf(out,
             "/* wire_write */\n"
-            "MUST_CHECK static inline int\n%s_write(struct wire_writer *w, int16_t version, const struct %s *message)\n"
+            "MUST_CHECK static inline int\n%s_write(struct wire_writer *w, int16_t version, const "
+            "struct %s *message)\n"
             "{\n    return wire_write(w, &%s_type, version, message);\n}\n\n",
             name, name, name);
 }
@@ -149,15 +162,18 @@ emit_header(const struct schema_file *file, struct strbuf *out)
 void
 emit_apis_header(struct schema_file *const *files, int count, struct strbuf *out)
 {
-    strbuf_append_string(out, "#pragma once\n/* Made from wire/schemas: the keys of all APIs. */\n\n"
-                              "#include \"wire/api.h\"\n\nenum wire_api_key {\n");
+    strbuf_append_string(out,
+            "#pragma once\n/* Made from wire/schemas: the keys of all APIs. */\n\n"
+            "#include \"wire/api.h\"\n\nenum wire_api_key {\n");
     for (int i = 0; i < count; i++) {
         if (files[i]->api_name) {
-            strbuf_printf(out, "    WIRE_API_%s = %d,\n", upper_case(files[i]->name), files[i]->api_key);
+            strbuf_printf(
+                    out, "    WIRE_API_%s = %d,\n", upper_case(files[i]->name), files[i]->api_key);
         }
     }
-    strbuf_append_string(out, "};\n\n/* By key; unused keys have no name. */\n"
-                              "extern const struct wire_api wire_apis[WIRE_API_KEY_MAX + 1];\n"
-                              "/* Every message there is, for tools and tests; NULL at the end. */\n"
-                              "extern const struct wire_type *const wire_message_types[];\n");
+    strbuf_append_string(out,
+            "};\n\n/* By key; unused keys have no name. */\n"
+            "extern const struct wire_api wire_apis[WIRE_API_KEY_MAX + 1];\n"
+            "/* Every message there is, for tools and tests; NULL at the end. */\n"
+            "extern const struct wire_type *const wire_message_types[];\n");
 }

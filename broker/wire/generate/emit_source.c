@@ -1,9 +1,9 @@
 /* The tables. */
 #include "generate/schema.h"
 
-static const char *const kind_names[] = { "WIRE_BOOL", "WIRE_INT8", "WIRE_INT16", "WIRE_UINT16", "WIRE_INT32",
-    "WIRE_INT64", "WIRE_FLOAT64", "WIRE_UUID", "WIRE_STRING", "WIRE_BYTES", "WIRE_RECORDS", "WIRE_STRUCT",
-    "WIRE_ARRAY" };
+static const char *const kind_names[] = { "WIRE_BOOL", "WIRE_INT8", "WIRE_INT16", "WIRE_UINT16",
+    "WIRE_INT32", "WIRE_INT64", "WIRE_FLOAT64", "WIRE_UUID", "WIRE_STRING", "WIRE_BYTES",
+    "WIRE_RECORDS", "WIRE_STRUCT", "WIRE_ARRAY" };
 
 /* One field of the default instance, or nothing when zero is right. */
 static void
@@ -52,8 +52,8 @@ emit_versions(const char *name, struct versions v, struct strbuf *out)
 static void
 emit_field(const struct schema_struct *s, const struct schema_field *field, struct strbuf *out)
 {
-    strbuf_printf(out, "    { .name = \"%s\", .kind = %s, .offset = offsetof(struct %s, %s),", field->name,
-            kind_names[field->kind], s->c_name, field->name);
+    strbuf_printf(out, "    { .name = \"%s\", .kind = %s, .offset = offsetof(struct %s, %s),",
+            field->name, kind_names[field->kind], s->c_name, field->name);
     if (field->type) {
         strbuf_printf(out, " .type = &%s_type,", field->type->c_name);
     }
@@ -75,7 +75,8 @@ emit_field(const struct schema_struct *s, const struct schema_field *field, stru
 }
 
 static void
-emit_extents(const struct schema_message *message, const struct schema_struct *s, struct strbuf *out)
+emit_extents(
+        const struct schema_message *message, const struct schema_struct *s, struct strbuf *out)
 {
     strbuf_printf(out, "static const struct wire_extent %s_extents[] = {", s->c_name);
     for (int v = message->versions.min; v <= message->versions.max; v++) {
@@ -90,7 +91,8 @@ emit_type(const struct schema_message *message, struct schema_struct *s, struct 
 {
     int plain_count = 0;
     compute_initializer(s);
-    strbuf_printf(out, "const struct %s %s_default = %s;\n\n", s->c_name, s->c_name, s->default_initializer);
+    strbuf_printf(out, "const struct %s %s_default = %s;\n\n", s->c_name, s->c_name,
+            s->default_initializer);
     if (s->field_count > 0) {
         strbuf_printf(out, "static const struct wire_field %s_fields[] = {\n", s->c_name);
         for (int i = 0; i < s->field_count; i++) {
@@ -102,10 +104,12 @@ emit_type(const struct schema_message *message, struct schema_struct *s, struct 
     emit_extents(message, s, out);
     strbuf_printf(out,
             "const struct wire_type %s_type = {\n    .name = \"%s\",\n    .fields = %s%s,\n"
-            "    .extents = %s_extents,\n    .default_value = &%s_default,\n    .plain_count = %d,\n"
+            "    .extents = %s_extents,\n    .default_value = &%s_default,\n    .plain_count = "
+            "%d,\n"
             "    .field_count = %d,\n    .size = sizeof(struct %s),\n   ",
-            s->c_name, s->name, s->field_count ? s->c_name : "NULL", s->field_count ? "_fields" : "", s->c_name,
-            s->c_name, plain_count, s->field_count, s->c_name);
+            s->c_name, s->name, s->field_count ? s->c_name : "NULL",
+            s->field_count ? "_fields" : "", s->c_name, s->c_name, plain_count, s->field_count,
+            s->c_name);
     emit_versions("versions", message->versions, out);
     strbuf_printf(out, "\n    .flexible_min = %d,\n};\n\n", message->flexible_min);
 }
@@ -114,7 +118,8 @@ void
 emit_source(const struct schema_file *file, struct strbuf *out)
 {
     const char *slash = strrchr(file->path, '/');
-    strbuf_printf(out, "/* Made from wire/schemas/%s; do not edit. */\n#include \"wire/messages/%s.h\"\n\n",
+    strbuf_printf(out,
+            "/* Made from wire/schemas/%s; do not edit. */\n#include \"wire/messages/%s.h\"\n\n",
             slash ? slash + 1 : file->path, file->name);
     for (int i = 0; i < file->message_count; i++) {
         for (int j = 0; j < file->messages[i]->order_count; j++) {
@@ -129,18 +134,20 @@ emit_api(const struct schema_file *file, struct strbuf *out)
     const struct schema_message *request = file->messages[0];
     int stable_max = request->versions.max - (request->latest_unstable ? 1 : 0);
     strbuf_printf(out,
-            "    [%d] = { .key = %d, .version_min = %d, .version_max = %d, .flexible_min = %d, .stable_max = %d,\n"
+            "    [%d] = { .key = %d, .version_min = %d, .version_max = %d, .flexible_min = %d, "
+            ".stable_max = %d,\n"
             "        .for_broker = %s, .for_controller = %s, .name = \"%s\",\n"
             "        .request = &%s_request_type, .response = &%s_response_type },\n",
-            file->api_key, file->api_key, request->versions.min, request->versions.max, request->flexible_min,
-            stable_max, file->for_broker ? "true" : "false", file->for_controller ? "true" : "false",
-            file->api_name, file->name, file->name);
+            file->api_key, file->api_key, request->versions.min, request->versions.max,
+            request->flexible_min, stable_max, file->for_broker ? "true" : "false",
+            file->for_controller ? "true" : "false", file->api_name, file->name, file->name);
 }
 
 void
 emit_apis_source(struct schema_file *const *files, int count, struct strbuf *out)
 {
-    strbuf_append_string(out, "/* Made from wire/schemas; do not edit. */\n#include \"wire/messages/apis.h\"\n\n");
+    strbuf_append_string(out,
+            "/* Made from wire/schemas; do not edit. */\n#include \"wire/messages/apis.h\"\n\n");
     for (int i = 0; i < count; i++) {
         strbuf_printf(out, "#include \"wire/messages/%s.h\"\n", files[i]->name);
     }

@@ -1,8 +1,8 @@
-/* wire_generate OUTPUT-FOLDER SCHEMA...: turns the schemas into C, one .h and one .c each, plus apis.h and apis.c.
- * Files that would not change are left alone, so that nothing is compiled again for a new comment. */
-#include "generate/schema.h"
-
+/* wire_generate OUTPUT-FOLDER SCHEMA...: turns the schemas into C, one .h and one .c each, plus
+ * apis.h and apis.c. Files that would not change are left alone, so that nothing is compiled again
+ * for a new comment. */
 #include "base/mem.h"
+#include "generate/schema.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,15 +55,16 @@ check_across(struct schema_file *const *files, int count)
     for (int i = 0; i < count; i++) {
         for (int j = 0; j < i; j++) {
             if (files[i]->api_name && files[i]->api_key == files[j]->api_key) {
-                schema_fail(files[i]->path, 1, "key %d is taken by %s", files[i]->api_key, files[j]->path);
+                schema_fail(files[i]->path, 1, "key %d is taken by %s", files[i]->api_key,
+                        files[j]->path);
             }
             if (strcmp(files[i]->name, files[j]->name) == 0) {
                 schema_fail(files[i]->path, 1, "the name is taken by %s", files[j]->path);
             }
         }
         if (files[i]->api_name && strcmp(snake_case(files[i]->api_name), files[i]->name) != 0) {
-            schema_fail(files[i]->path, 1, "the file of %s is called NN_%s.schema", files[i]->api_name,
-                    snake_case(files[i]->api_name));
+            schema_fail(files[i]->path, 1, "the file of %s is called NN_%s.schema",
+                    files[i]->api_name, snake_case(files[i]->api_name));
         }
     }
 }

@@ -1,7 +1,7 @@
-/* Reads one schema file line by line. Indentation (4 spaces a level) says which struct a field belongs to. */
-#include "generate/schema.h"
-
+/* Reads one schema file line by line. Indentation (4 spaces a level) says which struct a field
+ * belongs to. */
 #include "base/mem.h"
+#include "generate/schema.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -15,8 +15,9 @@
 struct parser {
     struct schema_file *file;
     struct schema_message *message;
-    struct schema_struct *structs[DEPTH_MAX]; /* [i]: the struct that fields at depth i + 1 belong to, or NULL */
-    struct schema_field *last[DEPTH_MAX];     /* [i]: the last field at depth i + 1 */
+    struct schema_struct
+            *structs[DEPTH_MAX]; /* [i]: the struct that fields at depth i + 1 belong to, or NULL */
+    struct schema_field *last[DEPTH_MAX]; /* [i]: the last field at depth i + 1 */
     char *tokens[TOKENS_MAX];
     int token_count;
     int depth;
@@ -52,7 +53,8 @@ parse_versions(const struct parser *p, const char *text)
     const char *end = text + strlen(text);
     const char *dash = strchr(text, '-');
     if (dash) {
-        struct versions v = { parse_number(p, text, dash, text), parse_number(p, dash + 1, end, text) };
+        struct versions v = { parse_number(p, text, dash, text),
+            parse_number(p, dash + 1, end, text) };
         if (v.max < v.min) {
             fail(p, "the range ends before it begins", text);
         }
@@ -100,7 +102,8 @@ parse_api(struct parser *p)
     if (p->token_count < 5 || strcmp(p->tokens[3], "listeners") != 0 || !is_name(p->tokens[2])) {
         fail(p, "expected 'api KEY NAME listeners ...'", p->tokens[0]);
     }
-    file->api_key = parse_number(p, p->tokens[1], p->tokens[1] + strlen(p->tokens[1]), p->tokens[1]);
+    file->api_key =
+            parse_number(p, p->tokens[1], p->tokens[1] + strlen(p->tokens[1]), p->tokens[1]);
     file->api_name = mem_strdup(p->tokens[2]);
     for (int i = 4; i < p->token_count; i++) {
         if (strcmp(p->tokens[i], "broker") == 0) {
@@ -252,8 +255,11 @@ parse_field(struct parser *p)
         fail(p, "not a type", p->tokens[1]);
     }
     struct schema_field *field = &owner->fields[owner->field_count++];
-    *field = (struct schema_field){ .name = mem_strdup(p->tokens[0]), .type_name = mem_strdup(type_name),
-        .kind = is_array ? KIND_ARRAY : KIND_STRUCT, .tag = -1, .line = p->line };
+    *field = (struct schema_field){ .name = mem_strdup(p->tokens[0]),
+        .type_name = mem_strdup(type_name),
+        .kind = is_array ? KIND_ARRAY : KIND_STRUCT,
+        .tag = -1,
+        .line = p->line };
     int i = 2;
     if (i < p->token_count && isdigit((unsigned char)p->tokens[i][0])) {
         field->versions = parse_versions(p, p->tokens[i++]);
@@ -309,7 +315,8 @@ parse_line(struct parser *p, char *line)
     if (p->depth == 0) {
         if (strcmp(word, "api") == 0) {
             parse_api(p);
-        } else if (strcmp(word, "request") == 0 || strcmp(word, "response") == 0 || strcmp(word, "message") == 0) {
+        } else if (strcmp(word, "request") == 0 || strcmp(word, "response") == 0 ||
+                   strcmp(word, "message") == 0) {
             parse_message(p);
         } else {
             fail(p, "expected api, request, response or message", word);

@@ -1,6 +1,7 @@
 #pragma once
-/* The schemas in memory: what parse.c reads, check.c completes and emit_*.c turns into C. A build-time program: nothing
- * is freed, and the first mistake ends it with file and line. Format: docs/formats/schema.md. */
+/* The schemas in memory: what parse.c reads, check.c completes and emit_*.c turns into C. A
+ * build-time program: nothing is freed, and the first mistake ends it with file and line. Format:
+ * docs/formats/schema.md. */
 
 #include "base/attr.h"
 #include "base/strbuf.h"
@@ -41,16 +42,16 @@ struct schema_struct;
 
 struct schema_field {
     const char *name;
-    const char *type_name;         /* without [] */
-    struct schema_struct *type;    /* set by check.c for structs */
-    const char *default_text;      /* NULL: the type's zero */
+    const char *type_name;      /* without [] */
+    struct schema_struct *type; /* set by check.c for structs */
+    const char *default_text;   /* NULL: the type's zero */
     enum kind kind;
-    enum kind element_kind;        /* of arrays */
+    enum kind element_kind; /* of arrays */
     struct versions versions;
     struct versions nullable;
-    int tag;                       /* -1: none */
+    int tag; /* -1: none */
     int line;
-    bool has_versions;             /* written in the schema */
+    bool has_versions; /* written in the schema */
     bool has_nullable_versions;
     bool nullable_flag;
     bool ignorable;
@@ -74,11 +75,11 @@ struct schema_struct {
     int line;
     bool has_versions;
     bool is_inline; /* its fields stand below the field that uses it */
-    bool ordered; /* check.c: stands in message.order */
+    bool ordered;   /* check.c: stands in message.order */
 };
 
 struct schema_message {
-    const char *name; /* ProduceRequest */
+    const char *name;                                  /* ProduceRequest */
     struct schema_struct structs[MESSAGE_STRUCTS_MAX]; /* [0] is the message itself */
     struct schema_struct *order[MESSAGE_STRUCTS_MAX];  /* what is used stands before what uses it */
     int struct_count;
@@ -91,8 +92,8 @@ struct schema_message {
 
 struct schema_file {
     const char *path;
-    const char *name; /* produce */
-    const char *api_name; /* Produce, or NULL */
+    const char *name;      /* produce */
+    const char *api_name;  /* Produce, or NULL */
     struct strbuf comment; /* the comment at the top */
     struct schema_message *messages[FILE_MESSAGES_MAX];
     int message_count;
@@ -109,7 +110,8 @@ const char *snake_case(const char *name);
 const char *upper_case(const char *name);
 PRINTF(1, 2) const char *text_of(const char *format, ...);
 struct schema_file *schema_parse(const char *path);
-/* Resolves types and versions, orders the structs, computes sizes and defaults, refuses what makes no sense. */
+/* Resolves types and versions, orders the structs, computes sizes and defaults, refuses what makes
+ * no sense. */
 void schema_check(struct schema_file *file);
 
 void emit_header(const struct schema_file *file, struct strbuf *out);

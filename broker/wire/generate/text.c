@@ -1,7 +1,6 @@
 /* Names and messages of the generator. */
-#include "generate/schema.h"
-
 #include "base/mem.h"
+#include "generate/schema.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -34,7 +33,8 @@ text_of(const char *format, ...)
     return text;
 }
 
-/* A capital begins a word unless it goes on an acronym: KRaftVersion -> k_raft_version, ISRNodes -> isr_nodes. */
+/* A capital begins a word unless it goes on an acronym: KRaftVersion -> k_raft_version, ISRNodes ->
+ * isr_nodes. */
 static bool
 begins_word(const char *name, size_t i)
 {

@@ -190,9 +190,10 @@ FIBER_TEST(the_evidence_follows_when_the_log_is_idle_and_proves_the_last_record)
     ASSERT_EQ(seen->recovery.damaged_records, 1);
 }
 
-/* Gives the record's frame another durable-up-to, as if its group had been written while others were under way. */
+/* Gives the record's frame another durable-up-to, as if its group had been written while others were under way, and
+ * another predecessor. */
 static int
-frame_reseal(struct crashed *crashed, uint64_t sequence, uint64_t durable_up_to)
+frame_reseal(struct crashed *crashed, uint64_t sequence, uint64_t durable_up_to, uint32_t chain_change)
 {
     CLEANUP(buf_unrefp) struct buf *segment = wal_test_read(crashed->folder, SEGMENT_1);
     uint8_t *header = segment->data + offset_of(crashed, sequence);
@@ -202,7 +203,7 @@ frame_reseal(struct crashed *crashed, uint64_t sequence, uint64_t durable_up_to)
     if (!wal_frame_decode(header, &wal_id, &frame) || frame.sequence != sequence) {
         return -EBADMSG;
     }
-    wal_frame_seal(header, durable_up_to, frame.previous_crc);
+    wal_frame_seal(header, durable_up_to, frame.previous_crc ^ chain_change);
     return wal_test_write(crashed->folder, SEGMENT_1, buf_bytes(segment));
 }
 
@@ -210,12 +211,22 @@ FIBER_TEST(a_valid_group_behind_a_torn_one_that_was_in_flight_with_it_is_cut_too
 {
     CLEANUP(crashed_done) struct crashed crashed;
     ASSERT_OK(crashed_make(&crashed));
-    ASSERT_OK(frame_reseal(&crashed, RECORDS, RECORDS - 2));
+    ASSERT_OK(frame_reseal(&crashed, RECORDS, RECORDS - 2, 0));
     ASSERT_OK(wal_test_zero(crashed.folder, SEGMENT_1, offset_of(&crashed, RECORDS - 1), WAL_BLOCK));
     ASSERT_OK(wal_test_look(&crashed.options, crashed.seen));
     ASSERT_EQ(crashed.seen->recovery.records, RECORDS - 2);
     ASSERT_EQ(crashed.seen->recovery.damaged_records, 0);
     ASSERT(crashed.seen->recovery.torn_bytes >= WAL_BLOCK);
+}
+
+FIBER_TEST(a_frame_with_another_predecessor_does_not_continue_the_log) /* W3 */
+{
+    CLEANUP(crashed_done) struct crashed crashed;
+    ASSERT_OK(crashed_make(&crashed));
+    ASSERT_OK(frame_reseal(&crashed, RECORDS, RECORDS - 1, 1));
+    ASSERT_OK(wal_test_look(&crashed.options, crashed.seen));
+    ASSERT_EQ(crashed.seen->recovery.records, RECORDS - 1);
+    ASSERT_EQ(crashed.seen->recovery.damaged_records, 0);
 }
 
 FIBER_TEST(new_appends_after_a_recovery_never_take_a_sequence_that_was_seen_before)

@@ -1,11 +1,9 @@
 /* The table of APIs, and the headers around bodies. */
+#include "unit/test.h"
 #include "wire/api.h"
-
 #include "wire/messages/api_versions.h"
 #include "wire/messages/apis.h"
 #include "wire/messages/headers.h"
-
-#include "unit/test.h"
 
 #include <errno.h>
 
@@ -22,7 +20,8 @@ TEST(the_table_has_79_apis_and_says_what_kafka_4_4_accepts)
     ASSERT_EQ(produce->version_max, 13);
     ASSERT_EQ(produce->flexible_min, 9);
     ASSERT(produce->for_broker && !produce->for_controller);
-    ASSERT(!wire_api_find(4) && !wire_api_find(52) && !wire_api_find(-1) && !wire_api_find(INT16_MAX));
+    ASSERT(!wire_api_find(4) && !wire_api_find(52) && !wire_api_find(-1) &&
+            !wire_api_find(INT16_MAX));
 }
 
 TEST(only_init_producer_id_has_an_unstable_version)
@@ -52,7 +51,8 @@ TEST(headers_follow_the_flexible_versions_but_api_versions_answers_with_header_0
 TEST(a_request_header_is_read_by_its_own_first_fields)
 {
     /* ApiVersions 3: header 2, whose client id keeps its int16 prefix, then no tagged fields. */
-    const uint8_t frame[] = { 0, 18, 0, 3, 0, 0, 0, 9, 0, 2, 'm', 'e', 0, 4, 'j', 'v', 'm', 2, '1', 0 };
+    const uint8_t frame[] = { 0, 18, 0, 3, 0, 0, 0, 9, 0, 2, 'm', 'e', 0, 4, 'j', 'v', 'm', 2, '1',
+        0 };
     struct wire_reader r;
     struct request_header header;
     const struct wire_api *api = NULL;

@@ -1,17 +1,16 @@
 /* The codecs and their caps. */
-#include "wire/compression.h"
-
 #include "base/endian.h"
 #include "base/fault.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-
 #include "unit/test.h"
+#include "wire/compression.h"
 
 #include <errno.h>
 #include <snappy-c.h>
 
-static const enum compression codecs[] = { COMPRESSION_GZIP, COMPRESSION_SNAPPY, COMPRESSION_LZ4, COMPRESSION_ZSTD };
+static const enum compression codecs[] = { COMPRESSION_GZIP, COMPRESSION_SNAPPY, COMPRESSION_LZ4,
+    COMPRESSION_ZSTD };
 
 /* Text that compresses a little, of any size. */
 static void
@@ -38,7 +37,8 @@ TEST(every_codec_gives_back_what_was_put_in)
             if (sizes[s]) {
                 append_sample(&in, sizes[s]);
             }
-            ASSERT_OK(compress_bytes(codecs[c], COMPRESSION_LEVEL_DEFAULT, strbuf_bytes(&in), &packed));
+            ASSERT_OK(compress_bytes(
+                    codecs[c], COMPRESSION_LEVEL_DEFAULT, strbuf_bytes(&in), &packed));
             ASSERT_OK(decompress(codecs[c], strbuf_bytes(&packed), 0, &out));
             ASSERT_BYTES(strbuf_bytes(&out), strbuf_bytes(&in));
             strbuf_done(&in);
@@ -85,7 +85,8 @@ TEST(a_bomb_is_refused_before_it_unfolds)
         struct strbuf out;
         strbuf_init(&packed, 64 * MIB);
         strbuf_init(&out, 64 * MIB);
-        ASSERT_OK(compress_bytes(codecs[c], COMPRESSION_LEVEL_DEFAULT, bytes_of(zeros, size), &packed));
+        ASSERT_OK(compress_bytes(
+                codecs[c], COMPRESSION_LEVEL_DEFAULT, bytes_of(zeros, size), &packed));
         /* The caller's maximum. */
         ASSERT_ERROR(decompress(codecs[c], strbuf_bytes(&packed), MIB, &out), -E2BIG);
         ASSERT(out.size <= MIB);
@@ -149,8 +150,10 @@ TEST(a_snappy_block_that_claims_gigabytes_allocates_nothing)
     strbuf_init(&out, 1000);
     ASSERT_ERROR(decompress(COMPRESSION_SNAPPY, bytes_of(liar, sizeof liar), 0, &out), -EBADMSG);
     ASSERT(strstr(fault_text(), "impossible size"));
-    uint8_t framed[30] = { 0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1, 0x7f, 0xff, 0xff, 0xff };
-    ASSERT_ERROR(decompress(COMPRESSION_SNAPPY, bytes_of(framed, sizeof framed), 0, &out), -EBADMSG);
+    uint8_t framed[30] = { 0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1, 0x7f,
+        0xff, 0xff, 0xff };
+    ASSERT_ERROR(
+            decompress(COMPRESSION_SNAPPY, bytes_of(framed, sizeof framed), 0, &out), -EBADMSG);
     strbuf_done(&out);
 }
 
@@ -183,6 +186,7 @@ TEST(levels_and_codecs_are_checked)
     ASSERT_STRING(compression_name((enum compression)6), "unknown");
     strbuf_done(&out);
     strbuf_init(&out, 10);
-    ASSERT_ERROR(compress_bytes(COMPRESSION_GZIP, 1, BYTES_LITERAL("abcdefghijklmnop"), &out), -ENOBUFS);
+    ASSERT_ERROR(
+            compress_bytes(COMPRESSION_GZIP, 1, BYTES_LITERAL("abcdefghijklmnop"), &out), -ENOBUFS);
     strbuf_done(&out);
 }

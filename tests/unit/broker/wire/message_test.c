@@ -1,18 +1,15 @@
 /* Reading, walking and writing messages by their tables. */
+#include "base/arena.h"
+#include "base/fault.h"
+#include "base/limits.h"
+#include "unit/test.h"
 #include "wire/message.h"
-
 #include "wire/messages/api_versions.h"
 #include "wire/messages/describe_topic_partitions.h"
 #include "wire/messages/fetch.h"
 #include "wire/messages/metadata.h"
 #include "wire/messages/offset_fetch.h"
 #include "wire/messages/produce.h"
-
-#include "base/arena.h"
-#include "base/fault.h"
-#include "base/limits.h"
-
-#include "unit/test.h"
 
 #include <errno.h>
 #include <sys/uio.h>
@@ -372,7 +369,8 @@ TEST(a_struct_may_be_null)
 TEST(record_batches_are_written_without_copying_them)
 {
     struct buf *log = buf_of_bytes(BYTES_LITERAL("batch1batch2"));
-    struct slice slices[2] = { { log, bytes_of(log->data, 6) }, { log, bytes_of(log->data + 6, 6) } };
+    struct slice slices[2] = { { log, bytes_of(log->data, 6) },
+        { log, bytes_of(log->data + 6, 6) } };
     struct fetch_response_partition_data partition = fetch_response_partition_data_default;
     struct fetch_response_fetchable_topic topic = fetch_response_fetchable_topic_default;
     struct fetch_response response = fetch_response_default;
@@ -446,7 +444,8 @@ TEST(arrays_of_scalars_have_their_own_iterators)
     wire_writer_done(&w);
 }
 
-/* V4: the schemas decide how deep messages nest; the deepest of all is read with the whole stack in use. */
+/* V4: the schemas decide how deep messages nest; the deepest of all is read with the whole stack in
+ * use. */
 TEST(bytes_behind_a_message_stay_in_the_reader)
 {
     const uint8_t body[] = { 0, 0, 0, 0, 'r', 'e', 's', 't' };

@@ -1,11 +1,9 @@
 /* The cursor over received bytes. */
-#include "wire/reader.h"
-
 #include "base/fault.h"
 #include "base/limits.h"
 #include "base/mem.h"
-
 #include "unit/test.h"
+#include "wire/reader.h"
 
 #include <errno.h>
 
@@ -61,7 +59,8 @@ TEST(unsigned_varints_take_up_to_five_bytes)
 
 TEST(zigzag_varints_are_signed)
 {
-    const uint8_t bytes[] = { 0x00, 0x01, 0x02, 0xff, 0xff, 0xff, 0xff, 0x0f, 0xfe, 0xff, 0xff, 0xff, 0x0f };
+    const uint8_t bytes[] = { 0x00, 0x01, 0x02, 0xff, 0xff, 0xff, 0xff, 0x0f, 0xfe, 0xff, 0xff,
+        0xff, 0x0f };
     struct wire_reader r = reader_of(bytes, sizeof bytes);
     ASSERT_EQ(wire_reader_varint(&r), 0);
     ASSERT_EQ(wire_reader_varint(&r), -1);
@@ -144,7 +143,8 @@ TEST(the_number_of_tagged_fields_is_bounded)
 
 TEST(uuids_and_doubles_come_as_they_are)
 {
-    const uint8_t bytes[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0 };
+    const uint8_t bytes[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0x3f, 0xf8, 0,
+        0, 0, 0, 0, 0 };
     struct wire_reader r = reader_of(bytes, sizeof bytes);
     struct uuid uuid = wire_reader_uuid(&r);
     ASSERT_EQ(memcmp(uuid.bytes, bytes, 16), 0);

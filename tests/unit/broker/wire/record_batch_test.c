@@ -1,13 +1,10 @@
 /* Batches: headers, patches, walking and building. */
-#include "wire/record_batch.h"
-
-#include "wire/record_builder.h"
-
 #include "base/buf.h"
 #include "base/fault.h"
 #include "base/limits.h"
-
 #include "unit/test.h"
+#include "wire/record_batch.h"
+#include "wire/record_builder.h"
 
 #include <errno.h>
 

@@ -1,21 +1,22 @@
 /* V5: what a broker refuses to append. */
-#include "wire/record_batch.h"
-
-#include "wire/record_builder.h"
-
 #include "base/buf.h"
 #include "base/crc.h"
 #include "base/endian.h"
 #include "base/fault.h"
 #include "base/limits.h"
 #include "base/mem.h"
-
 #include "unit/test.h"
+#include "wire/record_batch.h"
+#include "wire/record_builder.h"
 
 #include <errno.h>
 
-static const struct record_batch_limits client_limits = { .batch_size_max = MIB, .now_ms = 100000,
-    .before_max_ms = INT64_MAX, .after_max_ms = 5000, .zstd_allowed = true, .from_client = true };
+static const struct record_batch_limits client_limits = { .batch_size_max = MIB,
+    .now_ms = 100000,
+    .before_max_ms = INT64_MAX,
+    .after_max_ms = 5000,
+    .zstd_allowed = true,
+    .from_client = true };
 
 static struct buf *
 build(enum compression compression, int count, size_t value_size, bool with_keys)
@@ -27,7 +28,9 @@ build(enum compression compression, int count, size_t value_size, bool with_keys
     options.compression = compression;
     record_builder_init(&b, &options, 64 * MIB);
     for (int i = 0; i < count; i++) {
-        struct record record = { .offset = i, .timestamp = 100000 + (i == 1), .value = bytes_of(value, value_size) };
+        struct record record = {
+            .offset = i, .timestamp = 100000 + (i == 1), .value = bytes_of(value, value_size)
+        };
         record.key = with_keys ? BYTES_LITERAL("key") : BYTES_NULL;
         record_builder_append(&b, &record);
     }
@@ -70,7 +73,9 @@ TEST(sizes_and_crc_are_checked_first)
     struct buf *batch = build(COMPRESSION_NONE, 3, 10, false);
     struct record_batch_info info;
     struct record_batch_limits small = client_limits;
-    ASSERT_ERROR(record_batch_validate(bytes_of(batch->data, batch->size - 1), &client_limits, &info), -EBADMSG);
+    ASSERT_ERROR(
+            record_batch_validate(bytes_of(batch->data, batch->size - 1), &client_limits, &info),
+            -EBADMSG);
     ASSERT_ERROR(record_batch_validate(BYTES_NULL, &client_limits, &info), -EBADMSG);
     small.batch_size_max = batch->size - 1;
     ASSERT_ERROR(validate(batch, &small), -EMSGSIZE);
@@ -106,7 +111,7 @@ TEST(header_fields_that_contradict_each_other_are_refused)
         { 23, UINT32_MAX, -EINVAL }, /* and negative */
         { 57, 2, -EINVAL },          /* record count */
         { 57, 0, -EINVAL },
-        { 0, 1, -EINVAL },           /* base offset (its upper half) */
+        { 0, 1, -EINVAL }, /* base offset (its upper half) */
         { 23, 1u << 30, -EINVAL },
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

@@ -1,9 +1,7 @@
 /* The growing run of bytes with slices between. */
-#include "wire/writer.h"
-
-#include "wire/reader.h"
-
 #include "unit/test.h"
+#include "wire/reader.h"
+#include "wire/writer.h"
 
 #include <errno.h>
 #include <sys/uio.h>
@@ -70,7 +68,8 @@ TEST(the_maximum_holds_for_run_and_slices_together)
 TEST(slices_are_referenced_in_order_and_released)
 {
     struct buf *one = buf_of_bytes(BYTES_LITERAL("batch-one"));
-    struct slice slices[2] = { { one, bytes_of(one->data, 5) }, { one, bytes_of(one->data + 6, 3) } };
+    struct slice slices[2] = { { one, bytes_of(one->data, 5) },
+        { one, bytes_of(one->data + 6, 3) } };
     struct wire_writer w;
     struct iovec parts[5];
     wire_writer_init(&w, 1000);
