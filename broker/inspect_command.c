@@ -1,11 +1,12 @@
-/* `freshet inspect`: looks at what lies on a volume or in a bucket, without a broker. Exit code 0: everything is as it should
- * be; 1: something is damaged (the lines say what); 2: could not look. */
-#include "commands.h"
-#include "inspect.h"
-
+/* `freshet inspect`: looks at what lies on a volume or in a bucket, without a broker. Exit code 0:
+ * everything is as it should be; 1: something is damaged (the lines say what); 2: could not look.
+ */
 #include "base/fault.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "commands.h"
+#include "inspect.h"
+#include "reactor/clock.h"
 #include "reactor/reactor.h"
 
 #include <errno.h>
@@ -22,9 +23,12 @@ struct subject {
 };
 
 static const struct subject subjects[] = {
-    { "wal", 1, "wal DIR                                    a write-ahead log (data/wal/0)", inspect_wal },
-    { "object", 2, "object STORE_URL ID                        an object of data, or a manifest", inspect_object },
-    { "manifest", 4, "manifest STORE_URL TOPIC_ID PARTITION ID   the older objects of a partition", inspect_manifest },
+    { "wal", 1, "wal DIR                                    a write-ahead log (data/wal/0)",
+            inspect_wal },
+    { "object", 2, "object STORE_URL ID                        an object of data, or a manifest",
+            inspect_object },
+    { "manifest", 4, "manifest STORE_URL TOPIC_ID PARTITION ID   the older objects of a partition",
+            inspect_manifest },
     { "meta", 1, "meta STORE_URL                             the metadata log", inspect_meta },
 };
 
@@ -55,7 +59,8 @@ run_main(void *arg)
         run->result = fault(-EPIPE, "inspect: standard output: %s", strerror(errno));
     }
     if (run->result < 0) {
-        fprintf(stderr, "freshet inspect %s: %s\n", run->subject->name, log_fault_text(run->result));
+        fprintf(stderr, "freshet inspect %s: %s\n", run->subject->name,
+                log_fault_text(run->result));
     }
 }
 

@@ -1,7 +1,6 @@
 /* Lines of `freshet inspect`. */
-#include "inspect.h"
-
 #include "base/fault.h"
+#include "inspect.h"
 #include "wire/record_batch.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
-/* `freshet inspect meta URL`: lease, floor, snapshots and the records of the metadata log. Also while a cluster lives. */
-#include "inspect.h"
-
+/* `freshet inspect meta URL`: lease, floor, snapshots and the records of the metadata log. Also
+ * while a cluster lives. */
 #include "base/fault.h"
+#include "inspect.h"
 #include "meta/inspect.h"
 #include "objectstore/objectstore.h"
 
@@ -10,14 +10,15 @@
 
 struct meta_walk {
     struct inspect *inspect;
-    bool found;                  /* a snapshot or an object of the log */
+    bool found; /* a snapshot or an object of the log */
 };
 
 /* As meta_inspect words it. */
 static bool
 is_damaged(const char *line)
 {
-    static const char *const states[] = { "state=damaged", "state=broken-chain", "state=misplaced", "state=after-gap" };
+    static const char *const states[] = { "state=damaged", "state=broken-chain", "state=misplaced",
+        "state=after-gap" };
     for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
         if (strstr(line, states[i])) {
             return true;
@@ -31,7 +32,8 @@ meta_line(void *arg, const char *line)
 {
     struct meta_walk *walk = arg;
     struct inspect *inspect = walk->inspect;
-    walk->found = walk->found || strncmp(line, "meta/log/", 9) == 0 || strncmp(line, "meta/snapshot/", 14) == 0;
+    walk->found = walk->found || strncmp(line, "meta/log/", 9) == 0 ||
+                  strncmp(line, "meta/snapshot/", 14) == 0;
     inspect->damaged += is_damaged(line) ? 1 : 0;
     if (inspect->json) {
         inspect_line_begin(inspect, "meta");

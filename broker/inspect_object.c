@@ -1,8 +1,7 @@
 /* `freshet inspect object URL ID` and `manifest URL TOPIC_ID PARTITION ID`. */
-#include "inspect.h"
-
 #include "base/fault.h"
 #include "base/limits.h"
+#include "inspect.h"
 #include "objectstore/objectstore.h"
 #include "reactor/clock.h"
 #include "store/store.h"
@@ -30,7 +29,8 @@ open_stores(const char *url, struct object_walk *walk)
     if (r < 0) {
         return r;
     }
-    const struct store_options options = { .objects = walk->objects, .block_cache_bytes = STORE_CACHE_SIZE,
+    const struct store_options options = { .objects = walk->objects,
+        .block_cache_bytes = STORE_CACHE_SIZE,
         .fetch_timeout_ns = STORE_TIMEOUT_NS };
     r = store_new(&options, &walk->store);
     if (r < 0) {
@@ -72,7 +72,8 @@ block_batches(struct object_walk *walk, const struct object_inspect_entry *entry
     if (entry->size <= BLOCK_HEADER_SIZE) {
         return 0;
     }
-    struct object_range range = { entry->position + BLOCK_HEADER_SIZE, entry->size - BLOCK_HEADER_SIZE };
+    struct object_range range = { entry->position + BLOCK_HEADER_SIZE,
+        entry->size - BLOCK_HEADER_SIZE };
     int r = objectstore_get(walk->objects, store_object_key(walk->object_id, key), range,
             clock_mono_ns() + STORE_TIMEOUT_NS, &buf, NULL);
     if (r < 0) {

@@ -1,7 +1,6 @@
-/* `freshet inspect wal DIR`: what lies in the folder of one write-ahead log. Takes no lock and changes nothing, so it may run
- * beside a broker (which then moves on under it). */
+/* `freshet inspect wal DIR`: what lies in the folder of one write-ahead log. Takes no lock and
+ * changes nothing, so it may run beside a broker (which then moves on under it). */
 #include "inspect.h"
-
 #include "partition/wal_payload.h"
 #include "wal/wal.h"
 
@@ -12,7 +11,8 @@ static int
 payload_lines(struct inspect *inspect, const struct wal_inspect_record *record)
 {
     struct wal_payload payload;
-    if (!record->payload.size || record->record_offset != 0 || wal_payload_decode(record->payload, &payload) < 0) {
+    if (!record->payload.size || record->record_offset != 0 ||
+            wal_payload_decode(record->payload, &payload) < 0) {
         return inspect_line_end(inspect);
     }
     inspect_partition(inspect, payload.key);
@@ -33,7 +33,8 @@ record_line(void *arg, const struct wal_inspect_record *record)
     struct inspect *inspect = arg;
     bool marker = strcmp(record->state, "marker") == 0;
     bool segment = strcmp(record->state, "segment") == 0;
-    /* A torn tail is what a crash leaves; only damage behind acknowledged records is a loss (W3). */
+    /* A torn tail is what a crash leaves; only damage behind acknowledged records is a loss (W3).
+     */
     inspect->damaged += strcmp(record->state, "damaged") == 0 ? 1 : 0;
     inspect_line_begin(inspect, marker ? "evidence" : segment ? "segment" : "frame");
     inspect_string(inspect, "segment", record->segment ? record->segment : "");

@@ -1,9 +1,9 @@
-/* `freshet settings`: lists the table, writes docs/configuration.md, checks a file and the environment. */
-#include "commands.h"
-#include "machine.h"
-
+/* `freshet settings`: lists the table, writes docs/configuration.md, checks a file and the
+ * environment. */
 #include "base/fault.h"
 #include "base/mem.h"
+#include "commands.h"
+#include "machine.h"
 #include "settings/settings.h"
 
 #include <errno.h>
@@ -17,9 +17,11 @@
 static int
 usage(void)
 {
-    fprintf(stderr, "usage: freshet settings                 list all settings with their defaults\n"
-                    "       freshet settings --config FILE   check FILE and the environment, print what is not a default\n"
-                    "       freshet settings --markdown      print docs/configuration.md\n");
+    fprintf(stderr,
+            "usage: freshet settings                 list all settings with their defaults\n"
+            "       freshet settings --config FILE   check FILE and the environment, print what is "
+            "not a default\n"
+            "       freshet settings --markdown      print docs/configuration.md\n");
     return 2;
 }
 
@@ -43,14 +45,16 @@ print_table(void)
             printf("%s: %s\n    %s\n", row->name, row->fallback ? row->fallback : "~", row->about);
         }
     }
-    printf("\nSettings of Kafka that are accepted without effect are listed in docs/configuration.md.\n");
+    printf("\nSettings of Kafka that are accepted without effect are listed in "
+           "docs/configuration.md.\n");
     return 0;
 }
 
 static int
 complain(const char *path)
 {
-    fprintf(stderr, "freshet settings: %s%s%s\n", path ? path : "", path ? ": " : "", path ? strerror(errno) : fault_text());
+    fprintf(stderr, "freshet settings: %s%s%s\n", path ? path : "", path ? ": " : "",
+            path ? strerror(errno) : fault_text());
     return 1;
 }
 
@@ -81,8 +85,9 @@ print_effective(const struct settings *settings)
             continue;
         }
         const char *text = settings_text(settings, row);
-        printf("%s: %s  # %s%s%s\n", row->name, text ? text : "~", settings_origin_text(settings, row),
-                row->inert ? "; no effect: " : "", row->inert ? row->inert : "");
+        printf("%s: %s  # %s%s%s\n", row->name, text ? text : "~",
+                settings_origin_text(settings, row), row->inert ? "; no effect: " : "",
+                row->inert ? row->inert : "");
     }
 }
 

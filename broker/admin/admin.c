@@ -78,7 +78,9 @@ static int
 bind_call(void *arg)
 {
     struct bind_request *request = arg;
-    struct addrinfo hints = { .ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC };
+    struct addrinfo hints = {
+        .ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC
+    };
     struct addrinfo *addresses = NULL;
     char port[8];
     snprintf(port, sizeof port, "%u", request->port);
@@ -92,7 +94,8 @@ bind_call(void *arg)
     }
     freeaddrinfo(addresses);
     if (r < 0) {
-        return fault(r, "admin: cannot listen on %s:%u: %s", request->host, request->port, strerror(-r));
+        return fault(
+                r, "admin: cannot listen on %s:%u: %s", request->host, request->port, strerror(-r));
     }
     return bound_port(request->admin->listener, &request->admin->port);
 }
@@ -130,7 +133,8 @@ admin_new(const struct admin_options *options)
     CHECK(options->source_count <= ADMIN_SOURCES_MAX);
     admin->listener = -1;
     admin->connections_max = MAX(options->connections_max, 1u);
-    admin->connection_ns = (options->connection_ms ? options->connection_ms : ADMIN_CONNECTION_MS) * NS_PER_MS;
+    admin->connection_ns =
+            (options->connection_ms ? options->connection_ms : ADMIN_CONNECTION_MS) * NS_PER_MS;
     admin->version = options->version;
     for (size_t i = 0; i < options->source_count; i++) {
         admin->sources[i] = options->sources[i];
@@ -178,9 +182,11 @@ admin_stop(struct admin *admin)
     if (!admin) {
         return;
     }
-    /* The threads end first: they may still be waiting for the door, which must be open for that long. */
+    /* The threads end first: they may still be waiting for the door, which must be open for that
+     * long. */
     if (offload_run(http_stop, admin) < 0) {
-        /* Cancelled: then the loop waits here until the threads have given up, which their deadlines bound. */
+        /* Cancelled: then the loop waits here until the threads have given up, which their
+         * deadlines bound. */
         int r = http_stop(admin);
         CHECK(r == 0);
     }

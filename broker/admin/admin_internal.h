@@ -13,7 +13,7 @@ struct MHD_Daemon;
 struct admin {
     struct door *door;
     struct MHD_Daemon *daemon;
-    int listener;                    /* socket; -1 once the daemon owns it */
+    int listener; /* socket; -1 once the daemon owns it */
     uint16_t port;
     unsigned connections_max;
     uint64_t connection_ns;
@@ -22,7 +22,7 @@ struct admin {
     size_t source_count;
     int (*ready)(void *arg, char reason[ADMIN_REASON_SIZE]);
     void *ready_arg;
-    pthread_mutex_t mutex;           /* of the connections */
+    pthread_mutex_t mutex; /* of the connections */
     struct list connections;
     struct fiber *reaper;
 };
@@ -31,15 +31,17 @@ struct admin {
 struct page {
     unsigned status;
     const char *content_type;
-    const char *allow;               /* for 405; or NULL */
+    const char *allow; /* for 405; or NULL */
     struct strbuf body;
 };
 
-/* Fills in the answer to one request, on an HTTP thread. The page is initialised by the callee, done by page_done. */
+/* Fills in the answer to one request, on an HTTP thread. The page is initialised by the callee,
+ * done by page_done. */
 void pages_answer(struct admin *admin, const char *method, const char *path, struct page *page);
 void page_done(struct page *page);
 
-/* Starts and stops the HTTP threads (http.c). Blocking: called through offload_run. `arg` is the admin. */
+/* Starts and stops the HTTP threads (http.c). Blocking: called through offload_run. `arg` is the
+ * admin. */
 MUST_CHECK int http_start(void *arg);
 MUST_CHECK int http_stop(void *arg);
 /* Ends connections that are older than connection_ns (A3). */

@@ -1,4 +1,5 @@
-/* A queue under a mutex that is held for moments only, and a fiber that sleeps in a foreign_wait until it has an entry. */
+/* A queue under a mutex that is held for moments only, and a fiber that sleeps in a foreign_wait
+ * until it has an entry. */
 #include "admin/door.h"
 
 #include "base/check.h"
@@ -13,15 +14,15 @@
 #include <time.h>
 
 struct door {
-    pthread_mutex_t mutex;       /* of everything down to `closed` */
+    pthread_mutex_t mutex; /* of everything down to `closed` */
     struct list queue;
-    unsigned calls;              /* waiting or running, also those that were given up */
+    unsigned calls; /* waiting or running, also those that were given up */
     unsigned calls_max;
-    bool asleep;                 /* the fiber waits in `wake` */
+    bool asleep; /* the fiber waits in `wake` */
     bool closed;
     struct foreign_wait wake;
     struct fiber *fiber;
-    struct fiber_group group;    /* fibers that serve */
+    struct fiber_group group; /* fibers that serve */
 };
 
 struct door_call {
@@ -33,7 +34,7 @@ struct door_call {
     pthread_cond_t ended;
     int result;
     bool done;
-    bool abandoned;              /* the thread has given up: the reactor's side frees (A1) */
+    bool abandoned; /* the thread has given up: the reactor's side frees (A1) */
 };
 
 static void
@@ -198,7 +199,8 @@ wait_for_end(struct door_call *call, const struct timespec *deadline)
 }
 
 int
-door_call(struct door *door, int (*fn)(void *arg), void *arg, void (*free_arg)(void *arg), uint64_t timeout_ms)
+door_call(struct door *door, int (*fn)(void *arg), void *arg, void (*free_arg)(void *arg),
+        uint64_t timeout_ms)
 {
     struct timespec deadline;
     deadline_after(timeout_ms, &deadline);

@@ -1,4 +1,5 @@
-/* libmicrohttpd: one thread per connection, so that a page may wait for a reactor; few and short connections (A3). */
+/* libmicrohttpd: one thread per connection, so that a page may wait for a reactor; few and short
+ * connections (A3). */
 #include "admin/admin_internal.h"
 #include "base/check.h"
 #include "base/fault.h"
@@ -14,9 +15,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define CONNECTION_MEMORY_SIZE  (16 * 1024)  /* request line and headers; more is 414 or 431 */
+#define CONNECTION_MEMORY_SIZE (16 * 1024) /* request line and headers; more is 414 or 431 */
 #define CONNECTION_IDLE_SECONDS 5u
-#define THREAD_STACK_SIZE       (256 * 1024)
+#define THREAD_STACK_SIZE (256 * 1024)
 
 struct http_connection {
     struct list link;
@@ -51,20 +52,22 @@ http_send(struct MHD_Connection *connection, const struct page *page)
     if (!response) {
         return MHD_NO;
     }
-    bool complete = MHD_add_response_header(response, "Content-Type", page->content_type) == MHD_YES &&
+    bool complete =
+            MHD_add_response_header(response, "Content-Type", page->content_type) == MHD_YES &&
             MHD_add_response_header(response, "Cache-Control", "no-store") == MHD_YES &&
             MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
             MHD_add_response_header(response, "Connection", "close") == MHD_YES &&
             (!page->allow || MHD_add_response_header(response, "Allow", page->allow) == MHD_YES);
-    enum MHD_Result queued = complete ? MHD_queue_response(connection, page->status, response) : MHD_NO;
+    enum MHD_Result queued =
+            complete ? MHD_queue_response(connection, page->status, response) : MHD_NO;
     MHD_destroy_response(response);
     return queued;
 }
 
 /* Called first when the headers are there; answering then means that a body is never read. */
 static enum MHD_Result
-http_answer(void *arg, struct MHD_Connection *connection, const char *path, const char *method, const char *version,
-        const char *upload, size_t *upload_size, void **state)
+http_answer(void *arg, struct MHD_Connection *connection, const char *path, const char *method,
+        const char *version, const char *upload, size_t *upload_size, void **state)
 {
     struct admin *admin = arg;
     struct page page;
@@ -79,7 +82,8 @@ http_answer(void *arg, struct MHD_Connection *connection, const char *path, cons
 }
 
 static void
-http_notify(void *arg, struct MHD_Connection *connection, void **state, enum MHD_ConnectionNotificationCode code)
+http_notify(void *arg, struct MHD_Connection *connection, void **state,
+        enum MHD_ConnectionNotificationCode code)
 {
     struct admin *admin = arg;
     struct http_connection *entry = *state;
@@ -93,7 +97,8 @@ http_notify(void *arg, struct MHD_Connection *connection, void **state, enum MHD
         list_push_back(&admin->connections, &entry->link);
         *state = entry;
     } else if (entry) {
-        /* The socket is closed only after this call, so the reaper never meets a descriptor that is somebody else's. */
+        /* The socket is closed only after this call, so the reaper never meets a descriptor that is
+         * somebody else's. */
         list_remove(&entry->link);
         mem_free(entry);
         *state = NULL;
@@ -121,19 +126,17 @@ int
 http_start(void *arg)
 {
     struct admin *admin = arg;
-    unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-            MHD_USE_ERROR_LOG | MHD_USE_ITC;
-    unsigned per_address = admin->connections_max > 4 ? admin->connections_max / 2 : admin->connections_max;
+    unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
+                     MHD_USE_POLL | MHD_USE_ERROR_LOG | MHD_USE_ITC;
+    unsigned per_address =
+            admin->connections_max > 4 ? admin->connections_max / 2 : admin->connections_max;
     admin->daemon = MHD_start_daemon(flags, 0, NULL, NULL, http_answer, admin,
-            MHD_OPTION_EXTERNAL_LOGGER, http_log, NULL,
-            MHD_OPTION_LISTEN_SOCKET, admin->listener,
-            MHD_OPTION_CONNECTION_LIMIT, admin->connections_max,
-            MHD_OPTION_PER_IP_CONNECTION_LIMIT, per_address,
-            MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_SECONDS,
+            MHD_OPTION_EXTERNAL_LOGGER, http_log, NULL, MHD_OPTION_LISTEN_SOCKET, admin->listener,
+            MHD_OPTION_CONNECTION_LIMIT, admin->connections_max, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+            per_address, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_SECONDS,
             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_SIZE,
-            MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK_SIZE,
-            MHD_OPTION_UNESCAPE_CALLBACK, http_keep_escapes, NULL,
-            MHD_OPTION_NOTIFY_CONNECTION, http_notify, admin,
+            MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK_SIZE, MHD_OPTION_UNESCAPE_CALLBACK,
+            http_keep_escapes, NULL, MHD_OPTION_NOTIFY_CONNECTION, http_notify, admin,
             MHD_OPTION_END);
     if (!admin->daemon) {
         return fault(-EIO, "admin: the HTTP threads did not start: %s", strerror(errno));

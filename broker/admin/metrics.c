@@ -62,8 +62,8 @@ metrics_family(struct metrics *metrics, enum metric_type type, const char *name,
 
 /* name_suffix{labels,le="..."} and a space. `le` may be NULL. */
 static void
-append_head(struct metrics *metrics, const char *suffix, const struct metric_label *labels, size_t label_count,
-        const char *le)
+append_head(struct metrics *metrics, const char *suffix, const struct metric_label *labels,
+        size_t label_count, const char *le)
 {
     struct strbuf *out = &metrics->text;
     CHECK(metrics->family);
@@ -93,7 +93,8 @@ append_real(struct strbuf *out, double value)
 }
 
 void
-metrics_sample(struct metrics *metrics, const struct metric_label *labels, size_t label_count, uint64_t value)
+metrics_sample(struct metrics *metrics, const struct metric_label *labels, size_t label_count,
+        uint64_t value)
 {
     CHECK(metrics->type != METRIC_HISTOGRAM);
     append_head(metrics, "", labels, label_count, NULL);
@@ -101,7 +102,8 @@ metrics_sample(struct metrics *metrics, const struct metric_label *labels, size_
 }
 
 void
-metrics_sample_real(struct metrics *metrics, const struct metric_label *labels, size_t label_count, double value)
+metrics_sample_real(struct metrics *metrics, const struct metric_label *labels, size_t label_count,
+        double value)
 {
     CHECK(metrics->type != METRIC_HISTOGRAM);
     append_head(metrics, "", labels, label_count, NULL);
@@ -109,8 +111,8 @@ metrics_sample_real(struct metrics *metrics, const struct metric_label *labels, 
 }
 
 void
-metrics_sample_histogram(struct metrics *metrics, const struct metric_label *labels, size_t label_count,
-        const struct metric_histogram *histogram)
+metrics_sample_histogram(struct metrics *metrics, const struct metric_label *labels,
+        size_t label_count, const struct metric_histogram *histogram)
 {
     uint64_t total = 0;
     CHECK(metrics->type == METRIC_HISTOGRAM);

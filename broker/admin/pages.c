@@ -20,7 +20,8 @@ page_text(struct page *page, unsigned status, const char *text)
 static void
 page_no_reactor(struct page *page, int error)
 {
-    page_text(page, 503, error == -ETIMEDOUT ? "the event loop does not answer" : "too many requests at once");
+    page_text(page, 503,
+            error == -ETIMEDOUT ? "the event loop does not answer" : "too many requests at once");
 }
 
 static int
@@ -57,7 +58,8 @@ readyz_call(void *arg)
 {
     struct readiness *readiness = arg;
     struct admin *admin = readiness->admin;
-    /* A readiness function may return any errno, also -ETIMEDOUT, which would mean something else to door_call. */
+    /* A readiness function may return any errno, also -ETIMEDOUT, which would mean something else
+     * to door_call. */
     return admin->ready(admin->ready_arg, readiness->reason) == 0 ? 0 : 1;
 }
 
@@ -107,7 +109,8 @@ static void
 build_info(struct metrics *metrics, const char *version)
 {
     const struct metric_label labels[] = { { "version", version } };
-    metrics_family(metrics, METRIC_GAUGE, "freshet_build_info", "Always 1; says which Freshet runs.");
+    metrics_family(
+            metrics, METRIC_GAUGE, "freshet_build_info", "Always 1; says which Freshet runs.");
     metrics_sample(metrics, labels, 1, 1);
 }
 
@@ -117,7 +120,8 @@ metrics_page(struct admin *admin, struct page *page)
     struct collection *collection = mem_alloc(sizeof *collection);
     collection->admin = admin;
     metrics_init(&collection->metrics);
-    int r = door_call(admin->door, metrics_call, collection, collection_free, ADMIN_METRICS_TIMEOUT_MS);
+    int r = door_call(
+            admin->door, metrics_call, collection, collection_free, ADMIN_METRICS_TIMEOUT_MS);
     if (r == -ETIMEDOUT) {
         page_no_reactor(page, r);
         return;

@@ -8,7 +8,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Field `index` (from 1, as in proc(5)) of /proc/self/stat. The command before field 3 may hold anything, also spaces. */
+/* Field `index` (from 1, as in proc(5)) of /proc/self/stat. The command before field 3 may hold
+ * anything, also spaces. */
 static int
 stat_field(unsigned index, uint64_t *ret_value)
 {
@@ -70,22 +71,24 @@ process_metrics(struct metrics *metrics)
     struct rusage usage;
     struct rlimit files;
     if (stat_field(24, &value) == 0) {
-        metrics_gauge(metrics, "process_resident_memory_bytes", "Memory of the process that is in RAM.",
-                value * (uint64_t)sysconf(_SC_PAGESIZE));
+        metrics_gauge(metrics, "process_resident_memory_bytes",
+                "Memory of the process that is in RAM.", value * (uint64_t)sysconf(_SC_PAGESIZE));
     }
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
         double seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+                         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
         metrics_counter_real(metrics, "process_cpu_seconds_total", "Processor time used.", seconds);
     }
     if (open_files(&value) == 0) {
         metrics_gauge(metrics, "process_open_fds", "Open files and sockets.", value);
     }
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        metrics_gauge(metrics, "process_max_fds", "Most files and sockets that may be open.", files.rlim_cur);
+        metrics_gauge(metrics, "process_max_fds", "Most files and sockets that may be open.",
+                files.rlim_cur);
     }
     if (stat_field(22, &value) == 0 && boot_time(&booted) == 0) {
-        metrics_gauge_real(metrics, "process_start_time_seconds", "When the process started, in seconds since 1970.",
+        metrics_gauge_real(metrics, "process_start_time_seconds",
+                "When the process started, in seconds since 1970.",
                 booted + (double)value / (double)sysconf(_SC_CLK_TCK));
     }
 }

@@ -13,7 +13,8 @@ broker_equal(const struct map_node *node, const void *key)
 struct meta_broker *
 broker_find(const struct meta_state *state, int32_t id)
 {
-    struct map_node *node = map_find(&state->brokers_by_id, hash_u64((uint32_t)id), broker_equal, &id);
+    struct map_node *node =
+            map_find(&state->brokers_by_id, hash_u64((uint32_t)id), broker_equal, &id);
     return node ? CONTAINER_OF(node, struct meta_broker, node) : NULL;
 }
 
@@ -56,7 +57,8 @@ broker_add(struct meta_state *state, int32_t id)
     map_insert(&state->brokers_by_id, &broker->node, hash_u64((uint32_t)id));
     if (state->broker_count == state->broker_capacity) {
         state->broker_capacity = state->broker_capacity * 2 + 8;
-        state->brokers = mem_realloc(state->brokers, state->broker_capacity * sizeof(struct meta_broker *));
+        state->brokers =
+                mem_realloc(state->brokers, state->broker_capacity * sizeof(struct meta_broker *));
     }
     size_t place = broker_upper(state, id);
     memmove(state->brokers + place + 1, state->brokers + place,
@@ -140,7 +142,8 @@ apply_producer_ids(struct meta_state *state, const struct meta_record *record)
     if (count <= 0) {
         return result_error(-EINVAL);
     }
-    if (!broker_is_current(state, record->producer_ids.broker_id, record->producer_ids.broker_epoch)) {
+    if (!broker_is_current(
+                state, record->producer_ids.broker_id, record->producer_ids.broker_epoch)) {
         return result_error(-ESTALE);
     }
     if (state->next_producer_id > INT64_MAX - count) {

@@ -1,7 +1,8 @@
 #pragma once
-/* Big-endian reading and writing of everything that meta/ stores: records, snapshots, log objects, lease, floor. Private
- * to this room. A reader's error is sticky: read on, look once at the end; what was read after an error is zero.
- * No input makes it read outside its bytes or hand out a count that the remaining bytes cannot hold. */
+/* Big-endian reading and writing of everything that meta/ stores: records, snapshots, log objects,
+ * lease, floor. Private to this room. A reader's error is sticky: read on, look once at the end;
+ * what was read after an error is zero. No input makes it read outside its bytes or hand out a
+ * count that the remaining bytes cannot hold. */
 
 #include "base/strbuf.h"
 #include "base/uuid.h"
@@ -27,7 +28,8 @@ struct uuid meta_read_uuid(struct meta_reader *reader);
 struct bytes meta_read_raw(struct meta_reader *reader, size_t size);
 /* A blob of at most size_max bytes: data NULL when it was written as NULL. */
 struct bytes meta_read_blob(struct meta_reader *reader, size_t size_max);
-/* A count of elements that take at least size_min bytes each: an error unless the remaining bytes can hold them. */
+/* A count of elements that take at least size_min bytes each: an error unless the remaining bytes
+ * can hold them. */
 int32_t meta_read_count(struct meta_reader *reader, size_t size_min);
 struct partition_key meta_read_key(struct meta_reader *reader);
 /* META_RANGE_SIZE bytes. */

@@ -121,7 +121,8 @@ scope_insert(struct config_scope *scope, size_t place, const struct meta_config_
         scope->capacity = scope->capacity * 2 + 4;
         scope->values = mem_realloc(scope->values, scope->capacity * sizeof *scope->values);
     }
-    memmove(scope->values + place + 1, scope->values + place, (scope->count - place) * sizeof *scope->values);
+    memmove(scope->values + place + 1, scope->values + place,
+            (scope->count - place) * sizeof *scope->values);
     scope->values[place] = value_make(entry);
     scope->count++;
 }
@@ -131,11 +132,13 @@ scope_remove(struct config_scope *scope, size_t place)
 {
     mem_free(scope->values[place].data);
     scope->count--;
-    memmove(scope->values + place, scope->values + place + 1, (scope->count - place) * sizeof *scope->values);
+    memmove(scope->values + place, scope->values + place + 1,
+            (scope->count - place) * sizeof *scope->values);
 }
 
 static void
-config_delete(struct meta_state *state, enum meta_resource resource, struct bytes name, struct bytes key)
+config_delete(
+        struct meta_state *state, enum meta_resource resource, struct bytes name, struct bytes key)
 {
     struct config_scope *scope = scope_find(state, resource, name);
     size_t place = scope ? scope_lower(scope, key) : 0;
@@ -184,14 +187,14 @@ bool
 config_resource_is_valid(enum meta_resource resource)
 {
     return resource == META_RESOURCE_TOPIC || resource == META_RESOURCE_BROKER ||
-            resource == META_RESOURCE_CLIENT_METRICS || resource == META_RESOURCE_GROUP;
+           resource == META_RESOURCE_CLIENT_METRICS || resource == META_RESOURCE_GROUP;
 }
 
 bool
 config_entry_is_valid(const struct meta_config_entry *entry)
 {
     return entry->key.size > 0 && entry->key.size <= META_CONFIG_SIZE_MAX &&
-            entry->value.size <= META_CONFIG_SIZE_MAX;
+           entry->value.size <= META_CONFIG_SIZE_MAX;
 }
 
 struct meta_result
@@ -202,7 +205,8 @@ apply_config(struct meta_state *state, const struct meta_record *record)
             record->config.name.size > META_CONFIG_SIZE_MAX) {
         return result_error(-EINVAL);
     }
-    if (record->config.resource == META_RESOURCE_TOPIC && !meta_topic_by_name(state, record->config.name)) {
+    if (record->config.resource == META_RESOURCE_TOPIC &&
+            !meta_topic_by_name(state, record->config.name)) {
         return result_error(-ENOENT);
     }
     if (entry.value.data && state->config_count >= META_CONFIGS_MAX) {
@@ -257,9 +261,11 @@ scope_compare(const void *a, const void *b)
 struct config_scope **
 config_scopes_sorted(const struct meta_state *state)
 {
-    struct config_scope **scopes = mem_alloc_array(state->scopes.count + 1, sizeof(struct config_scope *));
+    struct config_scope **scopes =
+            mem_alloc_array(state->scopes.count + 1, sizeof(struct config_scope *));
     size_t count = 0;
-    MAP_FOREACH(node, &state->scopes) {
+    MAP_FOREACH(node, &state->scopes)
+    {
         scopes[count++] = CONTAINER_OF(node, struct config_scope, node);
     }
     CHECK(count == state->scopes.count);
@@ -270,7 +276,8 @@ config_scopes_sorted(const struct meta_state *state)
 void
 configs_done(struct meta_state *state)
 {
-    MAP_FOREACH_SAFE(node, &state->scopes) {
+    MAP_FOREACH_SAFE(node, &state->scopes)
+    {
         scope_free(CONTAINER_OF(node, struct config_scope, node));
     }
     map_done(&state->scopes);

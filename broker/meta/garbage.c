@@ -1,24 +1,26 @@
-/* The second phase of O2, on the controller: removes objects that were marked long enough ago, reads the manifests of
- * deleted topics so that their objects can be marked, and removes what dead epochs wrote and never committed.
+/* The second phase of O2, on the controller: removes objects that were marked long enough ago,
+ * reads the manifests of deleted topics so that their objects can be marked, and removes what dead
+ * epochs wrote and never committed.
  *
- * All of it is monotone: what is marked stays marked, a dead epoch stays dead, ids are never used twice. So a controller
- * that has been replaced without knowing it does no harm here. Times are of our own clock since we saw the mark; a
- * restart begins to count again. */
+ * All of it is monotone: what is marked stays marked, a dead epoch stays dead, ids are never used
+ * twice. So a controller that has been replaced without knowing it does no harm here. Times are of
+ * our own clock since we saw the mark; a restart begins to count again. */
 #include "base/fault.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mark.h"
 #include "base/mem.h"
 #include "meta/meta_internal.h"
+#include "meta/mutants.h"
 #include "reactor/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define PASS_NS_MAX   (60 * (uint64_t)NS_PER_S)
-#define REMOVE_NS     (60 * (uint64_t)NS_PER_S)
-#define REMOVE_BATCH  500
-#define CHECKPOINTS   16
+#define PASS_NS_MAX (60 * (uint64_t)NS_PER_S)
+#define REMOVE_NS (60 * (uint64_t)NS_PER_S)
+#define REMOVE_BATCH 500
+#define CHECKPOINTS 16
 #define MANIFEST_BATCH 64
 
 /* Everything marked up to `sequence` was marked at `seen_ns` or before. */
@@ -58,7 +60,8 @@ checkpoint_pass(struct collector *collector)
 {
     uint64_t due = 0;
     size_t passed = 0;
-    while (passed < collector->checkpoint_count && is_due(collector, collector->checkpoints[passed].seen_ns)) {
+    while (passed < collector->checkpoint_count &&
+            is_due(collector, collector->checkpoints[passed].seen_ns)) {
         due = collector->checkpoints[passed].sequence;
         passed++;
     }
@@ -69,7 +72,8 @@ checkpoint_pass(struct collector *collector)
             collector->checkpoint_count * sizeof collector->checkpoints[0]);
     if (collector->checkpoint_count < CHECKPOINTS) {
         collector->checkpoints[collector->checkpoint_count++] =
-                (struct checkpoint){ clock_mono_ns(), meta_state_sequence(collector_state(collector)) };
+                (struct checkpoint){ clock_mono_ns(),
+                    meta_state_sequence(collector_state(collector)) };
     }
     return due;
 }
@@ -81,9 +85,10 @@ collector_remove(struct collector *collector, const uint64_t *ids, size_t count)
     int r = store_remove_objects(collector->meta->store, ids, count, clock_mono_ns() + REMOVE_NS);
     if (r && r != -ECANCELED) {
         MARK("meta: a removal is not known to have happened");
-        LOG_INFO("garbage objects are kept for another try", LOG_INT("objects", count), LOG_FAULT(r));
+        LOG_INFO("garbage objects are kept for another try", LOG_INT("objects", count),
+                LOG_FAULT(r));
     }
-    return r;
+    return collector->meta->mutants & META_MUTANT_FORGET_REMOVAL && r != -ECANCELED ? 0 : r;
 }
 
 static int
@@ -101,7 +106,8 @@ collect_marked(struct collector *collector)
         if (r) {
             return r;
         }
-        const struct meta_record record = { .type = META_GARBAGE_REMOVED, .ids = { ids, (int32_t)count } };
+        const struct meta_record record = { .type = META_GARBAGE_REMOVED,
+            .ids = { ids, (int32_t)count } };
         struct meta_result result;
         r = meta_propose(collector->meta, &record, 1, &result);
         if (r) {
@@ -193,9 +199,10 @@ dead_compare(const void *key, const void *element)
 static uint64_t
 dead_since(const struct collector *collector, uint64_t first_id)
 {
-    const struct dead_intent *dead = collector->dead_count
-            ? bsearch(&first_id, collector->dead, collector->dead_count, sizeof *dead, dead_compare)
-            : NULL;
+    const struct dead_intent *dead =
+            collector->dead_count ? bsearch(&first_id, collector->dead, collector->dead_count,
+                                            sizeof *dead, dead_compare)
+                                  : NULL;
     return dead ? dead->seen_ns : clock_mono_ns();
 }
 
@@ -209,14 +216,16 @@ dead_list(struct collector *collector)
     size_t capacity = 0;
     const struct meta_intent *intent = meta_intent_next(state, 0);
     for (; intent; intent = meta_intent_next(state, intent->first_id)) {
-        if (!meta_intent_is_dead(state, intent)) {
+        bool eager = collector->meta->mutants & META_MUTANT_EAGER_ORPHANS;
+        if (!eager && !meta_intent_is_dead(state, intent)) {
             continue;
         }
         if (count == capacity) {
             capacity = capacity * 2 + 8;
             next = mem_realloc(next, capacity * sizeof *next);
         }
-        next[count++] = (struct dead_intent){ intent->first_id, dead_since(collector, intent->first_id) };
+        next[count++] =
+                (struct dead_intent){ intent->first_id, dead_since(collector, intent->first_id) };
     }
     mem_free(collector->dead);
     collector->dead = next;
@@ -238,7 +247,8 @@ orphans_fill(const struct meta_intent *intent, int32_t *at, uint64_t *ids, size_
     return count;
 }
 
-/* O2: no commit, merge or manifest can name these ids any more (M6), so whatever lies under them is nobody's. */
+/* O2: no commit, merge or manifest can name these ids any more (M6), so whatever lies under them is
+ * nobody's. */
 static int
 collect_orphans(struct collector *collector, uint64_t first_id)
 {
@@ -247,7 +257,8 @@ collect_orphans(struct collector *collector, uint64_t first_id)
     int32_t size = 0;
     int r = 0;
     while (r == 0) {
-        const struct meta_intent *intent = meta_intent_next(collector_state(collector), first_id - 1);
+        const struct meta_intent *intent =
+                meta_intent_next(collector_state(collector), first_id - 1);
         if (!intent || intent->first_id != first_id) {
             break;
         }
@@ -262,7 +273,8 @@ collect_orphans(struct collector *collector, uint64_t first_id)
     if (r || size == 0) {
         return r;
     }
-    const struct meta_record record = { .type = META_INTENT_DONE, .intent_done = { first_id, size } };
+    const struct meta_record record = { .type = META_INTENT_DONE,
+        .intent_done = { first_id, size } };
     struct meta_result result;
     return meta_propose(collector->meta, &record, 1, &result);
 }
@@ -286,10 +298,12 @@ static void
 garbage_main(void *arg)
 {
     struct collector collector = { .meta = arg };
-    static int (*const steps[])(struct collector *) = { collect_manifests, collect_marked, collect_intents };
+    static int (*const steps[])(
+            struct collector *) = { collect_manifests, collect_marked, collect_intents };
     uint64_t pause_ns = MIN(collector.meta->garbage_delay_ns / 4, PASS_NS_MAX);
     /* The delay is divided by what the ring of checkpoints can hold, not less. */
-    pause_ns = MAX(MAX(pause_ns, collector.meta->garbage_delay_ns / (CHECKPOINTS - 2)), (uint64_t)NS_PER_MS);
+    pause_ns = MAX(MAX(pause_ns, collector.meta->garbage_delay_ns / (CHECKPOINTS - 2)),
+            (uint64_t)NS_PER_MS);
     int r = 0;
     while (r != -ECANCELED && !atomic_load(&collector.meta->fenced)) {
         r = fiber_sleep_ns(pause_ns);

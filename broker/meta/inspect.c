@@ -1,4 +1,5 @@
-/* A walk over meta/ in the bucket for people who want to know what is there: nothing is believed, nothing is changed. */
+/* A walk over meta/ in the bucket for people who want to know what is there: nothing is believed,
+ * nothing is changed. */
 #include "meta/inspect.h"
 
 #include "base/endian.h"
@@ -35,8 +36,8 @@ static int
 say_failed(struct inspect *inspect, const char *key, int error)
 {
     strbuf_clear(&inspect->line);
-    strbuf_printf(&inspect->line, "%s state=%s error=\"%s\"", key, error == -ENOENT ? "missing" : "damaged",
-            log_fault_text(error));
+    strbuf_printf(&inspect->line, "%s state=%s error=\"%s\"", key,
+            error == -ENOENT ? "missing" : "damaged", log_fault_text(error));
     return say(inspect);
 }
 
@@ -51,9 +52,11 @@ inspect_lease(struct inspect *inspect)
     }
     char cluster[UUID_TEXT_SIZE];
     char holder[UUID_TEXT_SIZE];
-    strbuf_printf(&inspect->line, "%s cluster=%s holder=%s broker=%d epoch=%lld duration_ms=%llu state=%s",
-            META_LEASE_KEY, uuid_format(&lease.cluster_id, cluster), uuid_format(&lease.holder, holder),
-            lease.broker_id, (long long)lease.epoch, (unsigned long long)(lease.duration_ns / NS_PER_MS),
+    strbuf_printf(&inspect->line,
+            "%s cluster=%s holder=%s broker=%d epoch=%lld duration_ms=%llu state=%s",
+            META_LEASE_KEY, uuid_format(&lease.cluster_id, cluster),
+            uuid_format(&lease.holder, holder), lease.broker_id, (long long)lease.epoch,
+            (unsigned long long)(lease.duration_ns / NS_PER_MS),
             lease.released ? "released" : "held");
     return say(inspect);
 }
@@ -78,7 +81,8 @@ inspect_snapshot(struct inspect *inspect, const char *key)
     struct bytes bytes;
     struct meta_state *state;
     int r = objlog_get(inspect->log, key,
-            OBJLOG_SNAPSHOT_HEADER_SIZE + META_SNAPSHOT_SIZE_MAX + OBJLOG_TRAILER_SIZE, &object, NULL);
+            OBJLOG_SNAPSHOT_HEADER_SIZE + META_SNAPSHOT_SIZE_MAX + OBJLOG_TRAILER_SIZE, &object,
+            NULL);
     if (r == 0) {
         r = objlog_snapshot_decode(buf_bytes(object), key, &snapshot, &bytes);
     }
@@ -89,8 +93,9 @@ inspect_snapshot(struct inspect *inspect, const char *key)
         return r == -ECANCELED ? r : say_failed(inspect, key, r);
     }
     strbuf_printf(&inspect->line,
-            "%s state=valid size=%zu topics=%zu partitions=%zu garbage=%zu dead_manifests=%zu next_object=%016llx", key,
-            object->size, meta_topic_count(state), meta_partition_count(state),
+            "%s state=valid size=%zu topics=%zu partitions=%zu garbage=%zu dead_manifests=%zu "
+            "next_object=%016llx",
+            key, object->size, meta_topic_count(state), meta_partition_count(state),
             meta_garbage_list(state, NULL, 0), meta_dead_manifest_list(state, NULL, 0),
             (unsigned long long)meta_state_next_object_id(state));
     meta_state_free(state);
@@ -101,7 +106,8 @@ static int
 inspect_records(struct inspect *inspect, uint64_t sequence, struct bytes payload)
 {
     uint32_t count = payload.size >= 4 ? load_be32(payload.data) : 0;
-    struct bytes rest = payload.size >= 4 ? bytes_of(payload.data + 4, payload.size - 4) : BYTES_NULL;
+    struct bytes rest =
+            payload.size >= 4 ? bytes_of(payload.data + 4, payload.size - 4) : BYTES_NULL;
     for (uint32_t i = 0; i < count; i++) {
         struct meta_record record;
         size_t size;
@@ -150,8 +156,8 @@ inspect_object(struct inspect *inspect, const char *key)
     if (r) {
         return say_failed(inspect, key, fault(r, "not the name of a log object"));
     }
-    r = objlog_get(inspect->log, key, OBJLOG_HEADER_SIZE + OBJLOG_PAYLOAD_SIZE_MAX + OBJLOG_TRAILER_SIZE, &object,
-            NULL);
+    r = objlog_get(inspect->log, key,
+            OBJLOG_HEADER_SIZE + OBJLOG_PAYLOAD_SIZE_MAX + OBJLOG_TRAILER_SIZE, &object, NULL);
     if (r == 0) {
         r = objlog_object_decode(buf_bytes(object), key, &header, &payload);
     }
@@ -161,8 +167,8 @@ inspect_object(struct inspect *inspect, const char *key)
     }
     char writer[UUID_TEXT_SIZE];
     strbuf_printf(&inspect->line, "%s state=%s epoch=%lld writer=%s size=%zu", key,
-            chain_state(inspect, sequence, &header), (long long)header.epoch, uuid_format(&header.writer, writer),
-            object->size);
+            chain_state(inspect, sequence, &header), (long long)header.epoch,
+            uuid_format(&header.writer, writer), object->size);
     objlog_object_hash(buf_bytes(object), inspect->previous_hash);
     inspect->previous_sequence = sequence;
     r = say(inspect);
@@ -171,13 +177,15 @@ inspect_object(struct inspect *inspect, const char *key)
 
 /* Calls `one` for each key under meta/<kind>/. */
 static int
-inspect_all(struct inspect *inspect, const char *prefix, int (*one)(struct inspect *inspect, const char *key))
+inspect_all(struct inspect *inspect, const char *prefix,
+        int (*one)(struct inspect *inspect, const char *key))
 {
     char after[OBJECT_KEY_SIZE_MAX + 1] = "";
     bool more = true;
     while (more) {
         struct object_list list;
-        int r = objectstore_list(inspect->objects, prefix, after, 1000, clock_mono_ns() + OBJLOG_REQUEST_NS, &list);
+        int r = objectstore_list(
+                inspect->objects, prefix, after, 1000, clock_mono_ns() + OBJLOG_REQUEST_NS, &list);
         if (r) {
             return r;
         }

@@ -1,6 +1,6 @@
 #pragma once
-/* For `freshet inspect meta`: everything under meta/ in the bucket as lines of text, damaged or not. Reads only; entered
- * from main.c, on any reactor, also while a cluster lives. */
+/* For `freshet inspect meta`: everything under meta/ in the bucket as lines of text, damaged or
+ * not. Reads only; entered from main.c, on any reactor, also while a cluster lives. */
 
 #include "base/strbuf.h"
 #include "meta/record.h"
@@ -9,8 +9,9 @@
 /* One line without its end. A negative result ends the walk and becomes its result. */
 typedef int (*meta_inspect_fn)(void *arg, const char *line);
 
-/* Calls fn for the lease, the floor, each snapshot, each log object and each record in it, in this order. What cannot be
- * read gets a line that says why, and the walk goes on. Errors: of listing the store, or fn's. */
+/* Calls fn for the lease, the floor, each snapshot, each log object and each record in it, in this
+ * order. What cannot be read gets a line that says why, and the walk goes on. Errors: of listing
+ * the store, or fn's. */
 MUST_CHECK MAY_SUSPEND int meta_inspect(struct objectstore *objects, meta_inspect_fn fn, void *arg);
 
 /* Appends the record as one line of logfmt, without an end. */

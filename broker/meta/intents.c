@@ -1,5 +1,5 @@
-/* Object ids: handed out in ranges to one broker's epoch (O1), so that what a dead broker wrote and never committed can
- * be found and removed (O2). */
+/* Object ids: handed out in ranges to one broker's epoch (O1), so that what a dead broker wrote and
+ * never committed can be found and removed (O2). */
 #include "base/check.h"
 #include "meta/state_internal.h"
 
@@ -59,7 +59,8 @@ intent_append(struct meta_state *state, uint64_t first_id, int32_t count)
 {
     if (state->intent_count == state->intent_capacity) {
         state->intent_capacity = state->intent_capacity * 2 + 8;
-        state->intents = mem_realloc(state->intents, state->intent_capacity * sizeof *state->intents);
+        state->intents =
+                mem_realloc(state->intents, state->intent_capacity * sizeof *state->intents);
     }
     struct meta_intent *intent = &state->intents[state->intent_count++];
     *intent = (struct meta_intent){ .first_id = first_id, .count = count };
@@ -101,7 +102,8 @@ apply_intent(struct meta_state *state, const struct meta_record *record)
     if (!broker_is_current(state, record->intent.broker_id, record->intent.broker_epoch)) {
         return result_error(-ESTALE);
     }
-    if (state->intent_count >= META_INTENTS_MAX || state->next_object_id > UINT64_MAX - (uint64_t)count) {
+    if (state->intent_count >= META_INTENTS_MAX ||
+            state->next_object_id > UINT64_MAX - (uint64_t)count) {
         return result_error(-ENOSPC);
     }
     struct meta_intent *intent = intent_append(state, state->next_object_id, count);

@@ -15,6 +15,7 @@
 #include "base/mark.h"
 #include "base/mem.h"
 #include "meta/codec.h"
+#include "meta/mutants.h"
 #include "reactor/clock.h"
 #include "reactor/random.h"
 #include "reactor/sync.h"
@@ -22,13 +23,13 @@
 #include <errno.h>
 #include <stdatomic.h>
 
-#define LEASE_MAGIC    0x464c5345u /* "FLSE" */
-#define LEASE_VERSION  1u
+#define LEASE_MAGIC 0x464c5345u /* "FLSE" */
+#define LEASE_VERSION 1u
 #define LEASE_RELEASED 1u
-#define REQUEST_NS     (10 * (uint64_t)NS_PER_S)
-#define RELEASE_NS     (5 * (uint64_t)NS_PER_S)
-#define RETRY_NS_MAX   (1 * (uint64_t)NS_PER_S)
-#define TAKE_TRIES     64
+#define REQUEST_NS (10 * (uint64_t)NS_PER_S)
+#define RELEASE_NS (5 * (uint64_t)NS_PER_S)
+#define RETRY_NS_MAX (1 * (uint64_t)NS_PER_S)
+#define TAKE_TRIES 64
 
 struct lease {
     struct lease_options options;
@@ -36,7 +37,7 @@ struct lease {
     struct mutex write_mutex;     /* one conditional write at a time */
     struct lease_content content; /* as last confirmed to be in the store, and ours */
     struct object_etag etag;
-    uint64_t pending_ns;          /* boot time at which the oldest unconfirmed write was sent; 0: none */
+    uint64_t pending_ns; /* boot time at which the oldest unconfirmed write was sent; 0: none */
     _Atomic uint64_t deadline_ns; /* boot time; 0: not valid */
     atomic_bool is_void;
     struct fiber *renewer;
@@ -73,8 +74,8 @@ lease_content_decode(struct bytes object, const char *key, struct lease_content 
         return fault(-EBADMSG, "meta: %s: magic %08x version %u", key, magic, version);
     }
     if (version > LEASE_VERSION || flags > LEASE_RELEASED) {
-        return fault(-EMEDIUMTYPE, "meta: %s: version %u flags %x was written by a newer Freshet", key, version,
-                flags);
+        return fault(-EMEDIUMTYPE, "meta: %s: version %u flags %x was written by a newer Freshet",
+                key, version, flags);
     }
     struct lease_content content = { .released = flags & LEASE_RELEASED };
     content.cluster_id = meta_read_uuid(&in);
@@ -85,8 +86,9 @@ lease_content_decode(struct bytes object, const char *key, struct lease_content 
     content.broker_id = meta_read_i32(&in);
     (void)meta_read_raw(&in, 12);
     uint32_t crc = meta_read_u32(&in);
-    if (meta_reader_end(&in) || crc != crc32c(bytes_of(object.data, LEASE_SIZE - 4)) || content.epoch <= 0 ||
-            content.duration_ns > LEASE_DURATION_NS_MAX || uuid_is_zero(&content.cluster_id)) {
+    if (meta_reader_end(&in) || crc != crc32c(bytes_of(object.data, LEASE_SIZE - 4)) ||
+            content.epoch <= 0 || content.duration_ns > LEASE_DURATION_NS_MAX ||
+            uuid_is_zero(&content.cluster_id)) {
         return fault(-EBADMSG, "meta: %s: damaged, %zu bytes", key, object.size);
     }
     *ret_content = content;
@@ -138,8 +140,8 @@ lease_look(struct objectstore *objects, const char *key, struct lease_content *r
 
 /* `content`, which is ours, is in the store: by a write that was sent at sent_ns or later. */
 static void
-lease_confirm(struct lease *lease, const struct lease_content *content, const struct object_etag *etag,
-        uint64_t sent_ns)
+lease_confirm(struct lease *lease, const struct lease_content *content,
+        const struct object_etag *etag, uint64_t sent_ns)
 {
     lease->content = *content;
     lease->etag = *etag;
@@ -150,8 +152,9 @@ lease_confirm(struct lease *lease, const struct lease_content *content, const st
     }
 }
 
-/* One conditional write of `content` with a new nonce. 0: ours, confirmed. Else lease_read_back tells what is there:
- * the write may have landed, may land yet, or can land no more because its etag is gone. */
+/* One conditional write of `content` with a new nonce. 0: ours, confirmed. Else lease_read_back
+ * tells what is there: the write may have landed, may land yet, or can land no more because its
+ * etag is gone. */
 static int
 lease_write(struct lease *lease, struct lease_content *content, const struct object_etag *replaces,
         uint64_t timeout_ns)
@@ -160,8 +163,11 @@ lease_write(struct lease *lease, struct lease_content *content, const struct obj
     content->nonce = random_uuid();
     lease_content_encode(content, bytes);
     const struct iovec part = { bytes, sizeof bytes };
-    struct object_put put = { .key = lease->key, .parts = &part, .part_count = 1,
-        .condition = replaces ? OBJECT_REPLACE : OBJECT_CREATE, .deadline_ns = clock_mono_ns() + timeout_ns };
+    struct object_put put = { .key = lease->key,
+        .parts = &part,
+        .part_count = 1,
+        .condition = replaces ? OBJECT_REPLACE : OBJECT_CREATE,
+        .deadline_ns = clock_mono_ns() + timeout_ns };
     if (replaces) {
         put.etag = *replaces;
     }
@@ -175,8 +181,8 @@ lease_write(struct lease *lease, struct lease_content *content, const struct obj
     return r;
 }
 
-/* 0: a write of ours is there, confirmed as of when the oldest unconfirmed one was sent. -EAGAIN: nothing of ours has
- * landed since the last confirmation. -ESTALE: somebody else's. */
+/* 0: a write of ours is there, confirmed as of when the oldest unconfirmed one was sent. -EAGAIN:
+ * nothing of ours has landed since the last confirmation. -ESTALE: somebody else's. */
 static int
 lease_read_back(struct lease *lease)
 {
@@ -190,8 +196,8 @@ lease_read_back(struct lease *lease)
         return r;
     }
     if (!uuid_equal(&content.holder, &lease->options.holder)) {
-        return fault(-ESTALE, "meta: %s is held by broker %d in epoch %lld", lease->key, content.broker_id,
-                (long long)content.epoch);
+        return fault(-ESTALE, "meta: %s is held by broker %d in epoch %lld", lease->key,
+                content.broker_id, (long long)content.epoch);
     }
     if (uuid_equal(&content.nonce, &lease->content.nonce)) {
         return -EAGAIN;
@@ -202,13 +208,15 @@ lease_read_back(struct lease *lease)
     return 0;
 }
 
-/* Waits until the lease seen has not changed for longer than its duration. 0: it may be replaced, if it still is what
- * was seen; -EAGAIN: it is released now, or gone; -EBUSY: it was renewed. */
+/* Waits until the lease seen has not changed for longer than its duration. 0: it may be replaced,
+ * if it still is what was seen; -EAGAIN: it is released now, or gone; -EBUSY: it was renewed. */
 static int
 lease_wait_out(struct lease *lease, const struct lease_content *seen)
 {
     uint64_t start_ns = clock_boot_ns();
-    uint64_t wait_ns = seen->duration_ns + seen->duration_ns / 4;
+    bool impatient = lease->options.mutants & META_MUTANT_IMPATIENT;
+    uint64_t wait_ns =
+            impatient ? seen->duration_ns / 2 : seen->duration_ns + seen->duration_ns / 4;
     LOG_INFO("waiting for the controller's lease to run out", LOG_INT("holder", seen->broker_id),
             LOG_INT("epoch", seen->epoch), LOG_INT("wait_ms", wait_ns / NS_PER_MS));
     while (clock_boot_ns() - start_ns < wait_ns) {
@@ -230,7 +238,8 @@ lease_wait_out(struct lease *lease, const struct lease_content *seen)
             return -EAGAIN;
         }
         if (!uuid_equal(&now.nonce, &seen->nonce)) {
-            return fault(-EBUSY, "meta: %s is held by broker %d, which lives", lease->key, now.broker_id);
+            return fault(-EBUSY, "meta: %s is held by broker %d, which lives", lease->key,
+                    now.broker_id);
         }
     }
     return 0;
@@ -240,8 +249,8 @@ static bool
 lease_is_free(const struct lease *lease, const struct lease_content *seen)
 {
     return seen->released || uuid_equal(&seen->holder, &lease->options.holder) ||
-            (!uuid_is_zero(&lease->options.former_holder) &&
-                    uuid_equal(&seen->holder, &lease->options.former_holder));
+           (!uuid_is_zero(&lease->options.former_holder) &&
+                   uuid_equal(&seen->holder, &lease->options.former_holder));
 }
 
 /* One look and at most one write. -EAGAIN: look again. */
@@ -266,8 +275,10 @@ lease_take_once(struct lease *lease)
             return r;
         }
     }
-    struct lease_content ours = { .cluster_id = lease->options.cluster_id, .holder = lease->options.holder,
-        .epoch = seen.epoch + 1, .duration_ns = lease->options.duration_ns,
+    struct lease_content ours = { .cluster_id = lease->options.cluster_id,
+        .holder = lease->options.holder,
+        .epoch = seen.epoch + 1,
+        .duration_ns = lease->options.duration_ns,
         .broker_id = lease->options.broker_id };
     r = lease_write(lease, &ours, exists ? &etag : NULL, REQUEST_NS);
     return r == 0 || r == -ECANCELED || r == -EACCES ? r : -EAGAIN;
@@ -298,7 +309,8 @@ lease_epoch(const struct lease *lease)
     return lease->content.epoch;
 }
 
-/* Writes our lease once more, with at least that epoch; 0, -ESTALE, or an error after which nothing is known. */
+/* Writes our lease once more, with at least that epoch; 0, -ESTALE, or an error after which nothing
+ * is known. */
 static int
 lease_update(struct lease *lease, int64_t epoch, bool released, uint64_t timeout_ns)
 {

@@ -1,12 +1,13 @@
 #pragma once
 /* The lease: one object that says which writer should be writing the metadata log, and for how long
- * (M2, M4). It is for liveness only: two brokers that both believe in it do no harm, because the epoch
- * in the log's slots decides. Entered from meta.c, on reactor 0; lease_is_valid from anywhere.
+ * (M2, M4). It is for liveness only: two brokers that both believe in it do no harm, because the
+ * epoch in the log's slots decides. Entered from meta.c, on reactor 0; lease_is_valid from
+ * anywhere.
  *
- * Clocks: the holder counts from before it sent a renewal, by its boot clock, and stops an eighth of the
- * duration early; a challenger waits a quarter longer than the duration from when it first saw the
- * lease unchanged, by its own clock. No wall clock, and no clock of the store, is ever compared.
- * Format: docs/formats/metadata.md. */
+ * Clocks: the holder counts from before it sent a renewal, by its boot clock, and stops an eighth
+ * of the duration early; a challenger waits a quarter longer than the duration from when it first
+ * saw the lease unchanged, by its own clock. No wall clock, and no clock of the store, is ever
+ * compared. Format: docs/formats/metadata.md. */
 
 #include "base/uuid.h"
 #include "objectstore/objectstore.h"
@@ -16,29 +17,31 @@ struct lease;
 /* What the object says. */
 struct lease_content {
     struct uuid cluster_id;
-    struct uuid holder;    /* writer uuid: new at each start */
-    struct uuid nonce;     /* new at each write: the same bytes would have the same etag */
-    int64_t epoch;         /* grows with each change of holder */
+    struct uuid holder; /* writer uuid: new at each start */
+    struct uuid nonce;  /* new at each write: the same bytes would have the same etag */
+    int64_t epoch;      /* grows with each change of holder */
     uint64_t duration_ns;
     int32_t broker_id;
-    bool released;         /* the holder has stopped: nobody needs to wait */
+    bool released; /* the holder has stopped: nobody needs to wait */
 };
 
-#define LEASE_SIZE            92u
+#define LEASE_SIZE 92u
 #define LEASE_DURATION_NS_MAX (3600 * (uint64_t)1000000000)
 
 void lease_content_encode(const struct lease_content *content, uint8_t ret_bytes[LEASE_SIZE]);
 /* -EBADMSG; -EMEDIUMTYPE: a newer format. */
-MUST_CHECK int lease_content_decode(struct bytes object, const char *key, struct lease_content *ret_content);
+MUST_CHECK int lease_content_decode(
+        struct bytes object, const char *key, struct lease_content *ret_content);
 
 struct lease_options {
     struct objectstore *objects; /* borrowed */
     const char *key;             /* copied */
     struct uuid cluster_id;      /* of a lease that is created; an existing one must agree */
     struct uuid holder;
-    struct uuid former_holder;   /* is proven dead; zero: nobody */
+    struct uuid former_holder; /* is proven dead; zero: nobody */
     int32_t broker_id;
     uint64_t duration_ns;
+    unsigned mutants; /* tests only: meta/mutants.h */
 };
 
 struct lease *lease_new(const struct lease_options *options);
@@ -48,21 +51,21 @@ void lease_free(struct lease *lease);
 /* -ENOENT: there is none. */
 MUST_CHECK MAY_SUSPEND int lease_look(struct objectstore *objects, const char *key,
         struct lease_content *ret_content, struct object_etag *ret_etag);
-/* Takes the lease: at once when there is none, when it is released or when its holder is the proven dead
- * one; else waits for it to run out. -EBUSY: it was renewed meanwhile; -EMEDIUMTYPE: another cluster's.
- * Other errors: the store could not be asked. */
+/* Takes the lease: at once when there is none, when it is released or when its holder is the proven
+ * dead one; else waits for it to run out. -EBUSY: it was renewed meanwhile; -EMEDIUMTYPE: another
+ * cluster's. Other errors: the store could not be asked. */
 MUST_CHECK MAY_SUSPEND int lease_take(struct lease *lease);
 int64_t lease_epoch(const struct lease *lease);
 /* Writes a higher epoch into the lease that we hold. -ESTALE: we hold it no more. */
 MUST_CHECK MAY_SUSPEND int lease_raise_epoch(struct lease *lease, int64_t epoch);
 
-/* Starts the fiber that renews every third of the duration. `on_lost` is called on it, once, when another
- * holder was seen. */
+/* Starts the fiber that renews every third of the duration. `on_lost` is called on it, once, when
+ * another holder was seen. */
 MUST_CHECK int lease_renew_start(struct lease *lease, void (*on_lost)(void *arg), void *arg);
 /* Ends the fiber; the lease stays valid until its deadline. */
 MAY_SUSPEND void lease_renew_stop(struct lease *lease);
-/* Tells the world that nobody needs to wait. After lease_renew_stop; the lease is invalid from now on. An
- * error changes nothing but the time that the next holder waits. */
+/* Tells the world that nobody needs to wait. After lease_renew_stop; the lease is invalid from now
+ * on. An error changes nothing but the time that the next holder waits. */
 MUST_CHECK MAY_SUSPEND int lease_release(struct lease *lease);
 
 /* M4. One clock read and one comparison. From any thread. */

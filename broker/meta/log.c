@@ -1,5 +1,5 @@
-/* Reading the object log: in order, checked against the chain of hashes, many objects ahead when a listing has shown
- * where the tail is. */
+/* Reading the object log: in order, checked against the chain of hashes, many objects ahead when a
+ * listing has shown where the tail is. */
 #include "meta/log.h"
 
 #include "base/check.h"
@@ -15,14 +15,15 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define BACK_OFF_NS     (20 * (uint64_t)NS_PER_MS)
+#define BACK_OFF_NS (20 * (uint64_t)NS_PER_MS)
 #define BACK_OFF_MAX_NS (2 * (uint64_t)NS_PER_S)
-#define BACK_OFF_SAY    8 /* tries before people are told, and again each so many */
+#define BACK_OFF_SAY 8 /* tries before people are told, and again each so many */
 
 int
 objlog_new(const struct objlog_options *options, struct objlog **ret_log)
 {
-    if (!options->prefix || !*options->prefix || strlen(options->prefix) > OBJECT_KEY_SIZE_MAX - 64) {
+    if (!options->prefix || !*options->prefix ||
+            strlen(options->prefix) > OBJECT_KEY_SIZE_MAX - 64) {
         return fault(-EINVAL, "meta: the prefix of a log is empty or too long");
     }
     struct objlog *log = mem_alloc(sizeof *log);
@@ -59,10 +60,12 @@ objlog_free(struct objlog *log)
 }
 
 char *
-objlog_key(const struct objlog *log, const char *kind, uint64_t sequence, char out[OBJECT_KEY_SIZE_MAX + 1])
+objlog_key(const struct objlog *log, const char *kind, uint64_t sequence,
+        char out[OBJECT_KEY_SIZE_MAX + 1])
 {
     /* Twenty digits: the order of keys is the order of sequences. */
-    snprintf(out, OBJECT_KEY_SIZE_MAX + 1, "%s/%s/%020llu", log->prefix, kind, (unsigned long long)sequence);
+    snprintf(out, OBJECT_KEY_SIZE_MAX + 1, "%s/%s/%020llu", log->prefix, kind,
+            (unsigned long long)sequence);
     return out;
 }
 
@@ -91,8 +94,8 @@ objlog_back_off(unsigned *tries, const char *what, int error)
     wait_ns = MIN(wait_ns, BACK_OFF_MAX_NS);
     (*tries)++;
     if (*tries % BACK_OFF_SAY == 0) {
-        LOG_INFO("the metadata log waits for the object store", LOG_STR("for", what), LOG_INT("tries", *tries),
-                LOG_FAULT(error));
+        LOG_INFO("the metadata log waits for the object store", LOG_STR("for", what),
+                LOG_INT("tries", *tries), LOG_FAULT(error));
     }
     return fiber_sleep_ns(wait_ns / 2 + random_below(wait_ns));
 }
@@ -111,7 +114,8 @@ objlog_get(struct objlog *log, const char *key, size_t size_max, struct buf **re
     }
     if (object->size > size_max) {
         buf_unref(object);
-        return fault(-EBADMSG, "meta: %s: %llu bytes are too many", key, (unsigned long long)info.size);
+        return fault(
+                -EBADMSG, "meta: %s: %llu bytes are too many", key, (unsigned long long)info.size);
     }
     *ret_object = object;
     if (ret_info) {
@@ -197,17 +201,20 @@ entry_check(struct objlog *log, const char *key, const struct objlog_header *hea
         return fault(-EBADMSG, "meta: %s says that it is object %llu", key,
                 (unsigned long long)header->sequence);
     }
-    if (log->hash_known && memcmp(header->previous_hash, log->previous_hash, OBJLOG_HASH_SIZE) != 0) {
-        return fault(-EBADMSG, "meta: %s does not follow the object before it: the hash differs", key);
+    if (log->hash_known &&
+            memcmp(header->previous_hash, log->previous_hash, OBJLOG_HASH_SIZE) != 0) {
+        return fault(
+                -EBADMSG, "meta: %s does not follow the object before it: the hash differs", key);
     }
     if (header->epoch < log->last_epoch) {
-        return fault(-EBADMSG, "meta: %s is of epoch %lld behind epoch %lld", key, (long long)header->epoch,
-                (long long)log->last_epoch);
+        return fault(-EBADMSG, "meta: %s is of epoch %lld behind epoch %lld", key,
+                (long long)header->epoch, (long long)log->last_epoch);
     }
     return 0;
 }
 
-/* Nothing in the next slot: the end, unless the floor has passed us or a listing showed objects behind it. */
+/* Nothing in the next slot: the end, unless the floor has passed us or a listing showed objects
+ * behind it. */
 static int
 read_nothing(struct objlog *log)
 {
@@ -220,14 +227,15 @@ read_nothing(struct objlog *log)
         return r;
     }
     if (floor >= log->next) {
-        return fault(-ESTALE, "meta: object %llu is below the floor %llu", (unsigned long long)log->next,
-                (unsigned long long)floor);
+        return fault(-ESTALE, "meta: object %llu is below the floor %llu",
+                (unsigned long long)log->next, (unsigned long long)floor);
     }
     return fault(-EBADMSG, "meta: %s/log: object %llu is missing, but %llu is there", log->prefix,
             (unsigned long long)log->next, (unsigned long long)log->tail);
 }
 
-/* The chain does not fit. Below the floor that may be because we have read what a stalled writer left there. */
+/* The chain does not fit. Below the floor that may be because we have read what a stalled writer
+ * left there. */
 static int
 read_refused(struct objlog *log, const char *key, const struct objlog_header *header)
 {
@@ -237,7 +245,8 @@ read_refused(struct objlog *log, const char *key, const struct objlog_header *he
         return entry_check(log, key, header); /* once more, for its fault */
     }
     MARK("objlog: a chain that breaks below the floor");
-    return fault(-ESTALE, "meta: the floor %llu has passed what was read", (unsigned long long)floor);
+    return fault(
+            -ESTALE, "meta: the floor %llu has passed what was read", (unsigned long long)floor);
 }
 
 int
@@ -269,8 +278,11 @@ objlog_read_next(struct objlog *log, struct objlog_entry *ret_entry)
     log->last_epoch = header.epoch;
     log->first_read = log->first_read ? log->first_read : log->next;
     log->next++;
-    *ret_entry = (struct objlog_entry){ .sequence = header.sequence, .epoch = header.epoch,
-        .writer = header.writer, .payload = payload, .owner = TAKE_PTR(object) };
+    *ret_entry = (struct objlog_entry){ .sequence = header.sequence,
+        .epoch = header.epoch,
+        .writer = header.writer,
+        .payload = payload,
+        .owner = TAKE_PTR(object) };
     return 0;
 }
 
@@ -292,7 +304,8 @@ objlog_find_tail(struct objlog *log, uint64_t *ret_sequence)
     uint64_t tail = log->next - 1;
     while (more) {
         struct object_list list;
-        int r = objectstore_list(log->objects, prefix, after, 1000, clock_mono_ns() + OBJLOG_REQUEST_NS, &list);
+        int r = objectstore_list(
+                log->objects, prefix, after, 1000, clock_mono_ns() + OBJLOG_REQUEST_NS, &list);
         if (r) {
             return r;
         }

@@ -1,12 +1,15 @@
 /* Writing one slot of the object log until it is settled.
  *
  *   create -> 0        ours, unless the floor has passed the slot (M3)
- *          -> -EEXIST  read back: our nonce: ours; a higher epoch: fenced; else somebody else's, read on
- *          -> other    undecided: the same bytes again (M1): they may have landed, or may land yet */
+ *
+ *          -> -EEXIST  read back: our nonce: ours; a higher epoch: fenced; else go on reading
+ *
+ *          -> other    undecided: the same bytes again (M1): they may have landed, or may yet */
 #include "base/fault.h"
 #include "base/limits.h"
 #include "base/mark.h"
 #include "meta/log_internal.h"
+#include "meta/mutants.h"
 #include "reactor/clock.h"
 #include "reactor/random.h"
 
@@ -21,8 +24,8 @@ struct slot {
     unsigned tries;
 };
 
-/* M3: a slot at or below the floor was settled long ago, and its object removed: whatever we created there is not part of
- * the history. Waits until the floor can be read. */
+/* M3: a slot at or below the floor was settled long ago, and its object removed: whatever we
+ * created there is not part of the history. Waits until the floor can be read. */
 static int
 slot_check_floor(struct slot *slot)
 {
@@ -32,8 +35,8 @@ slot_check_floor(struct slot *slot)
         int r = objlog_get_floor(log, &floor);
         if (r == 0 && floor >= slot->sequence) {
             MARK("objlog: slot below the floor");
-            return fault(-ESTALE, "meta: %s lies below the floor %llu: we slept through history", slot->key,
-                    (unsigned long long)floor);
+            return fault(-ESTALE, "meta: %s lies below the floor %llu: we slept through history",
+                    slot->key, (unsigned long long)floor);
         }
         if (r == 0 || r == -ECANCELED || r == -EBADMSG || r == -EMEDIUMTYPE) {
             return r;
@@ -45,20 +48,22 @@ slot_check_floor(struct slot *slot)
     }
 }
 
-/* What sits in the slot: 0 ours; -ESTALE, -EAGAIN somebody else's; -EINPROGRESS nothing is known yet. */
+/* What sits in the slot: 0 ours; -ESTALE, -EAGAIN somebody else's; -EINPROGRESS nothing is known
+ * yet. */
 static int
 slot_read_back(struct slot *slot)
 {
     struct objlog *log = slot->log;
     CLEANUP(buf_unrefp) struct buf *object = NULL;
     log->stats.read_backs++;
-    int r = objlog_get(log, slot->key, OBJLOG_HEADER_SIZE + OBJLOG_PAYLOAD_SIZE_MAX + OBJLOG_TRAILER_SIZE,
-            &object, NULL);
+    int r = objlog_get(log, slot->key,
+            OBJLOG_HEADER_SIZE + OBJLOG_PAYLOAD_SIZE_MAX + OBJLOG_TRAILER_SIZE, &object, NULL);
     if (r == -ECANCELED || r == -EBADMSG) {
         return r;
     }
     if (r == -ENOENT) {
-        /* There was one a moment ago: removed by garbage collection, which moves the floor first. */
+        /* There was one a moment ago: removed by garbage collection, which moves the floor first.
+         */
         r = slot_check_floor(slot);
         return r ? r : -EINPROGRESS;
     }
@@ -75,7 +80,7 @@ slot_read_back(struct slot *slot)
         MARK("objlog: our own object behind 412");
         return 0;
     }
-    if (header.epoch > log->epoch && !(log->mutants & OBJLOG_MUTANT_IGNORE_EPOCH)) {
+    if (header.epoch > log->epoch && !(log->mutants & META_MUTANT_IGNORE_EPOCH)) {
         MARK("objlog: fenced by a higher epoch");
         return fault(-ESTALE, "meta: %s is of epoch %lld: our epoch %lld is over", slot->key,
                 (long long)header.epoch, (long long)log->epoch);
@@ -84,24 +89,28 @@ slot_read_back(struct slot *slot)
     return -EAGAIN;
 }
 
-/* One try. 0, -ESTALE, -EAGAIN, -EBADMSG, -EMEDIUMTYPE, -ECANCELED are final; -EINPROGRESS: try again. */
+/* One try. 0, -ESTALE, -EAGAIN, -EBADMSG, -EMEDIUMTYPE, -ECANCELED are final; -EINPROGRESS: try
+ * again. */
 static int
 slot_try(struct slot *slot)
 {
     struct objlog *log = slot->log;
     const struct iovec part = { slot->object->data, slot->object->size };
-    const struct object_put put = { .key = slot->key, .parts = &part, .part_count = 1,
-        .condition = OBJECT_CREATE, .deadline_ns = clock_mono_ns() + OBJLOG_REQUEST_NS };
+    const struct object_put put = { .key = slot->key,
+        .parts = &part,
+        .part_count = 1,
+        .condition = OBJECT_CREATE,
+        .deadline_ns = clock_mono_ns() + OBJLOG_REQUEST_NS };
     int r = objectstore_put(log->objects, &put, NULL);
     if (r == 0 || r == -ECANCELED) {
         return r;
     }
     if (r == -EEXIST) {
-        return log->mutants & OBJLOG_MUTANT_TRUST_412 ? -EAGAIN : slot_read_back(slot);
+        return log->mutants & META_MUTANT_TRUST_412 ? -EAGAIN : slot_read_back(slot);
     }
     log->stats.undecided++;
     MARK("objlog: undecided");
-    return log->mutants & OBJLOG_MUTANT_GIVE_UP ? -EAGAIN : -EINPROGRESS;
+    return log->mutants & META_MUTANT_GIVE_UP ? -EAGAIN : -EINPROGRESS;
 }
 
 static int
@@ -110,7 +119,7 @@ slot_settle(struct slot *slot)
     for (;;) {
         int r = slot_try(slot);
         if (r == 0) {
-            return slot->log->mutants & OBJLOG_MUTANT_SKIP_FLOOR ? 0 : slot_check_floor(slot);
+            return slot->log->mutants & META_MUTANT_SKIP_FLOOR ? 0 : slot_check_floor(slot);
         }
         if (r != -EINPROGRESS) {
             return r;
@@ -126,12 +135,13 @@ static int
 append_check(const struct objlog *log)
 {
     if (log->poisoned) {
-        return fault(-ECANCELED, "meta: this writer left slot %llu undecided", (unsigned long long)log->next);
+        return fault(-ECANCELED, "meta: this writer left slot %llu undecided",
+                (unsigned long long)log->next);
     }
     if (log->epoch <= 0) {
         return fault(-EINVAL, "meta: this log is open for reading only");
     }
-    if (log->last_epoch > log->epoch && !(log->mutants & OBJLOG_MUTANT_IGNORE_EPOCH)) {
+    if (log->last_epoch > log->epoch && !(log->mutants & META_MUTANT_IGNORE_EPOCH)) {
         return fault(-ESTALE, "meta: the log has reached epoch %lld: our epoch %lld is over",
                 (long long)log->last_epoch, (long long)log->epoch);
     }
@@ -146,8 +156,11 @@ objlog_append(struct objlog *log, const struct iovec *payload, size_t part_count
         return r;
     }
     struct slot slot = { .log = log, .sequence = log->next, .nonce = random_uuid() };
-    struct objlog_header header = { .log_id = log->log_id, .sequence = log->next, .epoch = log->epoch,
-        .writer = log->writer, .nonce = slot.nonce };
+    struct objlog_header header = { .log_id = log->log_id,
+        .sequence = log->next,
+        .epoch = log->epoch,
+        .writer = log->writer,
+        .nonce = slot.nonce };
     memcpy(header.previous_hash, log->previous_hash, OBJLOG_HASH_SIZE);
     objlog_key(log, "log", log->next, slot.key);
     r = objlog_object_encode(&header, payload, part_count, &slot.object);

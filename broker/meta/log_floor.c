@@ -5,6 +5,7 @@
 #include "base/mark.h"
 #include "base/mem.h"
 #include "meta/log_internal.h"
+#include "meta/mutants.h"
 #include "reactor/clock.h"
 #include "reactor/random.h"
 
@@ -70,7 +71,9 @@ floor_write(struct objlog *log, uint64_t sequence, bool exists, const struct obj
     const struct objlog_floor floor = { log->log_id, sequence, random_uuid() };
     objlog_floor_encode(&floor, bytes);
     const struct iovec part = { bytes, sizeof bytes };
-    struct object_put put = { .key = floor_key(log, key), .parts = &part, .part_count = 1,
+    struct object_put put = { .key = floor_key(log, key),
+        .parts = &part,
+        .part_count = 1,
         .condition = exists ? OBJECT_REPLACE : OBJECT_CREATE,
         .deadline_ns = clock_mono_ns() + OBJLOG_REQUEST_NS };
     if (exists) {
@@ -79,8 +82,8 @@ floor_write(struct objlog *log, uint64_t sequence, bool exists, const struct obj
     return objectstore_put(log->objects, &put, NULL);
 }
 
-/* Moves the floor to at least `sequence`. A write that lands late can only replace the floor whose etag it names, and
- * each etag is of a lower floor than what it writes: the floor never falls. */
+/* Moves the floor to at least `sequence`. A write that lands late can only replace the floor whose
+ * etag it names, and each etag is of a lower floor than what it writes: the floor never falls. */
 static int
 floor_raise(struct objlog *log, uint64_t sequence)
 {
@@ -121,8 +124,8 @@ remove_keys(struct objlog *log, const struct object_list *list, size_t count)
     return r;
 }
 
-/* Removes what `kind` has with sequences below `bound`. Always from the start of the listing: a stalled writer may
- * have put an object far below the floor. */
+/* Removes what `kind` has with sequences below `bound`. Always from the start of the listing: a
+ * stalled writer may have put an object far below the floor. */
 static int
 remove_below(struct objlog *log, const char *kind, uint64_t bound)
 {
@@ -130,7 +133,8 @@ remove_below(struct objlog *log, const char *kind, uint64_t bound)
     snprintf(prefix, sizeof prefix, "%s/%s/", log->prefix, kind);
     for (;;) {
         struct object_list list;
-        int r = objectstore_list(log->objects, prefix, NULL, 1000, clock_mono_ns() + OBJLOG_REQUEST_NS, &list);
+        int r = objectstore_list(
+                log->objects, prefix, NULL, 1000, clock_mono_ns() + OBJLOG_REQUEST_NS, &list);
         if (r) {
             return r;
         }
@@ -154,7 +158,7 @@ objlog_set_floor(struct objlog *log, uint64_t sequence)
 {
     CHECK(sequence > 0 && sequence < log->next);
     int r = 0;
-    if (!(log->mutants & OBJLOG_MUTANT_FLOOR_LAST)) {
+    if (!(log->mutants & META_MUTANT_FLOOR_LAST)) {
         r = floor_raise(log, sequence);
     }
     if (r) {
@@ -165,7 +169,7 @@ objlog_set_floor(struct objlog *log, uint64_t sequence)
         return r;
     }
     r = remove_below(log, "snapshot", sequence);
-    if (r == 0 && log->mutants & OBJLOG_MUTANT_FLOOR_LAST) {
+    if (r == 0 && log->mutants & META_MUTANT_FLOOR_LAST) {
         r = floor_raise(log, sequence);
     }
     return r;
@@ -176,10 +180,12 @@ objlog_write_snapshot(struct objlog *log, uint64_t sequence, struct bytes state)
 {
     CHECK(sequence + 1 == log->next && log->hash_known);
     if (state.size > META_SNAPSHOT_SIZE_MAX) {
-        return fault(-EMSGSIZE, "meta: a snapshot of %zu bytes; at most %zu", state.size, META_SNAPSHOT_SIZE_MAX);
+        return fault(-EMSGSIZE, "meta: a snapshot of %zu bytes; at most %zu", state.size,
+                META_SNAPSHOT_SIZE_MAX);
     }
-    struct objlog_snapshot snapshot = { .log_id = log->log_id, .sequence = sequence,
-        .epoch = log->last_epoch };
+    struct objlog_snapshot snapshot = {
+        .log_id = log->log_id, .sequence = sequence, .epoch = log->last_epoch
+    };
     memcpy(snapshot.previous_hash, log->previous_hash, OBJLOG_HASH_SIZE);
     uint8_t header[OBJLOG_SNAPSHOT_HEADER_SIZE];
     uint8_t trailer[OBJLOG_TRAILER_SIZE];
@@ -191,18 +197,22 @@ objlog_write_snapshot(struct objlog *log, uint64_t sequence, struct bytes state)
     const struct iovec parts[] = { { header, sizeof header }, { borrowed.out, state.size },
         { trailer, sizeof trailer } };
     char key[OBJECT_KEY_SIZE_MAX + 1];
-    const struct object_put put = { .key = objlog_key(log, "snapshot", sequence, key), .parts = parts,
-        .part_count = ARRAY_SIZE(parts), .condition = OBJECT_ALWAYS, .deadline_ns = clock_mono_ns() + SNAPSHOT_NS };
+    const struct object_put put = { .key = objlog_key(log, "snapshot", sequence, key),
+        .parts = parts,
+        .part_count = ARRAY_SIZE(parts),
+        .condition = OBJECT_ALWAYS,
+        .deadline_ns = clock_mono_ns() + SNAPSHOT_NS };
     return objectstore_put(log->objects, &put, NULL);
 }
 
 static int
-snapshot_read(struct objlog *log, const char *key, uint64_t sequence, struct objlog_position *ret_position,
-        struct buf **ret_state)
+snapshot_read(struct objlog *log, const char *key, uint64_t sequence,
+        struct objlog_position *ret_position, struct buf **ret_state)
 {
     CLEANUP(buf_unrefp) struct buf *object = NULL;
-    int r = objlog_get(log, key, OBJLOG_SNAPSHOT_HEADER_SIZE + META_SNAPSHOT_SIZE_MAX + OBJLOG_TRAILER_SIZE,
-            &object, NULL);
+    int r = objlog_get(log, key,
+            OBJLOG_SNAPSHOT_HEADER_SIZE + META_SNAPSHOT_SIZE_MAX + OBJLOG_TRAILER_SIZE, &object,
+            NULL);
     if (r) {
         return r;
     }
@@ -220,8 +230,9 @@ snapshot_read(struct objlog *log, const char *key, uint64_t sequence, struct obj
         return fault(-EMEDIUMTYPE, "meta: %s belongs to another cluster", key);
     }
     *ret_state = buf_of_bytes(state);
-    *ret_position = (struct objlog_position){ .next_sequence = sequence + 1, .last_epoch = snapshot.epoch,
-        .hash_known = true };
+    *ret_position = (struct objlog_position){
+        .next_sequence = sequence + 1, .last_epoch = snapshot.epoch, .hash_known = true
+    };
     memcpy(ret_position->previous_hash, snapshot.previous_hash, OBJLOG_HASH_SIZE);
     return 0;
 }
@@ -232,7 +243,8 @@ snapshot_list(struct objlog *log, struct object_list *ret_list)
 {
     char prefix[OBJECT_KEY_SIZE_MAX + 1];
     snprintf(prefix, sizeof prefix, "%s/snapshot/", log->prefix);
-    return objectstore_list(log->objects, prefix, NULL, 1000, clock_mono_ns() + OBJLOG_REQUEST_NS, ret_list);
+    return objectstore_list(
+            log->objects, prefix, NULL, 1000, clock_mono_ns() + OBJLOG_REQUEST_NS, ret_list);
 }
 
 int

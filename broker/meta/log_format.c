@@ -1,4 +1,5 @@
-/* Encoding and checking of what lies under a log's prefix: meta/log_format.h, docs/formats/metadata.md. */
+/* Encoding and checking of what lies under a log's prefix: meta/log_format.h,
+ * docs/formats/metadata.md. */
 #include "meta/log_format.h"
 
 #include "base/check.h"
@@ -41,22 +42,24 @@ check_start(struct meta_reader *in, uint32_t magic, const char *key)
     uint16_t version = meta_read_u16(in);
     uint16_t flags = meta_read_u16(in);
     if (in->error || found != magic || version == 0) {
-        return fault(-EBADMSG, "meta: %s: magic %08x version %u instead of %08x", key, found, version, magic);
+        return fault(-EBADMSG, "meta: %s: magic %08x version %u instead of %08x", key, found,
+                version, magic);
     }
     if (version > OBJLOG_VERSION || flags != 0) {
-        return fault(-EMEDIUMTYPE, "meta: %s: version %u flags %x was written by a newer Freshet", key, version,
-                flags);
+        return fault(-EMEDIUMTYPE, "meta: %s: version %u flags %x was written by a newer Freshet",
+                key, version, flags);
     }
     return 0;
 }
 
 int
-objlog_object_encode(const struct objlog_header *header, const struct iovec *payload, size_t part_count,
-        struct buf **ret_object)
+objlog_object_encode(const struct objlog_header *header, const struct iovec *payload,
+        size_t part_count, struct buf **ret_object)
 {
     size_t size = payload_size(payload, part_count);
     if (size > OBJLOG_PAYLOAD_SIZE_MAX) {
-        return fault(-EMSGSIZE, "meta: a log object of %zu bytes; at most %zu", size, OBJLOG_PAYLOAD_SIZE_MAX);
+        return fault(-EMSGSIZE, "meta: a log object of %zu bytes; at most %zu", size,
+                OBJLOG_PAYLOAD_SIZE_MAX);
     }
     struct buf *object = buf_try_new(OBJLOG_HEADER_SIZE + size + OBJLOG_TRAILER_SIZE);
     if (!object) {
@@ -115,7 +118,8 @@ objlog_object_decode(struct bytes object, const char *key, struct objlog_header 
         return fault(-EBADMSG, "meta: %s: the header is damaged", key);
     }
     if (in.left < OBJLOG_TRAILER_SIZE || size != in.left - OBJLOG_TRAILER_SIZE) {
-        return fault(-EBADMSG, "meta: %s: %u bytes of payload announced, %zu bytes there", key, size, in.left);
+        return fault(-EBADMSG, "meta: %s: %u bytes of payload announced, %zu bytes there", key,
+                size, in.left);
     }
     if (!trailer_fits(object)) {
         return fault(-EBADMSG, "meta: %s: the CRC does not fit", key);

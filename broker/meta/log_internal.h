@@ -31,13 +31,15 @@ struct objlog {
 };
 
 /* <prefix>/log/<sequence> and so on; `kind` is "log" or "snapshot". */
-char *objlog_key(const struct objlog *log, const char *kind, uint64_t sequence, char out[OBJECT_KEY_SIZE_MAX + 1]);
+char *objlog_key(const struct objlog *log, const char *kind, uint64_t sequence,
+        char out[OBJECT_KEY_SIZE_MAX + 1]);
 /* The sequence in such a key; -EINVAL. */
 MUST_CHECK int objlog_key_sequence(const char *key, uint64_t *ret_sequence);
 /* An object of at most size_max bytes. -ENOENT; -EBADMSG: larger. */
 MUST_CHECK MAY_SUSPEND int objlog_get(struct objlog *log, const char *key, size_t size_max,
         struct buf **ret_object, struct object_info *ret_info);
-/* Waits before the next try: longer with each, jittered. -ECANCELED. Says so in the log when it takes long. */
+/* Waits before the next try: longer with each, jittered. -ECANCELED. Says so in the log when it
+ * takes long. */
 MUST_CHECK MAY_SUSPEND int objlog_back_off(unsigned *tries, const char *what, int error);
 
 #define OBJLOG_REQUEST_NS (10 * (uint64_t)NS_PER_S)

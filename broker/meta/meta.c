@@ -7,7 +7,8 @@
 
 #include <errno.h>
 
-/* A snapshot at a clean stop saves the next start this many objects of reading, or it is not worth its PUT. */
+/* A snapshot at a clean stop saves the next start this many objects of reading, or it is not worth
+ * its PUT. */
 #define STOP_SNAPSHOT_OBJECTS 16
 
 static int

@@ -1,6 +1,7 @@
-/* Which objects are named, and which have become garbage (first phase of O2). A multi-partition object lives as long as
- * one partition's recent ranges name it, or a manifest that took it over as it is; a manifest's own objects are not
- * counted here, so that metadata stays small: their owner says when they go. */
+/* Which objects are named, and which have become garbage (first phase of O2). A multi-partition
+ * object lives as long as one partition's recent ranges name it, or a manifest that took it over as
+ * it is; a manifest's own objects are not counted here, so that metadata stays small: their owner
+ * says when they go. */
 #include "base/check.h"
 #include "base/mark.h"
 #include "meta/state_internal.h"
@@ -76,7 +77,8 @@ object_release_manifest(struct meta_state *state, uint64_t id)
         return;
     }
     if (object->manifest_references == 0) {
-        /* Recent ranges name it: whoever says that it is garbage is wrong, and its last range will mark it. */
+        /* Recent ranges name it: whoever says that it is garbage is wrong, and its last range will
+         * mark it. */
         MARK("meta: a named object was not marked as garbage");
         return;
     }
@@ -131,10 +133,11 @@ meta_garbage_list(const struct meta_state *state, uint64_t *ids, size_t capacity
 }
 
 size_t
-meta_garbage_list_until(const struct meta_state *state, uint64_t sequence, uint64_t *ids, size_t capacity)
+meta_garbage_list_until(
+        const struct meta_state *state, uint64_t sequence, uint64_t *ids, size_t capacity)
 {
     size_t count = 0;
-    LIST_FOREACH(node, &state->garbage) {
+    LIST_FOREACH (node, &state->garbage) {
         const struct garbage_entry *entry = CONTAINER_OF(node, struct garbage_entry, link);
         if (entry->sequence > sequence) {
             break;
@@ -172,10 +175,11 @@ dead_manifest_add(struct meta_state *state, struct partition_key key, uint64_t m
 }
 
 size_t
-meta_dead_manifest_list(const struct meta_state *state, struct meta_dead_manifest *manifests, size_t capacity)
+meta_dead_manifest_list(
+        const struct meta_state *state, struct meta_dead_manifest *manifests, size_t capacity)
 {
     size_t count = 0;
-    LIST_FOREACH(node, &state->dead_manifests) {
+    LIST_FOREACH (node, &state->dead_manifests) {
         if (count == capacity) {
             break;
         }
@@ -187,7 +191,7 @@ meta_dead_manifest_list(const struct meta_state *state, struct meta_dead_manifes
 static struct meta_dead_manifest *
 dead_manifest_find(const struct meta_state *state, uint64_t manifest_id)
 {
-    LIST_FOREACH(node, &state->dead_manifests) {
+    LIST_FOREACH (node, &state->dead_manifests) {
         struct meta_dead_manifest *dead = CONTAINER_OF(node, struct meta_dead_manifest, link);
         if (dead->manifest_id == manifest_id) {
             return dead;
@@ -221,13 +225,14 @@ apply_manifest_garbage(struct meta_state *state, const struct meta_manifest_garb
 void
 objects_done(struct meta_state *state)
 {
-    MAP_FOREACH_SAFE(node, &state->objects) {
+    MAP_FOREACH_SAFE(node, &state->objects)
+    {
         mem_free(CONTAINER_OF(node, struct object_entry, node));
     }
-    LIST_FOREACH_SAFE(node, &state->garbage) {
+    LIST_FOREACH_SAFE (node, &state->garbage) {
         mem_free(CONTAINER_OF(node, struct garbage_entry, link));
     }
-    LIST_FOREACH_SAFE(node, &state->dead_manifests) {
+    LIST_FOREACH_SAFE (node, &state->dead_manifests) {
         mem_free(CONTAINER_OF(node, struct meta_dead_manifest, link));
     }
     map_done(&state->objects);

@@ -1,5 +1,5 @@
-/* Proposals into log objects: group commit. Proposers queue on reactor 0; one fiber writes one object at a time, with all
- * that gathered while the last one was on its way. */
+/* Proposals into log objects: group commit. Proposers queue on reactor 0; one fiber writes one
+ * object at a time, with all that gathered while the last one was on its way. */
 #include "base/check.h"
 #include "base/endian.h"
 #include "base/fault.h"
@@ -18,10 +18,10 @@
 struct proposal {
     struct meta *meta;
     struct list link;
-    struct bytes records;        /* encoded */
+    struct bytes records; /* encoded */
     size_t count;
     struct meta_result *results;
-    uint64_t sequence;           /* of the log object that has them */
+    uint64_t sequence; /* of the log object that has them */
     struct foreign_wait done;
 };
 
@@ -99,7 +99,8 @@ propose_failed(const struct meta *meta, int r)
 }
 
 int
-meta_propose(struct meta *meta, const struct meta_record *records, size_t count, struct meta_result *ret_results)
+meta_propose(struct meta *meta, const struct meta_record *records, size_t count,
+        struct meta_result *ret_results)
 {
     CHECK(count > 0 && count <= META_RECORDS_MAX / 2);
     if (fiber_is_cancelled()) {
@@ -111,7 +112,8 @@ meta_propose(struct meta *meta, const struct meta_record *records, size_t count,
     if (r == 0) {
         struct bytes bytes = strbuf_bytes(&encoded);
         struct proposal proposal = { .meta = meta, .count = count, .results = ret_results };
-        proposal.records = bytes_of(bytes.data + PAYLOAD_HEADER_SIZE, bytes.size - PAYLOAD_HEADER_SIZE);
+        proposal.records =
+                bytes_of(bytes.data + PAYLOAD_HEADER_SIZE, bytes.size - PAYLOAD_HEADER_SIZE);
         r = reactor_call(0, propose_on_writer, &proposal);
         if (r == 0) {
             replica_wait(replica_here(meta), proposal.sequence);
@@ -124,7 +126,8 @@ meta_propose(struct meta *meta, const struct meta_record *records, size_t count,
 }
 
 int
-meta_propose_one(struct meta *meta, const struct meta_record *record, struct meta_result *ret_result)
+meta_propose_one(
+        struct meta *meta, const struct meta_record *record, struct meta_result *ret_result)
 {
     struct meta_result result;
     int r = meta_propose(meta, record, 1, &result);
@@ -135,7 +138,8 @@ meta_propose_one(struct meta *meta, const struct meta_record *record, struct met
         *ret_result = result;
     }
     if (result.error) {
-        return fault(result.error, "meta: a %s record was refused", meta_record_type_name(record->type));
+        return fault(
+                result.error, "meta: a %s record was refused", meta_record_type_name(record->type));
     }
     return 0;
 }
@@ -153,7 +157,7 @@ group_gather(struct meta *meta, struct group *group)
     list_init(&group->proposals);
     group->records = 0;
     group->size = PAYLOAD_HEADER_SIZE;
-    LIST_FOREACH_SAFE(node, &meta->proposals) {
+    LIST_FOREACH_SAFE (node, &meta->proposals) {
         struct proposal *proposal = CONTAINER_OF(node, struct proposal, link);
         if (group->size + proposal->records.size > META_PAYLOAD_SIZE_MAX ||
                 group->records + proposal->count > META_RECORDS_MAX) {
@@ -172,7 +176,7 @@ group_payload(const struct group *group)
     struct buf *payload = buf_new(group->size);
     store_be32(payload->data, (uint32_t)group->records);
     payload->size = PAYLOAD_HEADER_SIZE;
-    LIST_FOREACH(node, &group->proposals) {
+    LIST_FOREACH (node, &group->proposals) {
         const struct proposal *proposal = CONTAINER_OF(node, struct proposal, link);
         memcpy(payload->data + payload->size, proposal->records.data, proposal->records.size);
         payload->size += proposal->records.size;
@@ -189,8 +193,8 @@ proposals_fail(struct list *proposals, int r)
     }
 }
 
-/* The object is ours: applies it here, sends it to the other reactors, hands out the results. Does not wait: state and
- * log are in step whenever another fiber looks. */
+/* The object is ours: applies it here, sends it to the other reactors, hands out the results. Does
+ * not wait: state and log are in step whenever another fiber looks. */
 static void
 group_apply(struct meta *meta, struct group *group, struct buf *payload, uint64_t sequence)
 {
@@ -246,7 +250,8 @@ group_write(struct meta *meta, struct group *group)
         return r;
     }
     if (r == -EAGAIN) {
-        /* We hold the highest epoch and have fenced the log: who else writes in it does not play by M2. */
+        /* We hold the highest epoch and have fenced the log: who else writes in it does not play by
+         * M2. */
         r = fault(-ESTALE, "meta: another writer of our own epoch");
     }
     meta_fence(meta, r);
@@ -262,7 +267,8 @@ writer_main(void *arg)
     while (r == 0 && !atomic_load(&meta->fenced)) {
         struct group group;
         group_gather(meta, &group);
-        r = group.records ? group_write(meta, &group) : wait_queue_wait(&meta->proposed, DEADLINE_NONE);
+        r = group.records ? group_write(meta, &group)
+                          : wait_queue_wait(&meta->proposed, DEADLINE_NONE);
     }
     meta->stopping = true;
     proposals_fail(&meta->proposals, atomic_load(&meta->fenced) ? -ESTALE : -ESHUTDOWN);

@@ -11,8 +11,8 @@ partition_append_range(struct meta_partition *partition, const struct store_rang
 {
     if (partition->range_count == partition->range_capacity) {
         partition->range_capacity = partition->range_capacity * 2 + 4;
-        partition->ranges = mem_realloc(partition->ranges,
-                (size_t)partition->range_capacity * sizeof *partition->ranges);
+        partition->ranges = mem_realloc(
+                partition->ranges, (size_t)partition->range_capacity * sizeof *partition->ranges);
     }
     partition->ranges[partition->range_count++] = *range;
 }
@@ -32,8 +32,8 @@ partition_drop_ranges(struct meta_state *state, struct meta_partition *partition
             (size_t)partition->range_count * sizeof *partition->ranges);
     if (partition->range_capacity > 2 * partition->range_count + RANGES_SLACK_MAX) {
         partition->range_capacity = partition->range_count + 4;
-        partition->ranges = mem_realloc(partition->ranges,
-                (size_t)partition->range_capacity * sizeof *partition->ranges);
+        partition->ranges = mem_realloc(
+                partition->ranges, (size_t)partition->range_capacity * sizeof *partition->ranges);
     }
 }
 
@@ -49,7 +49,8 @@ ranges_before(const struct meta_partition *partition, int64_t offset)
 }
 
 static void
-partition_raise_log_start(struct meta_state *state, struct meta_partition *partition, int64_t offset)
+partition_raise_log_start(
+        struct meta_state *state, struct meta_partition *partition, int64_t offset)
 {
     partition->log_start_offset = MAX(partition->log_start_offset, offset);
     partition_drop_ranges(state, partition, ranges_before(partition, partition->log_start_offset));
@@ -64,8 +65,9 @@ commit_check_range(struct meta_state *state, const struct meta_commit_record *re
     if (!partition) {
         return meta_topic_by_id(state, &range->key.topic_id) ? -EINVAL : 0;
     }
-    /* M6. The owner's broker epoch may be older than the record's: a restarted broker commits what it recovered from
-     * its old WAL before it opens the partition again, under the epoch in which the batches were written. */
+    /* M6. The owner's broker epoch may be older than the record's: a restarted broker commits what
+     * it recovered from its old WAL before it opens the partition again, under the epoch in which
+     * the batches were written. */
     if (partition->owner != record->broker_id || partition->epoch != range->range.leader_epoch) {
         return -ESTALE;
     }
@@ -137,12 +139,14 @@ apply_commit(struct meta_state *state, const struct meta_commit_record *record)
     return result_error(0);
 }
 
-/* M6: the partition is open in this leader epoch, and the broker that opened it has not been replaced since. */
+/* M6: the partition is open in this leader epoch, and the broker that opened it has not been
+ * replaced since. */
 static bool
-owner_is_current(const struct meta_state *state, const struct meta_partition *partition, int32_t leader_epoch)
+owner_is_current(const struct meta_state *state, const struct meta_partition *partition,
+        int32_t leader_epoch)
 {
     return leader_epoch == partition->epoch &&
-            broker_is_current(state, partition->owner, partition->owner_broker_epoch);
+           broker_is_current(state, partition->owner, partition->owner_broker_epoch);
 }
 
 /* The id was handed to the partition's owner and nothing has used it yet. */
@@ -151,7 +155,8 @@ id_is_fresh(const struct meta_state *state, const struct meta_partition *partiti
 {
     const struct meta_intent *intent = intent_find(state, id);
     return intent && intent->broker_id == partition->owner &&
-            intent->broker_epoch == partition->owner_broker_epoch && !meta_intent_is_used(intent, id);
+           intent->broker_epoch == partition->owner_broker_epoch &&
+           !meta_intent_is_used(intent, id);
 }
 
 static int
@@ -163,7 +168,8 @@ merge_check_ids(const struct meta_state *state, const struct meta_partition *par
     }
     for (int32_t i = 0; i < record->added_count; i++) {
         uint64_t id = record->added[i];
-        if (id == record->manifest_id || (!id_is_fresh(state, partition, id) && !object_find(state, id))) {
+        if (id == record->manifest_id ||
+                (!id_is_fresh(state, partition, id) && !object_find(state, id))) {
             return -EINVAL;
         }
     }
@@ -197,7 +203,8 @@ merge_check(const struct meta_state *state, const struct meta_partition *partiti
         return -EINVAL; /* would cut a range in two */
     }
     /* What holds offsets that are still readable must have gone somewhere. */
-    if (dropped > 0 && partition->ranges[dropped - 1].end_offset > log_start && record->added_count == 0) {
+    if (dropped > 0 && partition->ranges[dropped - 1].end_offset > log_start &&
+            record->added_count == 0) {
         return -EINVAL;
     }
     return merge_check_ids(state, partition, record);

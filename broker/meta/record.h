@@ -1,7 +1,8 @@
 #pragma once
-/* The commands of the metadata log. A command that cannot hold in the state it meets (a topic that exists, a stale epoch)
- * changes nothing and has a result code: the state machine alone decides, the same on every broker. Format, byte by
- * byte: docs/formats/metadata.md. All byte runs are borrowed from the encoded log object (or from the proposer). */
+/* The commands of the metadata log. A command that cannot hold in the state it meets (a topic that
+ * exists, a stale epoch) changes nothing and has a result code: the state machine alone decides,
+ * the same on every broker. Format, byte by byte: docs/formats/metadata.md. All byte runs are
+ * borrowed from the encoded log object (or from the proposer). */
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -11,30 +12,35 @@
 #include "store/range.h"
 
 enum meta_record_type {
-    META_CLUSTER = 1,            /* the first record of a log: cluster id, format version */
-    META_CONTROLLER = 2,         /* first record of each controller's term (M2) */
-    META_BROKER = 3,             /* a broker (re)starts: its new epoch is the record's sequence position */
-    META_BROKER_GONE = 4,        /* a broker stopped cleanly or was fenced */
-    META_TOPIC = 5,              /* create a topic with all its partitions and configs */
+    META_CLUSTER = 1,     /* the first record of a log: cluster id, format version */
+    META_CONTROLLER = 2,  /* first record of each controller's term (M2) */
+    META_BROKER = 3,      /* a broker (re)starts: its new epoch is the record's sequence position */
+    META_BROKER_GONE = 4, /* a broker stopped cleanly or was fenced */
+    META_TOPIC = 5,       /* create a topic with all its partitions and configs */
     META_TOPIC_DELETE = 6,
-    META_PARTITIONS = 7,         /* more partitions for a topic */
-    META_CONFIG = 8,             /* set or delete one config value of a topic, broker, group or the cluster */
-    META_OPEN = 9,               /* give partitions to a broker: owner and epoch + 1 (M5) */
-    META_PRODUCER_IDS = 10,      /* a block of producer ids for a broker */
-    META_INTENT = 11,            /* a range of object ids for a broker's epoch (O1) */
-    META_COMMIT = 12,            /* an object and its ranges (M6) */
-    META_MERGE = 13,             /* a partition's new manifest; what it replaces becomes garbage (O2) */
-    META_LOG_START = 14,         /* a partition's log start moves up: retention, DeleteRecords */
-    META_GARBAGE_REMOVED = 15,   /* second phase of O2 is done for these ids */
-    META_INTENT_DONE = 16,       /* ids of a fenced epoch that were never committed are gone */
-    META_MANIFEST_GARBAGE = 17,  /* a deleted topic's manifest was read: it and its objects become garbage (O2) */
+    META_PARTITIONS = 7, /* more partitions for a topic */
+    META_CONFIG = 8, /* set or delete one config value of a topic, broker, group or the cluster */
+    META_OPEN = 9,   /* give partitions to a broker: owner and epoch + 1 (M5) */
+    META_PRODUCER_IDS = 10, /* a block of producer ids for a broker */
+    META_INTENT = 11,       /* a range of object ids for a broker's epoch (O1) */
+    META_COMMIT = 12,       /* an object and its ranges (M6) */
+    META_MERGE = 13,        /* a partition's new manifest; what it replaces becomes garbage (O2) */
+    META_LOG_START = 14,    /* a partition's log start moves up: retention, DeleteRecords */
+    META_GARBAGE_REMOVED = 15, /* second phase of O2 is done for these ids */
+    META_INTENT_DONE = 16,     /* ids of a fenced epoch that were never committed are gone */
+    META_MANIFEST_GARBAGE =
+            17, /* a deleted topic's manifest was read: it and its objects become garbage (O2) */
 };
 #define META_RECORD_TYPE_MAX META_MANIFEST_GARBAGE
 /* Of META_CLUSTER: what this build writes, and the newest that it reads. */
 #define META_FORMAT_VERSION 1
 
-enum meta_resource { META_RESOURCE_TOPIC = 2, META_RESOURCE_BROKER = 4, META_RESOURCE_CLIENT_METRICS = 16,
-    META_RESOURCE_GROUP = 32 };  /* Kafka's ConfigResource.Type; the name of a broker default is "" */
+enum meta_resource {
+    META_RESOURCE_TOPIC = 2,
+    META_RESOURCE_BROKER = 4,
+    META_RESOURCE_CLIENT_METRICS = 16,
+    META_RESOURCE_GROUP = 32
+}; /* Kafka's ConfigResource.Type; the name of a broker default is "" */
 
 struct meta_config_entry {
     struct bytes key;
@@ -43,11 +49,11 @@ struct meta_config_entry {
 
 struct meta_broker_record {
     int32_t broker_id;
-    struct uuid incarnation;     /* random at each start */
+    struct uuid incarnation; /* random at each start */
     struct bytes host;
     int32_t port;
-    struct bytes rack;           /* NULL: none */
-    struct bytes admin_host;     /* for the operator and other brokers */
+    struct bytes rack;       /* NULL: none */
+    struct bytes admin_host; /* for the operator and other brokers */
     int32_t admin_port;
 };
 struct meta_topic_record {
@@ -55,7 +61,7 @@ struct meta_topic_record {
     struct uuid topic_id;
     bool internal;
     int32_t partition_count;
-    const int32_t *owners;       /* partition_count broker ids */
+    const int32_t *owners; /* partition_count broker ids */
     const struct meta_config_entry *configs;
     int32_t config_count;
 };
@@ -68,9 +74,10 @@ struct meta_commit_range {
     struct partition_key key;
     struct store_range range;
 };
-/* -EEXIST: this object is committed already (a repeated proposal: fine). -EINVAL: the id is not of an intent of this
- * broker's epoch, or a range does not begin at its partition's end_offset. -ESTALE: M6. Ranges of topics that are gone are
- * passed over: when nothing else is left the object is garbage at once, and the result is 0. */
+/* -EEXIST: this object is committed already (a repeated proposal: fine). -EINVAL: the id is not of
+ * an intent of this broker's epoch, or a range does not begin at its partition's end_offset.
+ * -ESTALE: M6. Ranges of topics that are gone are passed over: when nothing else is left the object
+ * is garbage at once, and the result is 0. */
 struct meta_commit_record {
     int32_t broker_id;
     int64_t broker_epoch;
@@ -85,60 +92,103 @@ struct meta_merge_record {
     uint64_t manifest_id;        /* 0: none */
     int64_t manifest_end_offset; /* the recent ranges below it are dropped: the manifest has them */
     int64_t log_start_offset;    /* the greater one of it and the state's is kept */
-    /* Objects that the new manifest names and the old one did not: those written by a merge (they leave their intent: else
-     * they would be taken for orphans once this broker's epoch is dead), and recent objects that the manifest names
-     * as they are (they stay alive for it). Leaving one out is loss of data, so a merge that drops recent ranges
-     * above the log start and adds nothing is refused with -EINVAL. */
+    /* Objects that the new manifest names and the old one did not: those written by a merge (they
+     * leave their intent: else they would be taken for orphans once this broker's epoch is dead),
+     * and recent objects that the manifest names as they are (they stay alive for it). Leaving one
+     * out is loss of data, so a merge that drops recent ranges above the log start and adds nothing
+     * is refused with -EINVAL. */
     const uint64_t *added;
     int32_t added_count;
-    /* Objects that the old manifest named and the new one does not. The old manifest itself is marked without
-     * being named. */
+    /* Objects that the old manifest named and the new one does not. The old manifest itself is
+     * marked without being named. */
     const uint64_t *garbage;
     int32_t garbage_count;
 };
 struct meta_manifest_garbage_record {
-    uint64_t manifest_id;        /* one of meta_dead_manifest_list; -ENOENT: it is not (any more) */
-    const uint64_t *ids;         /* the objects that it names */
+    uint64_t manifest_id; /* one of meta_dead_manifest_list; -ENOENT: it is not (any more) */
+    const uint64_t *ids;  /* the objects that it names */
     int32_t count;
 };
 
 struct meta_record {
     enum meta_record_type type;
     union {
-        struct { struct uuid cluster_id; int32_t version; } cluster;
-        struct { int64_t epoch; struct uuid writer; int32_t broker_id; } controller;
+        struct {
+            struct uuid cluster_id;
+            int32_t version;
+        } cluster;
+        struct {
+            int64_t epoch;
+            struct uuid writer;
+            int32_t broker_id;
+        } controller;
         struct meta_broker_record broker;
-        struct { int32_t broker_id; int64_t broker_epoch; } broker_gone;
+        struct {
+            int32_t broker_id;
+            int64_t broker_epoch;
+        } broker_gone;
         struct meta_topic_record topic;
-        struct { struct uuid topic_id; } topic_delete;
-        struct { struct uuid topic_id; int32_t partition_count; const int32_t *owners; int32_t owner_count; } partitions;
-        struct { enum meta_resource resource; struct bytes name; struct bytes key; struct bytes value; } config; /* value NULL: delete */
+        struct {
+            struct uuid topic_id;
+        } topic_delete;
+        struct {
+            struct uuid topic_id;
+            int32_t partition_count;
+            const int32_t *owners;
+            int32_t owner_count;
+        } partitions;
+        struct {
+            enum meta_resource resource;
+            struct bytes name;
+            struct bytes key;
+            struct bytes value;
+        } config; /* value NULL: delete */
         struct meta_open_record open;
-        struct { int32_t broker_id; int64_t broker_epoch; int32_t count; } producer_ids;
-        struct { int32_t broker_id; int64_t broker_epoch; int32_t count; } intent;
+        struct {
+            int32_t broker_id;
+            int64_t broker_epoch;
+            int32_t count;
+        } producer_ids;
+        struct {
+            int32_t broker_id;
+            int64_t broker_epoch;
+            int32_t count;
+        } intent;
         struct meta_commit_record commit;
         struct meta_merge_record merge;
-        struct { struct partition_key key; int32_t leader_epoch; int64_t offset; } log_start;
-        struct { const uint64_t *ids; int32_t count; } ids; /* META_GARBAGE_REMOVED */
-        struct { uint64_t first_id; int32_t count; } intent_done;
+        struct {
+            struct partition_key key;
+            int32_t leader_epoch;
+            int64_t offset;
+        } log_start;
+        struct {
+            const uint64_t *ids;
+            int32_t count;
+        } ids; /* META_GARBAGE_REMOVED */
+        struct {
+            uint64_t first_id;
+            int32_t count;
+        } intent_done;
         struct meta_manifest_garbage_record manifest_garbage;
     };
 };
 
 /* What the state machine says of one record. */
 struct meta_result {
-    int error;           /* 0; -EEXIST, -ENOENT, -ESTALE (epoch, M6), -EINVAL, -ENOSPC (a limit), -EBUSY (META_OPEN:
-                            another live broker has the partition open, M5) */
-    uint64_t first_id;   /* META_PRODUCER_IDS, META_INTENT: first of the block */
-    int64_t epoch;       /* META_BROKER: the broker's epoch; META_OPEN: the partition's */
+    int error; /* 0; -EEXIST, -ENOENT, -ESTALE (epoch, M6), -EINVAL, -ENOSPC (a limit), -EBUSY
+                  (META_OPEN: another live broker has the partition open, M5) */
+    uint64_t first_id; /* META_PRODUCER_IDS, META_INTENT: first of the block */
+    int64_t epoch;     /* META_BROKER: the broker's epoch; META_OPEN: the partition's */
 };
 
-/* An arena budget that any record of META_RECORD_SIZE_MAX fits in: a config takes 8 bytes in the log, 32 in memory. */
+/* An arena budget that any record of META_RECORD_SIZE_MAX fits in: a config takes 8 bytes in the
+ * log, 32 in memory. */
 #define META_ARENA_SIZE (4 * META_RECORD_SIZE_MAX + 64 * KIB)
 const char *meta_record_type_name(enum meta_record_type type);
 /* Appends the encoded record. -EMSGSIZE: larger than META_RECORD_SIZE_MAX. */
 MUST_CHECK int meta_record_encode(const struct meta_record *record, struct strbuf *out);
-/* Decodes the record at the start of `bytes`; arrays come from the arena. ret_size: bytes used. -EBADMSG: damaged;
- * -EMEDIUMTYPE: written by a newer Freshet; -ENOBUFS: the arena's budget (META_ARENA_SIZE is enough for any record). */
-MUST_CHECK int meta_record_decode(struct bytes bytes, struct arena *arena, struct meta_record *ret_record,
-        size_t *ret_size);
+/* Decodes the record at the start of `bytes`; arrays come from the arena. ret_size: bytes used.
+ * -EBADMSG: damaged; -EMEDIUMTYPE: written by a newer Freshet; -ENOBUFS: the arena's budget
+ * (META_ARENA_SIZE is enough for any record). */
+MUST_CHECK int meta_record_decode(
+        struct bytes bytes, struct arena *arena, struct meta_record *ret_record, size_t *ret_size);

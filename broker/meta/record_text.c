@@ -106,9 +106,9 @@ put_commit(struct strbuf *out, const struct meta_commit_record *commit)
     for (int32_t i = 0; i < MIN(commit->range_count, TEXT_ITEMS_MAX); i++) {
         const struct meta_commit_range *range = &commit->ranges[i];
         char text[UUID_TEXT_SIZE];
-        strbuf_printf(out, " %s-%d@%lld..%lld/e%d", uuid_format(&range->key.topic_id, text), range->key.index,
-                (long long)range->range.base_offset, (long long)range->range.end_offset,
-                range->range.leader_epoch);
+        strbuf_printf(out, " %s-%d@%lld..%lld/e%d", uuid_format(&range->key.topic_id, text),
+                range->key.index, (long long)range->range.base_offset,
+                (long long)range->range.end_offset, range->range.leader_epoch);
     }
 }
 
@@ -133,77 +133,147 @@ put_config(struct strbuf *out, const struct meta_record *record)
     put_bytes(out, "value", record->config.value);
 }
 
+static void
+put_cluster_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_uuid(out, "cluster", &record->cluster.cluster_id);
+    put_number(out, "version", record->cluster.version);
+}
+
+static void
+put_controller_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_number(out, "epoch", record->controller.epoch);
+    put_uuid(out, "writer", &record->controller.writer);
+    put_number(out, "broker", record->controller.broker_id);
+}
+
+static void
+put_broker_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_broker(out, &record->broker);
+}
+
+static void
+put_broker_gone_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_number(out, "broker", record->broker_gone.broker_id);
+    put_number(out, "broker_epoch", record->broker_gone.broker_epoch);
+}
+
+static void
+put_topic_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_topic(out, &record->topic);
+}
+
+static void
+put_topic_delete_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_uuid(out, "topic", &record->topic_delete.topic_id);
+}
+
+static void
+put_partitions_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_uuid(out, "topic", &record->partitions.topic_id);
+    put_number(out, "partitions", record->partitions.partition_count);
+    put_owners(out, record->partitions.owners, record->partitions.owner_count);
+}
+
+static void
+put_config_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_config(out, record);
+}
+
+static void
+put_open_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_key(out, &record->open.key);
+    put_number(out, "broker", record->open.broker_id);
+    put_number(out, "broker_epoch", record->open.broker_epoch);
+}
+
+static void
+put_producer_ids_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_number(out, "broker", record->producer_ids.broker_id);
+    put_number(out, "broker_epoch", record->producer_ids.broker_epoch);
+    put_number(out, "count", record->producer_ids.count);
+}
+
+static void
+put_intent_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_number(out, "broker", record->intent.broker_id);
+    put_number(out, "broker_epoch", record->intent.broker_epoch);
+    put_number(out, "count", record->intent.count);
+}
+
+static void
+put_commit_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_commit(out, &record->commit);
+}
+
+static void
+put_merge_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_merge(out, &record->merge);
+}
+
+static void
+put_log_start_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_key(out, &record->log_start.key);
+    put_number(out, "leader_epoch", record->log_start.leader_epoch);
+    put_number(out, "offset", record->log_start.offset);
+}
+
+static void
+put_garbage_removed_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_ids(out, "ids", record->ids.ids, record->ids.count);
+}
+
+static void
+put_intent_done_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_object(out, "first", record->intent_done.first_id);
+    put_number(out, "count", record->intent_done.count);
+}
+
+static void
+put_manifest_garbage_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_object(out, "manifest", record->manifest_garbage.manifest_id);
+    put_ids(out, "ids", record->manifest_garbage.ids, record->manifest_garbage.count);
+}
+
+static void (*const describers[])(struct strbuf *out, const struct meta_record *record) = {
+    [META_CLUSTER] = put_cluster_record,
+    [META_CONTROLLER] = put_controller_record,
+    [META_BROKER] = put_broker_record,
+    [META_BROKER_GONE] = put_broker_gone_record,
+    [META_TOPIC] = put_topic_record,
+    [META_TOPIC_DELETE] = put_topic_delete_record,
+    [META_PARTITIONS] = put_partitions_record,
+    [META_CONFIG] = put_config_record,
+    [META_OPEN] = put_open_record,
+    [META_PRODUCER_IDS] = put_producer_ids_record,
+    [META_INTENT] = put_intent_record,
+    [META_COMMIT] = put_commit_record,
+    [META_MERGE] = put_merge_record,
+    [META_LOG_START] = put_log_start_record,
+    [META_GARBAGE_REMOVED] = put_garbage_removed_record,
+    [META_INTENT_DONE] = put_intent_done_record,
+    [META_MANIFEST_GARBAGE] = put_manifest_garbage_record,
+};
+
 void
 meta_record_describe(const struct meta_record *record, struct strbuf *out)
 {
     strbuf_append_string(out, meta_record_type_name(record->type));
-    switch (record->type) {
-    case META_CLUSTER:
-        put_uuid(out, "cluster", &record->cluster.cluster_id);
-        put_number(out, "version", record->cluster.version);
-        return;
-    case META_CONTROLLER:
-        put_number(out, "epoch", record->controller.epoch);
-        put_uuid(out, "writer", &record->controller.writer);
-        put_number(out, "broker", record->controller.broker_id);
-        return;
-    case META_BROKER:
-        put_broker(out, &record->broker);
-        return;
-    case META_BROKER_GONE:
-        put_number(out, "broker", record->broker_gone.broker_id);
-        put_number(out, "broker_epoch", record->broker_gone.broker_epoch);
-        return;
-    case META_TOPIC:
-        put_topic(out, &record->topic);
-        return;
-    case META_TOPIC_DELETE:
-        put_uuid(out, "topic", &record->topic_delete.topic_id);
-        return;
-    case META_PARTITIONS:
-        put_uuid(out, "topic", &record->partitions.topic_id);
-        put_number(out, "partitions", record->partitions.partition_count);
-        put_owners(out, record->partitions.owners, record->partitions.owner_count);
-        return;
-    case META_CONFIG:
-        put_config(out, record);
-        return;
-    case META_OPEN:
-        put_key(out, &record->open.key);
-        put_number(out, "broker", record->open.broker_id);
-        put_number(out, "broker_epoch", record->open.broker_epoch);
-        return;
-    case META_PRODUCER_IDS:
-        put_number(out, "broker", record->producer_ids.broker_id);
-        put_number(out, "broker_epoch", record->producer_ids.broker_epoch);
-        put_number(out, "count", record->producer_ids.count);
-        return;
-    case META_INTENT:
-        put_number(out, "broker", record->intent.broker_id);
-        put_number(out, "broker_epoch", record->intent.broker_epoch);
-        put_number(out, "count", record->intent.count);
-        return;
-    case META_COMMIT:
-        put_commit(out, &record->commit);
-        return;
-    case META_MERGE:
-        put_merge(out, &record->merge);
-        return;
-    case META_LOG_START:
-        put_key(out, &record->log_start.key);
-        put_number(out, "leader_epoch", record->log_start.leader_epoch);
-        put_number(out, "offset", record->log_start.offset);
-        return;
-    case META_GARBAGE_REMOVED:
-        put_ids(out, "ids", record->ids.ids, record->ids.count);
-        return;
-    case META_INTENT_DONE:
-        put_object(out, "first", record->intent_done.first_id);
-        put_number(out, "count", record->intent_done.count);
-        return;
-    case META_MANIFEST_GARBAGE:
-        put_object(out, "manifest", record->manifest_garbage.manifest_id);
-        put_ids(out, "ids", record->manifest_garbage.ids, record->manifest_garbage.count);
-        return;
-    }
+    describers[record->type](out, record);
 }

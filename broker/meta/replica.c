@@ -1,5 +1,5 @@
-/* The replicas of the state, one for each reactor: the same payloads in the same order. Reactor 0 applies what it has
- * written and sends the bytes on; order is kept by the mailboxes. */
+/* The replicas of the state, one for each reactor: the same payloads in the same order. Reactor 0
+ * applies what it has written and sends the bytes on; order is kept by the mailboxes. */
 #include "base/check.h"
 #include "base/endian.h"
 #include "base/fault.h"
@@ -39,7 +39,7 @@ replica_free(struct replica *replica)
         return;
     }
     CHECK(list_is_empty(&replica->waits));
-    LIST_FOREACH_SAFE(node, &replica->listeners) {
+    LIST_FOREACH_SAFE (node, &replica->listeners) {
         mem_free(CONTAINER_OF(node, struct listener, link));
     }
     arena_done(&replica->arena);
@@ -48,10 +48,10 @@ replica_free(struct replica *replica)
 }
 
 static void
-replica_tell(struct replica *replica, const struct meta_record *record, const struct meta_result *result,
-        uint64_t sequence)
+replica_tell(struct replica *replica, const struct meta_record *record,
+        const struct meta_result *result, uint64_t sequence)
 {
-    LIST_FOREACH_SAFE(node, &replica->listeners) {
+    LIST_FOREACH_SAFE (node, &replica->listeners) {
         struct listener *listener = CONTAINER_OF(node, struct listener, link);
         listener->fn(listener->arg, record, result, sequence);
     }
@@ -60,7 +60,7 @@ replica_tell(struct replica *replica, const struct meta_record *record, const st
 static void
 replica_wake(struct replica *replica)
 {
-    LIST_FOREACH_SAFE(node, &replica->waits) {
+    LIST_FOREACH_SAFE (node, &replica->waits) {
         struct applied_wait *wait = CONTAINER_OF(node, struct applied_wait, link);
         if (wait->sequence <= replica_object(replica)) {
             list_remove(&wait->link);
@@ -70,8 +70,8 @@ replica_wake(struct replica *replica)
 }
 
 int
-replica_apply(struct replica *replica, struct bytes payload, uint64_t sequence, struct meta_result *ret_results,
-        size_t *ret_count)
+replica_apply(struct replica *replica, struct bytes payload, uint64_t sequence,
+        struct meta_result *ret_results, size_t *ret_count)
 {
     if (payload.size < 4 || load_be32(payload.data) > META_RECORDS_MAX) {
         return fault(-EBADMSG, "meta: log object %llu: the number of records is damaged",
@@ -97,8 +97,8 @@ replica_apply(struct replica *replica, struct bytes payload, uint64_t sequence, 
     }
     arena_reset(&replica->arena);
     if (rest.size) {
-        return fault(-EBADMSG, "meta: log object %llu: %zu bytes too many", (unsigned long long)sequence,
-                rest.size);
+        return fault(-EBADMSG, "meta: log object %llu: %zu bytes too many",
+                (unsigned long long)sequence, rest.size);
     }
     replica_wake(replica);
     *ret_count = count;
@@ -129,8 +129,8 @@ replica_receive(void *arg)
 {
     struct replica_message *message = arg;
     size_t count;
-    int r = replica_apply(replica_here(message->meta), buf_bytes(message->payload), message->sequence, NULL,
-            &count);
+    int r = replica_apply(replica_here(message->meta), buf_bytes(message->payload),
+            message->sequence, NULL, &count);
     CHECK(r == 0); /* reactor 0 has applied the same bytes */
     buf_unref(message->payload);
     mem_free(message);

@@ -1,9 +1,11 @@
-/* The whole state as bytes. Everything is written in an order that the state itself defines, so equal states give equal
- * bytes: two replicas are compared by comparing snapshots. docs/formats/metadata.md has the layout. */
+/* The whole state as bytes. Everything is written in an order that the state itself defines, so
+ * equal states give equal bytes: two replicas are compared by comparing snapshots.
+ * docs/formats/metadata.md has the layout. */
+#include "meta/snapshot.h"
+
 #include "base/check.h"
 #include "base/fault.h"
 #include "meta/codec.h"
-#include "meta/snapshot.h"
 #include "meta/state_internal.h"
 
 #include <errno.h>
@@ -108,13 +110,16 @@ object_compare(const void *a, const void *b)
     return left->id < right->id ? -1 : left->id > right->id;
 }
 
-/* References by recent ranges follow from the ranges; those by manifests are known to nobody else. */
+/* References by recent ranges follow from the ranges; those by manifests are known to nobody else.
+ */
 static void
 encode_adopted(const struct meta_state *state, struct strbuf *out)
 {
-    struct object_entry **objects = mem_alloc_array(state->objects.count + 1, sizeof(struct object_entry *));
+    struct object_entry **objects =
+            mem_alloc_array(state->objects.count + 1, sizeof(struct object_entry *));
     size_t count = 0;
-    MAP_FOREACH(node, &state->objects) {
+    MAP_FOREACH(node, &state->objects)
+    {
         struct object_entry *object = CONTAINER_OF(node, struct object_entry, node);
         if (object->manifest_references) {
             objects[count++] = object;
@@ -133,13 +138,13 @@ static void
 encode_garbage(const struct meta_state *state, struct strbuf *out)
 {
     meta_write_i32(out, (int32_t)state->garbage_by_id.count);
-    LIST_FOREACH(node, &state->garbage) {
+    LIST_FOREACH (node, &state->garbage) {
         const struct garbage_entry *entry = CONTAINER_OF(node, struct garbage_entry, link);
         meta_write_u64(out, entry->id);
         meta_write_u64(out, entry->sequence);
     }
     meta_write_i32(out, (int32_t)state->dead_manifest_count);
-    LIST_FOREACH(node, &state->dead_manifests) {
+    LIST_FOREACH (node, &state->dead_manifests) {
         const struct meta_dead_manifest *dead = CONTAINER_OF(node, struct meta_dead_manifest, link);
         meta_write_key(out, dead->key);
         meta_write_u64(out, dead->manifest_id);

@@ -1,5 +1,6 @@
-/* Bytes to state. The bytes come from the bucket: their CRC has been checked, nothing else. What would break the state
- * machine later (a name twice, a range that ends before it begins) is refused here. */
+/* Bytes to state. The bytes come from the bucket: their CRC has been checked, nothing else. What
+ * would break the state machine later (a name twice, a range that ends before it begins) is refused
+ * here. */
 #include "base/fault.h"
 #include "meta/codec.h"
 #include "meta/snapshot.h"
@@ -17,7 +18,8 @@ decode_head(struct meta_reader *in, struct meta_state *state)
         return fault(-EBADMSG, "meta: not a snapshot: magic %08x version %u", magic, version);
     }
     if (version > STATE_VERSION || flags != 0) {
-        return fault(-EMEDIUMTYPE, "meta: snapshot version %u flags %x was written by a newer Freshet", version,
+        return fault(-EMEDIUMTYPE,
+                "meta: snapshot version %u flags %x was written by a newer Freshet", version,
                 flags);
     }
     state->cluster_id = meta_read_uuid(in);
@@ -32,7 +34,8 @@ decode_head(struct meta_reader *in, struct meta_state *state)
         return fault(-EBADMSG, "meta: the head of a snapshot is damaged");
     }
     if (state->version > META_FORMAT_VERSION) {
-        return fault(-EMEDIUMTYPE, "meta: format version %d was written by a newer Freshet", state->version);
+        return fault(-EMEDIUMTYPE, "meta: format version %d was written by a newer Freshet",
+                state->version);
     }
     return 0;
 }
@@ -87,8 +90,9 @@ static bool
 range_fits(const struct meta_state *state, const struct meta_partition *partition,
         const struct store_range *range, int64_t after)
 {
-    return range->object_id > 0 && range->object_id < state->next_object_id && range->base_offset >= after &&
-            range->end_offset > range->base_offset && range->end_offset <= partition->end_offset;
+    return range->object_id > 0 && range->object_id < state->next_object_id &&
+           range->base_offset >= after && range->end_offset > range->base_offset &&
+           range->end_offset <= partition->end_offset;
 }
 
 static int
@@ -104,7 +108,8 @@ decode_partition(struct meta_reader *in, struct meta_state *state, struct meta_p
     int32_t count = meta_read_count(in, META_RANGE_SIZE);
     if (in->error || count > META_PARTITION_RANGES_MAX || partition->end_offset < 0 ||
             partition->manifest_end_offset < 0 || partition->manifest_id >= state->next_object_id) {
-        return fault(-EBADMSG, "meta: snapshot: partition %d of a topic is damaged", partition->key.index);
+        return fault(-EBADMSG, "meta: snapshot: partition %d of a topic is damaged",
+                partition->key.index);
     }
     int64_t after = partition->manifest_end_offset;
     for (int32_t i = 0; i < count; i++) {
@@ -129,11 +134,11 @@ decode_topic(struct meta_reader *in, struct meta_state *state)
     struct uuid id = meta_read_uuid(in);
     bool internal = meta_read_bool(in);
     int32_t count = meta_read_count(in, PARTITION_SIZE_MIN);
-    if (in->error || name.size == 0 || memchr(name.data, 0, name.size) || uuid_is_zero(&id) || count == 0 ||
-            (size_t)count > PARTITIONS_MAX - state->partition_count || meta_topic_by_name(state, name) ||
-            meta_topic_by_id(state, &id)) {
-        return fault(-EBADMSG, "meta: snapshot: topic \"%.*s\" is damaged or there twice", (int)name.size,
-                name.size ? (const char *)name.data : "");
+    if (in->error || name.size == 0 || memchr(name.data, 0, name.size) || uuid_is_zero(&id) ||
+            count == 0 || (size_t)count > PARTITIONS_MAX - state->partition_count ||
+            meta_topic_by_name(state, name) || meta_topic_by_id(state, &id)) {
+        return fault(-EBADMSG, "meta: snapshot: topic \"%.*s\" is damaged or there twice",
+                (int)name.size, name.size ? (const char *)name.data : "");
     }
     struct meta_topic *topic = topic_add(state, name, id, count);
     topic->internal = internal;
@@ -167,14 +172,16 @@ decode_scope(struct meta_reader *in, struct meta_state *state)
     int32_t count = meta_read_count(in, 9);
     if (in->error || !config_resource_is_valid(resource) || count == 0 ||
             (size_t)count > META_CONFIGS_MAX - state->config_count) {
-        return fault(-EBADMSG, "meta: snapshot: configs of resource type %d are damaged", (int)resource);
+        return fault(
+                -EBADMSG, "meta: snapshot: configs of resource type %d are damaged", (int)resource);
     }
     for (int32_t i = 0; i < count; i++) {
         struct meta_config_entry entry;
         entry.key = meta_read_blob(in, META_CONFIG_SIZE_MAX);
         entry.value = meta_read_blob(in, META_CONFIG_SIZE_MAX);
         if (in->error || !entry.value.data || !config_entry_is_valid(&entry)) {
-            return fault(-EBADMSG, "meta: snapshot: config %d of resource type %d is damaged", i, (int)resource);
+            return fault(-EBADMSG, "meta: snapshot: config %d of resource type %d is damaged", i,
+                    (int)resource);
         }
         config_set(state, resource, name, &entry);
     }
@@ -208,7 +215,8 @@ decode_objects(struct meta_reader *in, struct meta_state *state)
         uint64_t id = meta_read_u64(in);
         uint32_t references = meta_read_u32(in);
         if (!id_was_given(state, id) || references == 0) {
-            return fault(-EBADMSG, "meta: snapshot: object %016llx is damaged", (unsigned long long)id);
+            return fault(
+                    -EBADMSG, "meta: snapshot: object %016llx is damaged", (unsigned long long)id);
         }
         object_get(state, id)->manifest_references = references;
     }
@@ -217,7 +225,8 @@ decode_objects(struct meta_reader *in, struct meta_state *state)
         uint64_t id = meta_read_u64(in);
         uint64_t sequence = meta_read_u64(in);
         if (!id_was_given(state, id) || garbage_has(state, id) || object_find(state, id)) {
-            return fault(-EBADMSG, "meta: snapshot: garbage object %016llx is named", (unsigned long long)id);
+            return fault(-EBADMSG, "meta: snapshot: garbage object %016llx is named",
+                    (unsigned long long)id);
         }
         garbage_add(state, id, sequence);
     }
@@ -226,7 +235,8 @@ decode_objects(struct meta_reader *in, struct meta_state *state)
         struct partition_key key = meta_read_key(in);
         uint64_t id = meta_read_u64(in);
         if (!id_was_given(state, id)) {
-            return fault(-EBADMSG, "meta: snapshot: dead manifest %016llx is damaged", (unsigned long long)id);
+            return fault(-EBADMSG, "meta: snapshot: dead manifest %016llx is damaged",
+                    (unsigned long long)id);
         }
         dead_manifest_add(state, key, id);
     }
@@ -273,8 +283,8 @@ decode_intents(struct meta_reader *in, struct meta_state *state)
 static int
 state_decode(struct bytes bytes, struct meta_state *state)
 {
-    static int (*const parts[])(struct meta_reader *, struct meta_state *) = { decode_head, decode_brokers,
-        decode_topics, decode_configs, decode_objects, decode_intents };
+    static int (*const parts[])(struct meta_reader *, struct meta_state *) = { decode_head,
+        decode_brokers, decode_topics, decode_configs, decode_objects, decode_intents };
     struct meta_reader in = meta_reader_of(bytes);
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
         int r = parts[i](&in, state);

@@ -1,5 +1,6 @@
-/* Snapshots from time to time, and behind them the floor and the removal of the log's old objects. The last two snapshots
- * and everything after the elder are kept: a damaged newest snapshot costs time, not the cluster. */
+/* Snapshots from time to time, and behind them the floor and the removal of the log's old objects.
+ * The last two snapshots and everything after the elder are kept: a damaged newest snapshot costs
+ * time, not the cluster. */
 #include "base/fault.h"
 #include "base/limits.h"
 #include "base/log.h"

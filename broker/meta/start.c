@@ -1,9 +1,9 @@
 /* meta_start: who is the cluster, may we write, what is the state, fence, register.
  *
- *   look at the lease -> found or recognise the cluster -> take the lease -> snapshot and log -> fence
- *   the log with our epoch and register the broker -> the store kept its promises -> go
+ * Look at the lease, found or recognise the cluster, take the lease, read snapshot and log, fence
+ * the log with our epoch and register the broker, hear what the probe says of the store.
  *
- * The probe of the store runs beside all that: only founding waits for it before the first write. */
+ * The probe runs beside all that: only founding waits for it before the first write. */
 #include "base/check.h"
 #include "base/endian.h"
 #include "base/fault.h"
@@ -18,14 +18,14 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define LEASE_NS          (10 * (uint64_t)NS_PER_S)
+#define LEASE_NS (10 * (uint64_t)NS_PER_S)
 #define SNAPSHOT_INTERVAL 1000
-#define GARBAGE_DELAY_NS  (600 * (uint64_t)NS_PER_S)
-#define PROBE_NS          (30 * (uint64_t)NS_PER_S)
-#define STORE_CACHE_SIZE  (64 * KIB) /* the least that the store takes: we read manifests once */
-#define STORE_TIMEOUT_NS  (30 * (uint64_t)NS_PER_S)
-#define FENCE_TRIES       100
-#define REPLAY_TRIES      8
+#define GARBAGE_DELAY_NS (600 * (uint64_t)NS_PER_S)
+#define PROBE_NS (30 * (uint64_t)NS_PER_S)
+#define STORE_CACHE_SIZE (64 * KIB) /* the least that the store takes: we read manifests once */
+#define STORE_TIMEOUT_NS (30 * (uint64_t)NS_PER_S)
+#define FENCE_TRIES 100
+#define REPLAY_TRIES 8
 
 struct probe {
     struct objectstore *objects;
@@ -45,7 +45,8 @@ static void
 probe_main(void *arg)
 {
     struct probe *probe = arg;
-    probe->result = objectstore_probe(probe->objects, META_PREFIX "/probe", clock_mono_ns() + PROBE_NS);
+    probe->result =
+            objectstore_probe(probe->objects, META_PREFIX "/probe", clock_mono_ns() + PROBE_NS);
     if (probe->result) {
         snprintf(probe->text, sizeof probe->text, "%s", log_fault_text(probe->result));
     }
@@ -66,7 +67,8 @@ static int
 find_cluster_in_log(struct objectstore *objects, struct uuid *ret_cluster_id)
 {
     struct object_list list;
-    int r = objectstore_list(objects, META_PREFIX "/log/", NULL, 1, clock_mono_ns() + OBJLOG_REQUEST_NS, &list);
+    int r = objectstore_list(
+            objects, META_PREFIX "/log/", NULL, 1, clock_mono_ns() + OBJLOG_REQUEST_NS, &list);
     if (r) {
         return r;
     }
@@ -96,7 +98,8 @@ find_cluster_in_log(struct objectstore *objects, struct uuid *ret_cluster_id)
     return r;
 }
 
-/* Which cluster this is: the bucket's, the wanted one, or a new one. Founding waits for the probe. */
+/* Which cluster this is: the bucket's, the wanted one, or a new one. Founding waits for the probe.
+ */
 static int
 start_recognise(struct start *start)
 {
@@ -143,10 +146,14 @@ static int
 take_lease_once(struct start *start)
 {
     struct meta *meta = start->meta;
-    const struct lease_options options = { .objects = meta->objects, .key = META_LEASE_KEY,
-        .cluster_id = meta->cluster_id, .holder = meta->writer, .former_holder = start->options->former_holder,
+    const struct lease_options options = { .objects = meta->objects,
+        .key = META_LEASE_KEY,
+        .cluster_id = meta->cluster_id,
+        .holder = meta->writer,
+        .former_holder = start->options->former_holder,
         .broker_id = meta->broker_id,
-        .duration_ns = start->options->lease_ns ? start->options->lease_ns : LEASE_NS };
+        .duration_ns = start->options->lease_ns ? start->options->lease_ns : LEASE_NS,
+        .mutants = start->options->mutants };
     lease_free(meta->lease);
     meta->lease = lease_new(&options);
     return lease_take(meta->lease);
@@ -157,7 +164,8 @@ start_take_lease(struct start *start)
 {
     int r = take_lease_once(start);
     if (r == -EMEDIUMTYPE && start->founding) {
-        /* Another broker has founded the cluster a moment before us: whoever creates the lease has. */
+        /* Another broker has founded the cluster a moment before us: whoever creates the lease has.
+         */
         MARK("meta: two founders");
         start->founding = false;
         r = start_recognise(start);
@@ -170,8 +178,11 @@ static int
 open_log(struct start *start)
 {
     struct meta *meta = start->meta;
-    const struct objlog_options options = { .objects = meta->objects, .prefix = META_PREFIX,
-        .log_id = meta->cluster_id, .writer = meta->writer, .epoch = lease_epoch(meta->lease),
+    const struct objlog_options options = { .objects = meta->objects,
+        .prefix = META_PREFIX,
+        .log_id = meta->cluster_id,
+        .writer = meta->writer,
+        .epoch = lease_epoch(meta->lease),
         .mutants = start->options->mutants };
     objlog_free(meta->log);
     meta->log = NULL;
@@ -233,7 +244,8 @@ read_on_confirmed(struct meta *meta)
     return r ? r : objlog_confirm(meta->log);
 }
 
-/* Snapshot, then log, up to the end as it is now. -ESTALE: garbage collection overtook us: again. */
+/* Snapshot, then log, up to the end as it is now. -ESTALE: garbage collection overtook us: again.
+ */
 static int
 replay_once(struct start *start)
 {
@@ -276,7 +288,8 @@ start_replay(struct start *start)
 static int
 raise_epoch(struct meta *meta)
 {
-    int64_t seen = MAX(objlog_last_epoch(meta->log), meta_state_controller_epoch(meta->replicas[0]->state));
+    int64_t seen = MAX(
+            objlog_last_epoch(meta->log), meta_state_controller_epoch(meta->replicas[0]->state));
     if (lease_epoch(meta->lease) <= seen) {
         MARK("meta: the log is ahead of the lease's epoch");
         int r = lease_raise_epoch(meta->lease, seen + 1);
@@ -304,13 +317,18 @@ fence_records(const struct start *start, struct meta_record records[FENCE_RECORD
     records[count++] = (struct meta_record){ .type = META_CONTROLLER,
         .controller = { lease_epoch(meta->lease), meta->writer, meta->broker_id } };
     records[count++] = (struct meta_record){ .type = META_BROKER,
-        .broker = { .broker_id = meta->broker_id, .incarnation = meta->writer,
-                .host = options->host.data ? options->host : BYTES_LITERAL(""), .port = options->port,
-                .rack = options->rack, .admin_host = options->admin_host, .admin_port = options->admin_port } };
+        .broker = { .broker_id = meta->broker_id,
+                .incarnation = meta->writer,
+                .host = options->host.data ? options->host : BYTES_LITERAL(""),
+                .port = options->port,
+                .rack = options->rack,
+                .admin_host = options->admin_host,
+                .admin_port = options->admin_port } };
     return count;
 }
 
-/* M2: one object with our epoch, the controller's record and the broker's registration. -EAGAIN: read on first. */
+/* M2: one object with our epoch, the controller's record and the broker's registration. -EAGAIN:
+ * read on first. */
 static int
 fence_once(struct start *start)
 {
@@ -327,8 +345,8 @@ fence_once(struct start *start)
     }
     if (r == 0) {
         size_t applied;
-        r = replica_apply(meta->replicas[0], strbuf_bytes(&payload), objlog_next_sequence(meta->log) - 1, results,
-                &applied);
+        r = replica_apply(meta->replicas[0], strbuf_bytes(&payload),
+                objlog_next_sequence(meta->log) - 1, results, &applied);
     }
     strbuf_done(&payload);
     if (r) {
@@ -362,7 +380,8 @@ start_fence(struct start *start)
         if (atomic_load(&meta->fenced)) {
             return fault(-EBUSY, "meta: %s", meta->fenced_text);
         }
-        /* A former controller's last objects lie before ours, or the floor has moved: read them, then try behind them. */
+        /* A former controller's last objects lie before ours, or the floor has moved: read them,
+         * then try behind them. */
         r = r == -EAGAIN ? read_on_confirmed(meta) : start_replay(start);
         if (r == -ESTALE) {
             r = start_replay(start);
@@ -381,8 +400,11 @@ meta_new(const struct meta_options *options)
     meta->objects = options->objects;
     meta->writer = random_uuid();
     meta->broker_id = options->broker_id;
-    meta->snapshot_interval = options->snapshot_interval ? options->snapshot_interval : SNAPSHOT_INTERVAL;
-    meta->garbage_delay_ns = options->garbage_delay_ns ? options->garbage_delay_ns : GARBAGE_DELAY_NS;
+    meta->snapshot_interval =
+            options->snapshot_interval ? options->snapshot_interval : SNAPSHOT_INTERVAL;
+    meta->mutants = options->mutants;
+    meta->garbage_delay_ns =
+            options->garbage_delay_ns ? options->garbage_delay_ns : GARBAGE_DELAY_NS;
     meta->replica_count = reactor_count();
     meta->replicas = mem_alloc_array(meta->replica_count, sizeof(struct replica *));
     wait_queue_init(&meta->fenced_waiters);
@@ -414,7 +436,8 @@ meta_free(struct meta *meta)
 static int
 start_steps(struct start *start)
 {
-    static int (*const steps[])(struct start *) = { start_recognise, start_take_lease, start_replay, start_fence };
+    static int (*const steps[])(
+            struct start *) = { start_recognise, start_take_lease, start_replay, start_fence };
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
         int r = steps[i](start);
         if (r) {
@@ -435,7 +458,8 @@ static int
 start_fibers(struct meta *meta)
 {
     const struct store_options options = { .objects = meta->objects,
-        .block_cache_bytes = STORE_CACHE_SIZE, .fetch_timeout_ns = STORE_TIMEOUT_NS };
+        .block_cache_bytes = STORE_CACHE_SIZE,
+        .fetch_timeout_ns = STORE_TIMEOUT_NS };
     int r = store_new(&options, &meta->store);
     if (r) {
         return r;
@@ -452,7 +476,9 @@ int
 meta_start(const struct meta_options *options, struct meta **ret_meta)
 {
     CHECK(reactor_index() == 0);
-    struct start start = { .options = options, .meta = meta_new(options), .probe = { .objects = options->objects } };
+    struct start start = {
+        .options = options, .meta = meta_new(options), .probe = { .objects = options->objects }
+    };
     int r = fiber_spawn("meta probe", probe_main, &start.probe, &start.probe.fiber);
     if (r == 0) {
         r = start_steps(&start);

@@ -1,5 +1,5 @@
-/* The state machine's frame: birth, death, the dispatch of records, and the few facts that are about the log itself.
- * Topics, ranges, objects, intents, brokers and configs have a file each. */
+/* The state machine's frame: birth, death, the dispatch of records, and the few facts that are
+ * about the log itself. Topics, ranges, objects, intents, brokers and configs have a file each. */
 #include "meta/state.h"
 
 #include "base/check.h"

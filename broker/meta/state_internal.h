@@ -1,7 +1,8 @@
 #pragma once
 /* What the files of the state machine share. Private to this room.
  *
- * Every apply_* function looks first and changes afterwards: a record that is refused has changed nothing. */
+ * Every apply_* function looks first and changes afterwards: a record that is refused has changed
+ * nothing. */
 
 #include "base/mem.h"
 #include "meta/state.h"
@@ -69,7 +70,7 @@ struct meta_state {
     size_t intent_count;
     size_t intent_capacity;
 
-    uint64_t next_object_id;   /* from 1: 0 is no object */
+    uint64_t next_object_id; /* from 1: 0 is no object */
     int64_t next_producer_id;
 };
 
@@ -79,15 +80,15 @@ struct meta_broker *broker_add(struct meta_state *state, int32_t id);
 void broker_set_text(char **field, struct bytes text);
 /* The broker is alive and this is its newest epoch (M6). */
 bool broker_is_current(const struct meta_state *state, int32_t id, int64_t epoch);
-struct meta_result apply_broker(struct meta_state *state, const struct meta_broker_record *record,
-        uint64_t sequence);
+struct meta_result apply_broker(
+        struct meta_state *state, const struct meta_broker_record *record, uint64_t sequence);
 struct meta_result apply_broker_gone(struct meta_state *state, const struct meta_record *record);
 struct meta_result apply_producer_ids(struct meta_state *state, const struct meta_record *record);
 void brokers_done(struct meta_state *state);
 
 /* topics.c */
-struct meta_topic *topic_add(struct meta_state *state, struct bytes name, struct uuid id,
-        int32_t partition_count);
+struct meta_topic *topic_add(
+        struct meta_state *state, struct bytes name, struct uuid id, int32_t partition_count);
 struct meta_partition *partition_find(const struct meta_state *state, struct partition_key key);
 struct meta_result apply_topic(struct meta_state *state, const struct meta_topic_record *record);
 struct meta_result apply_topic_delete(struct meta_state *state, struct uuid topic_id);
@@ -110,7 +111,8 @@ void configs_done(struct meta_state *state);
 /* ranges.c */
 void partition_append_range(struct meta_partition *partition, const struct store_range *range);
 /* Drops the first `count` recent ranges and the references that they hold. */
-void partition_drop_ranges(struct meta_state *state, struct meta_partition *partition, int32_t count);
+void partition_drop_ranges(
+        struct meta_state *state, struct meta_partition *partition, int32_t count);
 struct meta_result apply_commit(struct meta_state *state, const struct meta_commit_record *record);
 struct meta_result apply_merge(struct meta_state *state, const struct meta_merge_record *record);
 struct meta_result apply_log_start(struct meta_state *state, const struct meta_record *record);
@@ -126,9 +128,10 @@ void object_release_manifest(struct meta_state *state, uint64_t id);
 void garbage_add(struct meta_state *state, uint64_t id, uint64_t sequence);
 bool garbage_has(const struct meta_state *state, uint64_t id);
 void dead_manifest_add(struct meta_state *state, struct partition_key key, uint64_t manifest_id);
-struct meta_result apply_garbage_removed(struct meta_state *state, const struct meta_record *record);
-struct meta_result apply_manifest_garbage(struct meta_state *state,
-        const struct meta_manifest_garbage_record *record);
+struct meta_result apply_garbage_removed(
+        struct meta_state *state, const struct meta_record *record);
+struct meta_result apply_manifest_garbage(
+        struct meta_state *state, const struct meta_manifest_garbage_record *record);
 void objects_done(struct meta_state *state);
 
 /* intents.c */

@@ -20,7 +20,8 @@ topic_id_equal(const struct map_node *node, const void *key)
 const struct meta_topic *
 meta_topic_by_name(const struct meta_state *state, struct bytes name)
 {
-    struct map_node *node = map_find(&state->topics_by_name, bytes_hash(name, 0), topic_name_equal, &name);
+    struct map_node *node =
+            map_find(&state->topics_by_name, bytes_hash(name, 0), topic_name_equal, &name);
     return node ? CONTAINER_OF(node, struct meta_topic, by_name) : NULL;
 }
 
@@ -118,14 +119,16 @@ topic_check(const struct meta_state *state, const struct meta_topic_record *reco
     if (name.size == 0 || name.size > TOPIC_NAME_SIZE_MAX || memchr(name.data, 0, name.size)) {
         return -EINVAL;
     }
-    if (uuid_is_zero(&record->topic_id) || record->partition_count <= 0 || record->config_count < 0) {
+    if (uuid_is_zero(&record->topic_id) || record->partition_count <= 0 ||
+            record->config_count < 0) {
         return -EINVAL;
     }
     if (meta_topic_by_name(state, name) || topic_find(state, &record->topic_id)) {
         return -EEXIST;
     }
     if ((size_t)record->partition_count > PARTITIONS_MAX - state->partition_count ||
-            (size_t)record->config_count > META_CONFIGS_MAX - MIN(state->config_count, (size_t)META_CONFIGS_MAX)) {
+            (size_t)record->config_count >
+                    META_CONFIGS_MAX - MIN(state->config_count, (size_t)META_CONFIGS_MAX)) {
         return -ENOSPC;
     }
     for (int32_t i = 0; i < record->config_count; i++) {
@@ -143,7 +146,8 @@ apply_topic(struct meta_state *state, const struct meta_topic_record *record)
     if (r) {
         return result_error(r);
     }
-    struct meta_topic *topic = topic_add(state, record->name, record->topic_id, record->partition_count);
+    struct meta_topic *topic =
+            topic_add(state, record->name, record->topic_id, record->partition_count);
     topic->internal = record->internal;
     for (int32_t i = 0; i < record->partition_count; i++) {
         topic->partitions[i].owner = record->owners[i];
@@ -226,7 +230,8 @@ apply_open(struct meta_state *state, const struct meta_open_record *record)
     if (!broker_is_current(state, record->broker_id, record->broker_epoch)) {
         return result_error(-ESTALE);
     }
-    /* M5: the WAL of an owner that lives may hold acknowledged batches that nobody else has seen. */
+    /* M5: the WAL of an owner that lives may hold acknowledged batches that nobody else has seen.
+     */
     if (partition->owner_broker_epoch != 0 && partition->owner != record->broker_id &&
             broker_is_current(state, partition->owner, partition->owner_broker_epoch)) {
         return result_error(-EBUSY);
@@ -243,7 +248,7 @@ apply_open(struct meta_state *state, const struct meta_open_record *record)
 void
 topics_done(struct meta_state *state)
 {
-    LIST_FOREACH_SAFE(node, &state->topics) {
+    LIST_FOREACH_SAFE (node, &state->topics) {
         topic_free(CONTAINER_OF(node, struct meta_topic, link));
     }
     map_done(&state->topics_by_name);

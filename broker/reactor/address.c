@@ -1,4 +1,5 @@
-/* Name resolution. Numeric addresses need no helper thread: that is the common case on the way of a connection. */
+/* Name resolution. Numeric addresses need no helper thread: that is the common case on the way of a
+ * connection. */
 #include "reactor/address.h"
 
 #include "reactor/internal.h"
@@ -62,7 +63,9 @@ static int
 lookup_job(void *arg)
 {
     struct lookup *lookup = arg;
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC, .ai_flags = AI_ADDRCONFIG };
+    struct addrinfo hints = {
+        .ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC, .ai_flags = AI_ADDRCONFIG
+    };
     struct addrinfo *found = NULL;
     char service[8];
     snprintf(service, sizeof service, "%u", lookup->port);

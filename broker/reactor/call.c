@@ -58,7 +58,8 @@ foreign_wait_init(struct foreign_wait *wait)
 void
 foreign_wait_complete(struct foreign_wait *wait, int result)
 {
-    /* Once it is in the list the waiter may free it; the reactor itself is never freed on real engines. */
+    /* Once it is in the list the waiter may free it; the reactor itself is never freed on real
+     * engines. */
     struct reactor *reactor = wait->reactor;
     wait->result = result;
     wait->next = atomic_load(&reactor->post.foreign);

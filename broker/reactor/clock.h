@@ -1,6 +1,6 @@
 #pragma once
-/* Time, from the machine or from the simulator. Callable from any thread; on a reactor the monotonic clock is read
- * once per turn where that is exact enough (clock_mono_coarse_ns). */
+/* Time, from the machine or from the simulator. Callable from any thread; on a reactor the
+ * monotonic clock is read once per turn where that is exact enough (clock_mono_coarse_ns). */
 
 #include <stdint.h>
 

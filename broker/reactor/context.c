@@ -12,12 +12,14 @@ void context_switch_assembly(void **save, void *load);
 void context_start_assembly(void);
 
 void
-context_make(struct context *context, void *stack, size_t stack_size, void (*entry)(void *arg), void *arg)
+context_make(struct context *context, void *stack, size_t stack_size, void (*entry)(void *arg),
+        void *arg)
 {
     uintptr_t top = ((uintptr_t)stack + stack_size) & ~(uintptr_t)15;
 #if defined(__x86_64__)
-    /* From low to high: r15 r14 r13 r12 rbx rbp, the address to jump to, and a zero where a return address would be.
-     * After the jump sp is at the zero, which must be 16 bytes aligned for the call in context_start_assembly. */
+    /* From low to high: r15 r14 r13 r12 rbx rbp, the address to jump to, and a zero where a return
+     * address would be. After the jump sp is at the zero, which must be 16 bytes aligned for the
+     * call in context_start_assembly. */
     void **frame = (void **)(top - 9 * sizeof(void *));
     void *image[8] = { NULL, NULL, arg, (void *)(uintptr_t)entry, NULL, NULL,
         (void *)(uintptr_t)context_start_assembly, NULL };
@@ -70,7 +72,8 @@ context_start(void)
 }
 
 void
-context_make(struct context *context, void *stack, size_t stack_size, void (*entry)(void *arg), void *arg)
+context_make(struct context *context, void *stack, size_t stack_size, void (*entry)(void *arg),
+        void *arg)
 {
     ucontext_t maker;
     context->ucontext = mem_alloc(sizeof *context->ucontext);

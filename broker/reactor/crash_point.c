@@ -1,4 +1,5 @@
-/* Named places to die at. The list is complete: a unit test compares it with the calls in the tree. */
+/* Named places to die at. The list is complete: a unit test compares it with the calls in the tree.
+ */
 #include "reactor/crash_point.h"
 
 #include "reactor/internal.h"
@@ -59,7 +60,8 @@ crash_point_setup(const char *setting)
     }
     const char *name = find_name(setting, size);
     if (!name) {
-        return fault(-EINVAL, "crash point: \"%.*s\" is unknown; crash_point.c has the list", (int)size, setting);
+        return fault(-EINVAL, "crash point: \"%.*s\" is unknown; crash_point.c has the list",
+                (int)size, setting);
     }
     atomic_store(&passes_left, count);
     atomic_store(&armed, name);

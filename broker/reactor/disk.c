@@ -19,7 +19,8 @@ static int
 check_path(const char *path)
 {
     if (path[0] == 0 || strlen(path) >= FILE_PATH_MAX) {
-        return fault(-ENAMETOOLONG, "disk: path of %zu bytes; 1 to %d are possible", strlen(path), FILE_PATH_MAX - 1);
+        return fault(-ENAMETOOLONG, "disk: path of %zu bytes; 1 to %d are possible", strlen(path),
+                FILE_PATH_MAX - 1);
     }
     return 0;
 }
@@ -75,8 +76,8 @@ check_transfer(const struct file *file, const void *data, size_t size, uint64_t 
                 (unsigned long long)offset, size);
     }
     if ((file->flags & FILE_DIRECT) && (((uintptr_t)data | size | offset) % FILE_ALIGNMENT) != 0) {
-        return fault(-EINVAL, "disk: %s: direct transfer of %zu bytes at %llu is not aligned", file->path, size,
-                (unsigned long long)offset);
+        return fault(-EINVAL, "disk: %s: direct transfer of %zu bytes at %llu is not aligned",
+                file->path, size, (unsigned long long)offset);
     }
     return 0;
 }
@@ -101,7 +102,8 @@ transfer(struct file *file, enum disk_operation_kind kind, void *data, size_t si
             return n;
         }
         done += (size_t)n;
-        /* A short direct read leaves an end that no direct read may start at: it was the end of the file. */
+        /* A short direct read leaves an end that no direct read may start at: it was the end of the
+         * file. */
         if (n == 0 || ((file->flags & FILE_DIRECT) && (size_t)n % FILE_ALIGNMENT != 0)) {
             break;
         }
@@ -114,11 +116,13 @@ file_read(struct file *file, void *data, size_t size, uint64_t offset)
 {
     int64_t n = transfer(file, DISK_READ, data, size, offset);
     return n < 0 ? fault_note((int)n, "disk: read of %zu bytes of %s at %llu", size, file->path,
-            (unsigned long long)offset) : n;
+                           (unsigned long long)offset)
+                 : n;
 }
 
 static int
-write_whole(struct file *file, enum disk_operation_kind kind, const void *data, size_t size, uint64_t offset)
+write_whole(struct file *file, enum disk_operation_kind kind, const void *data, size_t size,
+        uint64_t offset)
 {
     int64_t n = transfer(file, kind, (void *)(uintptr_t)data, size, offset);
     if (n < 0) {
@@ -126,8 +130,8 @@ write_whole(struct file *file, enum disk_operation_kind kind, const void *data, 
                 (unsigned long long)offset);
     }
     if ((size_t)n != size) {
-        return fault(-EIO, "disk: only %lld of %zu bytes went to %s at %llu", (long long)n, size, file->path,
-                (unsigned long long)offset);
+        return fault(-EIO, "disk: only %lld of %zu bytes went to %s at %llu", (long long)n, size,
+                file->path, (unsigned long long)offset);
     }
     return 0;
 }

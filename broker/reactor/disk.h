@@ -1,6 +1,6 @@
 #pragma once
-/* Files of the local volume. Every call suspends the fiber until the kernel has finished (R1); -errno with a fault that
- * names the path. Relative paths are taken from the working directory. */
+/* Files of the local volume. Every call suspends the fiber until the kernel has finished (R1);
+ * -errno with a fault that names the path. Relative paths are taken from the working directory. */
 
 #include "reactor/fiber.h"
 
@@ -9,10 +9,10 @@ struct file;
 enum file_flags {
     FILE_READ = 1,
     FILE_WRITE = 2,
-    FILE_CREATE = 4,       /* create when missing */
-    FILE_EXCLUSIVE = 8,    /* with FILE_CREATE: -EEXIST when it is there */
-    FILE_DIRECT = 16,      /* O_DIRECT: addresses, offsets and sizes in multiples of FILE_ALIGNMENT; -EINVAL when the
-                              file system cannot */
+    FILE_CREATE = 4,    /* create when missing */
+    FILE_EXCLUSIVE = 8, /* with FILE_CREATE: -EEXIST when it is there */
+    FILE_DIRECT = 16,   /* O_DIRECT: addresses, offsets and sizes in multiples of FILE_ALIGNMENT;
+                           -EINVAL when the   file system cannot */
     FILE_TRUNCATE = 32,
 };
 #define FILE_ALIGNMENT 4096u
@@ -24,20 +24,25 @@ MUST_CHECK MAY_SUSPEND int file_open(const char *path, unsigned flags, struct fi
 /* Never fails; an error of close says nothing about data that was flushed before. Accepts NULL. */
 MAY_SUSPEND void file_close(struct file *file);
 /* Bytes read; fewer than size only at the end of the file. */
-MUST_CHECK MAY_SUSPEND int64_t file_read(struct file *file, void *data, size_t size, uint64_t offset);
+MUST_CHECK MAY_SUSPEND int64_t file_read(
+        struct file *file, void *data, size_t size, uint64_t offset);
 /* All or -errno; after an error any part may have been written. Not durable by itself. */
-MUST_CHECK MAY_SUSPEND int file_write(struct file *file, const void *data, size_t size, uint64_t offset);
+MUST_CHECK MAY_SUSPEND int file_write(
+        struct file *file, const void *data, size_t size, uint64_t offset);
 /* As file_write, and the bytes are on stable storage when it returns 0 (RWF_DSYNC). */
-MUST_CHECK MAY_SUSPEND int file_write_durable(struct file *file, const void *data, size_t size, uint64_t offset);
-/* All data written before is on stable storage when it returns 0. Never retry after an error: the kernel may have
- * dropped the dirty pages. `metadata`: sizes and times too (fsync instead of fdatasync). */
+MUST_CHECK MAY_SUSPEND int file_write_durable(
+        struct file *file, const void *data, size_t size, uint64_t offset);
+/* All data written before is on stable storage when it returns 0. Never retry after an error: the
+ * kernel may have dropped the dirty pages. `metadata`: sizes and times too (fsync instead of
+ * fdatasync). */
 MUST_CHECK MAY_SUSPEND int file_sync(struct file *file, bool metadata);
 MUST_CHECK MAY_SUSPEND int file_size(struct file *file, uint64_t *ret_size);
 MUST_CHECK MAY_SUSPEND int file_truncate(struct file *file, uint64_t size);
 /* Reserves blocks without writing. -EOPNOTSUPP where the file system cannot. */
 MUST_CHECK MAY_SUSPEND int file_allocate(struct file *file, uint64_t offset, uint64_t size);
-/* Exclusive advisory lock of the open file (flock), without waiting: -EWOULDBLOCK when another holds it. Released by
- * file_close; a killed process may hold it until its last write has landed, which is the point of it. */
+/* Exclusive advisory lock of the open file (flock), without waiting: -EWOULDBLOCK when another
+ * holds it. Released by file_close; a killed process may hold it until its last write has landed,
+ * which is the point of it. */
 MUST_CHECK MAY_SUSPEND int file_lock(struct file *file);
 
 MUST_CHECK MAY_SUSPEND int disk_rename(const char *from, const char *to);

@@ -1,6 +1,6 @@
 #pragma once
-/* What disk.c needs from the real disk and from the simulated one. Private to this room. Paths and alignment were
- * checked by disk.c; errors come with a fault. */
+/* What disk.c needs from the real disk and from the simulated one. Private to this room. Paths and
+ * alignment were checked by disk.c; errors come with a fault. */
 
 #include "reactor/disk.h"
 #include "reactor/internal.h"
@@ -21,7 +21,8 @@ struct disk_driver {
     int (*open)(struct file *file);
     void (*close)(struct file *file);
     /* Bytes done (syncs: 0) or -errno. */
-    int64_t (*operate)(struct file *file, enum disk_operation_kind kind, void *data, size_t size, uint64_t offset);
+    int64_t (*operate)(struct file *file, enum disk_operation_kind kind, void *data, size_t size,
+            uint64_t offset);
     int (*size)(struct file *file, uint64_t *ret_size);
     int (*truncate)(struct file *file, uint64_t size);
     int (*allocate)(struct file *file, uint64_t offset, uint64_t size);

@@ -72,10 +72,12 @@ real_close(struct file *file)
 }
 
 static int64_t
-real_operate(struct file *file, enum disk_operation_kind kind, void *data, size_t size, uint64_t offset)
+real_operate(
+        struct file *file, enum disk_operation_kind kind, void *data, size_t size, uint64_t offset)
 {
-    struct disk_operation operation = { .kind = kind, .descriptor = file->descriptor, .data = data, .size = size,
-        .offset = offset };
+    struct disk_operation operation = {
+        .kind = kind, .descriptor = file->descriptor, .data = data, .size = size, .offset = offset
+    };
     int64_t n = reactor_here->engine->disk(reactor_here, &operation);
     return n < 0 ? fault((int)n, "disk: %s", strerrordesc_np((int)-n)) : n;
 }
@@ -108,8 +110,9 @@ truncate_job(void *arg)
 {
     struct job *job = arg;
     if (job->size > INT64_MAX || ftruncate(job->file->descriptor, (off_t)job->size) != 0) {
-        return fault(job->size > INT64_MAX ? -EINVAL : -errno, "disk: cannot make %s %llu bytes long",
-                job->file->path, (unsigned long long)job->size);
+        return fault(job->size > INT64_MAX ? -EINVAL : -errno,
+                "disk: cannot make %s %llu bytes long", job->file->path,
+                (unsigned long long)job->size);
     }
     return 0;
 }
@@ -147,7 +150,8 @@ real_lock(struct file *file)
 {
     /* Does not block. */
     if (flock(file->descriptor, LOCK_EX | LOCK_NB) != 0) {
-        return fault(-errno, "disk: %s is locked by another process or cannot be locked", file->path);
+        return fault(
+                -errno, "disk: %s is locked by another process or cannot be locked", file->path);
     }
     return 0;
 }

@@ -1,5 +1,5 @@
-/* The engine of plain system calls: epoll (edge-triggered) for sockets, helper threads for the disk. Works wherever
- * Linux does, also where a seccomp profile denies io_uring. */
+/* The engine of plain system calls: epoll (edge-triggered) for sockets, helper threads for the
+ * disk. Works wherever Linux does, also where a seccomp profile denies io_uring. */
 #include "base/mem.h"
 #include "reactor/internal.h"
 
@@ -11,13 +11,14 @@
 #include <unistd.h>
 
 #define EVENTS_MAX 256
-/* While fibers are ready, the kernel is asked for events only that often: each question is a system call. */
+/* While fibers are ready, the kernel is asked for events only that often: each question is a system
+ * call. */
 #define LOOK_NS (10 * NS_PER_US)
 
 struct state {
     int epoll;
     uint64_t looked_ns;
-    bool no_pwait2;          /* Linux before 5.11: timeouts in milliseconds */
+    bool no_pwait2; /* Linux before 5.11: timeouts in milliseconds */
     struct epoll_event events[EVENTS_MAX];
 };
 
@@ -67,7 +68,8 @@ wait_events(struct state *state, uint64_t timeout_ns)
     if (timeout_ns == 0 || timeout_ns == UINT64_MAX || state->no_pwait2) {
         return wait_ms(state, timeout_ns);
     }
-    struct timespec timeout = { .tv_sec = (time_t)(timeout_ns / NS_PER_S), .tv_nsec = (long)(timeout_ns % NS_PER_S) };
+    struct timespec timeout = { .tv_sec = (time_t)(timeout_ns / NS_PER_S),
+        .tv_nsec = (long)(timeout_ns % NS_PER_S) };
     int n = epoll_pwait2(state->epoll, state->events, EVENTS_MAX, &timeout, NULL);
     if (n < 0 && (errno == ENOSYS || errno == EPERM)) {
         state->no_pwait2 = true;
@@ -127,7 +129,8 @@ static int
 threads_watch(struct reactor *reactor, struct descriptor *descriptor)
 {
     struct state *state = reactor->engine_state;
-    struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = descriptor };
+    struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+        .data.ptr = descriptor };
     if (epoll_ctl(state->epoll, EPOLL_CTL_ADD, descriptor->number, &event) != 0) {
         return fault(-errno, "reactor: epoll does not take descriptor %d", descriptor->number);
     }
@@ -152,7 +155,8 @@ wait_interrupt(struct fiber *fiber, int reason)
 }
 
 static int
-threads_wait(struct reactor *reactor, struct descriptor *descriptor, enum direction direction, uint64_t deadline_ns)
+threads_wait(struct reactor *reactor, struct descriptor *descriptor, enum direction direction,
+        uint64_t deadline_ns)
 {
     bool *flag = direction == DIRECTION_READ ? &descriptor->readable : &descriptor->writable;
     struct fiber **waiter = direction == DIRECTION_READ ? &descriptor->reader : &descriptor->writer;
@@ -171,7 +175,8 @@ threads_wait(struct reactor *reactor, struct descriptor *descriptor, enum direct
 }
 
 static int64_t
-threads_receive(struct reactor *reactor, struct descriptor *descriptor, void *data, size_t size, uint64_t deadline_ns)
+threads_receive(struct reactor *reactor, struct descriptor *descriptor, void *data, size_t size,
+        uint64_t deadline_ns)
 {
     for (;;) {
         int r = fiber_wait_begin();
@@ -199,9 +204,11 @@ disk_call(const struct disk_operation *operation)
     struct iovec part = { operation->data, operation->size };
     switch (operation->kind) {
     case DISK_READ:
-        return pread(operation->descriptor, operation->data, operation->size, (off_t)operation->offset);
+        return pread(
+                operation->descriptor, operation->data, operation->size, (off_t)operation->offset);
     case DISK_WRITE:
-        return pwrite(operation->descriptor, operation->data, operation->size, (off_t)operation->offset);
+        return pwrite(
+                operation->descriptor, operation->data, operation->size, (off_t)operation->offset);
     case DISK_WRITE_DURABLE:
         return pwritev2(operation->descriptor, &part, 1, (off_t)operation->offset, RWF_DSYNC);
     case DISK_SYNC:

@@ -19,7 +19,8 @@ current_or_die(void)
     return reactor_here->current;
 }
 
-/* Switches from the fiber to the loop. `last`: the stack will not be used by this function again. */
+/* Switches from the fiber to the loop. `last`: the stack will not be used by this function again.
+ */
 static void
 fiber_leave(struct fiber *fiber, bool last)
 {
@@ -42,7 +43,8 @@ fiber_main(void *arg)
 }
 
 int
-fiber_start(struct reactor *reactor, const char *name, fiber_fn fn, void *arg, struct fiber **ret_fiber)
+fiber_start(
+        struct reactor *reactor, const char *name, fiber_fn fn, void *arg, struct fiber **ret_fiber)
 {
     struct fiber *fiber;
     if (reactor->stats.fibers >= FIBERS_MAX) {
@@ -281,7 +283,8 @@ int
 fiber_sleep_ns(uint64_t duration_ns)
 {
     uint64_t now = clock_mono_ns();
-    return fiber_sleep_until(duration_ns > UINT64_MAX - 1 - now ? UINT64_MAX - 1 : now + duration_ns);
+    return fiber_sleep_until(
+            duration_ns > UINT64_MAX - 1 - now ? UINT64_MAX - 1 : now + duration_ns);
 }
 
 void

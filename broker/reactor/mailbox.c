@@ -1,6 +1,6 @@
-/* The rings. All indices and flags that decide about sleeping are sequentially consistent: a sender writes its message
- * and then looks whether the receiver sleeps, the receiver says that it sleeps and then looks for messages; one of the
- * two must see the other. */
+/* The rings. All indices and flags that decide about sleeping are sequentially consistent: a sender
+ * writes its message and then looks whether the receiver sleeps, the receiver says that it sleeps
+ * and then looks for messages; one of the two must see the other. */
 #include "reactor/mailbox.h"
 
 #include "base/mark.h"
@@ -195,7 +195,8 @@ reactor_post_inline(unsigned target_index, fiber_fn fn, void *arg)
     here->post.late_count++;
 }
 
-/* Inline messages of one sender that are there now; what comes meanwhile waits for the next turn. */
+/* Inline messages of one sender that are there now; what comes meanwhile waits for the next turn.
+ */
 static void
 read_inline(struct reactor *here, struct reactor *sender)
 {
@@ -211,7 +212,8 @@ read_inline(struct reactor *here, struct reactor *sender)
     }
 }
 
-/* A message leaves the ring only once its fiber exists: a reactor full of fibers pushes back on its senders. */
+/* A message leaves the ring only once its fiber exists: a reactor full of fibers pushes back on its
+ * senders. */
 static void
 read_spawn(struct reactor *here, struct reactor *sender)
 {
@@ -235,7 +237,8 @@ read_spawn(struct reactor *here, struct reactor *sender)
 }
 
 static void
-read_all(struct reactor *here, uint64_t senders, void (*read)(struct reactor *here, struct reactor *sender))
+read_all(struct reactor *here, uint64_t senders,
+        void (*read)(struct reactor *here, struct reactor *sender))
 {
     while (senders) {
         unsigned sender = (unsigned)__builtin_ctzll(senders);

@@ -1,9 +1,9 @@
 #pragma once
-/* Messages from one reactor to another: two bounded rings per pair (new fibers, inline calls), written by the one and
- * read by the other without locks. Private to this room.
+/* Messages from one reactor to another: two bounded rings per pair (new fibers, inline calls),
+ * written by the one and read by the other without locks. Private to this room.
  *
- * Two rings, because a reply (inline) must never wait behind a request for which there is no fiber: both sides full of
- * callers that wait for each other would never get an answer. */
+ * Two rings, because a reply (inline) must never wait behind a request for which there is no fiber:
+ * both sides full of callers that wait for each other would never get an answer. */
 
 #include "base/limits.h"
 #include "base/list.h"
@@ -33,19 +33,20 @@ struct late_message {
 };
 
 struct post_office {
-    /* As receiver: a bit per sender that wrote, and the rings by sender (made by the sender, freed with the run). */
+    /* As receiver: a bit per sender that wrote, and the rings by sender (made by the sender, freed
+     * with the run). */
     _Atomic uint64_t spawn_senders;
     _Atomic uint64_t inline_senders;
     _Atomic(struct mailbox *) spawn_boxes[REACTORS_MAX];
     _Atomic(struct mailbox *) inline_boxes[REACTORS_MAX];
-    uint64_t blocked_senders;     /* their next message needs a fiber and there was none */
+    uint64_t blocked_senders; /* their next message needs a fiber and there was none */
     _Atomic(struct foreign_wait *) foreign;
     /* As sender, by target. */
     struct list late[REACTORS_MAX];
     unsigned late_count;
     struct mutex turn[REACTORS_MAX]; /* posts that wait for room keep their order */
     struct wait_queue room;
-    _Atomic int room_made;        /* some receiver has read what we wait for */
+    _Atomic int room_made; /* some receiver has read what we wait for */
 };
 
 void post_office_init(struct post_office *post);

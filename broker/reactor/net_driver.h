@@ -1,13 +1,14 @@
 #pragma once
-/* What tcp.c needs from the kernel's sockets and from the simulated network. Private to this room. TLS will be one
- * more kind of stream on top of another. */
+/* What tcp.c needs from the kernel's sockets and from the simulated network. Private to this room.
+ * TLS will be one more kind of stream on top of another. */
 
 #include "reactor/internal.h"
 #include "reactor/tcp.h"
 
 struct stream_kind {
     int64_t (*read)(struct stream *stream, void *data, size_t size, uint64_t deadline_ns);
-    int (*write)(struct stream *stream, const struct iovec *parts, size_t count, uint64_t deadline_ns);
+    int (*write)(
+            struct stream *stream, const struct iovec *parts, size_t count, uint64_t deadline_ns);
     void (*shutdown)(struct stream *stream);
     /* Frees the stream. */
     void (*close)(struct stream *stream);
@@ -33,7 +34,8 @@ struct listener {
 struct net_driver {
     int (*listen)(const char *host, uint16_t port, struct listener **ret_listener);
     int (*adopt)(const struct accepted *accepted, struct stream **ret_stream);
-    int (*connect)(const char *host, uint16_t port, uint64_t deadline_ns, struct stream **ret_stream);
+    int (*connect)(
+            const char *host, uint16_t port, uint64_t deadline_ns, struct stream **ret_stream);
 };
 
 extern const struct net_driver net_real;

@@ -1,4 +1,5 @@
-/* Helper threads for blocking functions. They are started when work waits and nobody is idle, and end with the run. */
+/* Helper threads for blocking functions. They are started when work waits and nobody is idle, and
+ * end with the run. */
 #include "base/mem.h"
 #include "reactor/internal.h"
 #include "reactor/sim_internal.h"
@@ -9,7 +10,7 @@
 struct offload {
     pthread_mutex_t mutex;
     pthread_cond_t work;
-    struct list jobs;        /* each on the stack of a waiting fiber, so at most one per fiber */
+    struct list jobs; /* each on the stack of a waiting fiber, so at most one per fiber */
     unsigned queued;
     unsigned idle;
     unsigned threads;

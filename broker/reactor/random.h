@@ -1,5 +1,6 @@
 #pragma once
-/* Randomness, from the kernel's generator or from the simulator's seed. Callable from any thread. */
+/* Randomness, from the kernel's generator or from the simulator's seed. Callable from any thread.
+ */
 
 #include "base/uuid.h"
 

@@ -50,7 +50,8 @@ expire_timers(struct reactor *reactor)
     }
 }
 
-/* Runs the fibers that are ready now; who becomes ready meanwhile waits for the next turn, after the I/O. */
+/* Runs the fibers that are ready now; who becomes ready meanwhile waits for the next turn, after
+ * the I/O. */
 static void
 run_ready(struct reactor *reactor)
 {

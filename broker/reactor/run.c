@@ -1,16 +1,17 @@
 /* The threads of a run: starting all reactors or none, the loop of each, and the end.
  *
- *   RUN_STARTING -> RUN_RUNNING (all engines started) -> RUN_STOPPING (main fiber returned) -> RUN_FINISHED
+ *   RUN_STARTING -> RUN_RUNNING (all engines started) -> RUN_STOPPING (main fiber returned) ->
+ * RUN_FINISHED
  *                -> RUN_FAILED  (some engine did not)
  *
- * The end: in RUN_STOPPING every reactor cancels its fibers and says "idle" when it has none and no mail. Reactor 0 ends
- * the run when all are idle, and as many messages were received as were sent, twice in a row with the same numbers:
- * a message under way would make the sums differ, one that was handled in between would change them. */
+ * The end: in RUN_STOPPING every reactor cancels its fibers and says "idle" when it has none and no
+ * mail. Reactor 0 ends the run when all are idle, and as many messages were received as were sent,
+ * twice in a row with the same numbers: a message under way would make the sums differ, one that
+ * was handled in between would change them. */
+#include "base/mem.h"
 #include "reactor/internal.h"
 #include "reactor/sim_internal.h"
 #include "reactor/stack.h"
-
-#include "base/mem.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -47,8 +48,8 @@ run_is_over(struct reactors *reactors)
 {
     struct wave first = wave_read(reactors);
     struct wave second = wave_read(reactors);
-    return first.idle && second.idle && first.sent == first.received && second.sent == second.received &&
-           first.sent == second.sent;
+    return first.idle && second.idle && first.sent == first.received &&
+           second.sent == second.received && first.sent == second.sent;
 }
 
 static void
@@ -104,12 +105,15 @@ reactor_sleep(struct reactor *reactor)
     bool stopping = reactor->stopping;
     if (list_is_empty(&reactor->ready)) {
         atomic_store(&reactor->sleeping, 1);
-        bool stay = post_office_has_mail(reactor) || atomic_load(&reactor->reactors->phase) == RUN_FINISHED ||
+        bool stay = post_office_has_mail(reactor) ||
+                    atomic_load(&reactor->reactors->phase) == RUN_FINISHED ||
                     (atomic_load(&reactor->reactors->phase) == RUN_STOPPING && !stopping);
         if (!stay) {
             uint64_t next_ns = timers_next_ns(&reactor->timers);
             uint64_t now_ns = clock_mono_ns();
-            timeout_ns = next_ns == UINT64_MAX ? UINT64_MAX : next_ns > now_ns ? next_ns - now_ns : 0;
+            timeout_ns = next_ns == UINT64_MAX ? UINT64_MAX
+                         : next_ns > now_ns    ? next_ns - now_ns
+                                               : 0;
             if (stopping) {
                 timeout_ns = MIN(timeout_ns, (uint64_t)STOP_LOOK_NS);
             }
@@ -213,8 +217,8 @@ reactor_main(void *arg)
     return NULL;
 }
 
-/* Reactors of real engines are kept for the life of the process, with their eventfd: a foreign thread may still be on
- * its way to wake one after the run that it belonged to. */
+/* Reactors of real engines are kept for the life of the process, with their eventfd: a foreign
+ * thread may still be on its way to wake one after the run that it belonged to. */
 static struct reactor *
 reactor_slot(struct reactors *reactors, unsigned index, int *ret_result)
 {
@@ -348,7 +352,8 @@ reactors_run(const struct reactors_options *options, fiber_fn main_fn, void *arg
 {
     CHECK(!reactor_here);
     if (options->count == 0 || options->count > REACTORS_MAX) {
-        return fault(-EINVAL, "reactor: %u reactors; 1 to %d are possible", options->count, REACTORS_MAX);
+        return fault(-EINVAL, "reactor: %u reactors; 1 to %d are possible", options->count,
+                REACTORS_MAX);
     }
     log_set_clock(clock_wall_ms);
     if (options->engine == IO_SIM) {

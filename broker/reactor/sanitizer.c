@@ -43,7 +43,8 @@ void
 sanitizer_stack_reset(struct fiber *fiber)
 {
 #if SANITIZER_ADDRESS
-    /* The last function on it ended in a switch, so the red zones of its frames are still marked. */
+    /* The last function on it ended in a switch, so the red zones of its frames are still marked.
+     */
     __asan_unpoison_memory_region(fiber->stack, fiber->stack_size);
     fiber->sanitizer_fiber = NULL;
 #else
@@ -93,8 +94,8 @@ void
 sanitizer_before_leave(struct reactor *reactor, struct fiber *fiber, int last)
 {
 #if SANITIZER_ADDRESS
-    __sanitizer_start_switch_fiber(last ? NULL : &fiber->sanitizer_fiber, reactor->loop_stack,
-            reactor->loop_stack_size);
+    __sanitizer_start_switch_fiber(
+            last ? NULL : &fiber->sanitizer_fiber, reactor->loop_stack, reactor->loop_stack_size);
 #elif SANITIZER_THREAD
     (void)fiber;
     (void)last;

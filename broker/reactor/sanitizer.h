@@ -1,6 +1,7 @@
 #pragma once
-/* Tells AddressSanitizer, ThreadSanitizer and valgrind about switches of stacks; nothing in other builds. Without it
- * they see one thread jump between stacks and report nonsense or miss errors. Private to this room. */
+/* Tells AddressSanitizer, ThreadSanitizer and valgrind about switches of stacks; nothing in other
+ * builds. Without it they see one thread jump between stacks and report nonsense or miss errors.
+ * Private to this room. */
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZER_ADDRESS 1
@@ -38,7 +39,8 @@ void sanitizer_stack_reset(struct fiber *fiber);
 /* On the loop: around the switch to the fiber. */
 void sanitizer_before_run(struct reactor *reactor, struct fiber *fiber);
 void sanitizer_after_run(struct reactor *reactor);
-/* On the fiber: first thing it does, and around its switch to the loop. `last`: it never comes back. */
+/* On the fiber: first thing it does, and around its switch to the loop. `last`: it never comes
+ * back. */
 void sanitizer_fiber_entered(struct reactor *reactor);
 void sanitizer_before_leave(struct reactor *reactor, struct fiber *fiber, int last);
 void sanitizer_after_leave(struct reactor *reactor, struct fiber *fiber);

@@ -45,7 +45,8 @@ sim_new(uint64_t seed)
     list_init(&sim->endpoints);
     list_init(&sim->listeners);
     list_init(&sim->cuts);
-    sim->net = (struct sim_net_weather){ .latency_min_ns = 50 * NS_PER_US, .latency_max_ns = 500 * NS_PER_US,
+    sim->net = (struct sim_net_weather){ .latency_min_ns = 50 * NS_PER_US,
+        .latency_max_ns = 500 * NS_PER_US,
         .give_up_ns = 60ull * NS_PER_S };
     return sim;
 }
@@ -151,7 +152,8 @@ void
 sim_event_at(struct sim *sim, struct sim_event *event, uint64_t time_ns)
 {
     timer_init(&event->timer);
-    timer_arm_ordered(&sim->events, &event->timer, MAX(time_ns, sim->now_ns), sim_world_random(sim));
+    timer_arm_ordered(
+            &sim->events, &event->timer, MAX(time_ns, sim->now_ns), sim_world_random(sim));
 }
 
 /* ---- clocks ---- */
@@ -168,12 +170,13 @@ sim_host_clock(const struct sim_host *host, uint64_t now_ns)
 static uint64_t
 world_time_of(const struct sim_host *host, uint64_t mono_ns)
 {
-    uint64_t shown = mono_ns > UINT64_MAX - host->asleep_ns ? UINT64_MAX : mono_ns + host->asleep_ns;
+    uint64_t shown =
+            mono_ns > UINT64_MAX - host->asleep_ns ? UINT64_MAX : mono_ns + host->asleep_ns;
     if (shown <= host->host_base_ns) {
         return host->base_ns;
     }
     unsigned __int128 passed = (unsigned __int128)(shown - host->host_base_ns) * 1000000 /
-            (unsigned)(1000000 + host->ppm);
+                               (unsigned)(1000000 + host->ppm);
     if (passed > UINT64_MAX - host->base_ns - 2) {
         return UINT64_MAX;
     }
@@ -205,7 +208,8 @@ int64_t
 sim_wall_ms(void)
 {
     struct sim_host *host = host_here();
-    return WALL_START_MS + (int64_t)((sim_boot_ns() - MONO_START_NS) / NS_PER_MS) + (host ? host->wall_jump_ms : 0);
+    return WALL_START_MS + (int64_t)((sim_boot_ns() - MONO_START_NS) / NS_PER_MS) +
+           (host ? host->wall_jump_ms : 0);
 }
 
 uint64_t
@@ -233,7 +237,8 @@ sim_host(struct sim *sim, const char *name)
     host->base_ns = sim->now_ns;
     host->host_base_ns = sim->now_ns;
     host->disk = sim_disk_new();
-    host->weather = (struct sim_disk_weather){ .latency_min_ns = 20 * NS_PER_US, .latency_max_ns = 200 * NS_PER_US,
+    host->weather = (struct sim_disk_weather){ .latency_min_ns = 20 * NS_PER_US,
+        .latency_max_ns = 200 * NS_PER_US,
         .stall_ns = 2ull * NS_PER_S };
     host->port_next = 40000;
     list_init(&host->in_flight);
@@ -257,7 +262,8 @@ void
 sim_host_suspend(struct sim_host *host, uint64_t duration_ns)
 {
     sim_host_pause(host, duration_ns);
-    /* The clock must not go back: it loses the time at once only because nothing runs there to see it. */
+    /* The clock must not go back: it loses the time at once only because nothing runs there to see
+     * it. */
     host->asleep_ns += duration_ns;
 }
 
@@ -341,8 +347,8 @@ settle_all(struct sim *sim)
     }
 }
 
-/* Does what can be done now, or lets time pass until the next event, but not beyond end_ns. False when nothing can
- * happen any more. */
+/* Does what can be done now, or lets time pass until the next event, but not beyond end_ns. False
+ * when nothing can happen any more. */
 static bool
 world_step(struct sim *sim, uint64_t end_ns)
 {
@@ -383,9 +389,11 @@ deadlock_fault(struct sim *sim)
     LIST_FOREACH (node, &sim->processes) {
         struct sim_process *process = CONTAINER_OF(node, struct sim_process, link);
         for (unsigned i = 0; !process->over && i < process->reactors->count; i++) {
-            struct fiber *fiber = LIST_FIRST(&process->reactors->all[i]->alive, struct fiber, alive);
+            struct fiber *fiber =
+                    LIST_FIRST(&process->reactors->all[i]->alive, struct fiber, alive);
             if (fiber) {
-                return fault(-EDEADLK, "sim: nothing can happen any more; fiber %s of %s on %s waits", fiber->name,
+                return fault(-EDEADLK,
+                        "sim: nothing can happen any more; fiber %s of %s on %s waits", fiber->name,
                         process->name, process->host->name);
             }
         }

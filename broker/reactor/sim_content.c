@@ -156,7 +156,8 @@ is_zeros(const uint8_t *data, size_t size)
 
 /* Within one sector. */
 static void
-write_sector(struct sim_content *content, const uint8_t *data, size_t size, uint64_t offset, uint64_t stamp)
+write_sector(struct sim_content *content, const uint8_t *data, size_t size, uint64_t offset,
+        uint64_t stamp)
 {
     const struct page *page = page_at(content, offset);
     size_t skip = (size_t)(offset % SIM_PAGE_SIZE);
@@ -180,7 +181,8 @@ write_sector(struct sim_content *content, const uint8_t *data, size_t size, uint
 }
 
 void
-sim_content_write(struct sim_content *content, const void *data, size_t size, uint64_t offset, uint64_t stamp)
+sim_content_write(
+        struct sim_content *content, const void *data, size_t size, uint64_t offset, uint64_t stamp)
 {
     const uint8_t *at = data;
     while (size > 0) {

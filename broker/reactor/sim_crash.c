@@ -13,13 +13,15 @@ struct sim_image {
 static void
 copy_names(struct map *to, const struct map *from)
 {
-    MAP_FOREACH (node, from) {
+    MAP_FOREACH(node, from)
+    {
         struct sim_name *name = CONTAINER_OF(node, struct sim_name, link);
         names_put(to, name->path, name->node->copy);
     }
 }
 
-/* Shares all pages. Files without a name that only an open handle keeps are left out: a power cut ends them. */
+/* Shares all pages. Files without a name that only an open handle keeps are left out: a power cut
+ * ends them. */
 static struct sim_disk *
 disk_copy(const struct sim_disk *from)
 {
@@ -88,7 +90,7 @@ struct choice {
     const struct sim_crash *crash;
     uint64_t seed;
     size_t index;
-    bool names_end;          /* a name change was lost, so all later ones are */
+    bool names_end; /* a name change was lost, so all later ones are */
 };
 
 static bool
@@ -102,7 +104,8 @@ unit_is_kept(struct choice *choice, const struct sim_unit *unit)
         return true;
     case SIM_KEEP_ONE:
         /* A name needs those before it. */
-        return unit->kind == SIM_UNIT_NAME ? unit->index <= crash->index : unit->index == crash->index;
+        return unit->kind == SIM_UNIT_NAME ? unit->index <= crash->index
+                                           : unit->index == crash->index;
     case SIM_KEEP_ALL_BUT:
         return unit->index != crash->index;
     case SIM_KEEP_FIRST:
@@ -143,8 +146,8 @@ crash_data(struct choice *choice, struct change *change)
     const struct change_body *body = change->body;
     for (uint64_t done = 0; done < body->size; done += SIM_SECTOR_SIZE) {
         if (keep_next(choice, change, body->offset + done)) {
-            sim_content_write(&change->node->durable, body->data ? body->data + done : NULL, SIM_SECTOR_SIZE,
-                    body->offset + done, change->stamp);
+            sim_content_write(&change->node->durable, body->data ? body->data + done : NULL,
+                    SIM_SECTOR_SIZE, body->offset + done, change->stamp);
         }
     }
 }
@@ -195,7 +198,8 @@ has_parent(const struct sim_disk *disk, const char *path)
 static void
 names_clear(struct map *names)
 {
-    MAP_FOREACH_SAFE (node, names) {
+    MAP_FOREACH_SAFE(node, names)
+    {
         struct sim_name *name = CONTAINER_OF(node, struct sim_name, link);
         map_remove(names, node);
         sim_node_unref(name->node);
@@ -208,7 +212,8 @@ names_clear(struct map *names)
 static const char *
 find_orphan(const struct sim_disk *disk)
 {
-    MAP_FOREACH (node, &disk->names) {
+    MAP_FOREACH(node, &disk->names)
+    {
         const char *path = CONTAINER_OF(node, struct sim_name, link)->path;
         if (!has_parent(disk, path)) {
             return path;
@@ -293,7 +298,8 @@ sim_disk_rot(struct sim_host *host, const char *path, uint64_t offset, unsigned 
         return fault(-ENOENT, "sim: no file %s on %s", path, host->name);
     }
     if (offset >= node->now.size || bit > 7) {
-        return fault(-EINVAL, "sim: %s has no bit %u at %llu", path, bit, (unsigned long long)offset);
+        return fault(
+                -EINVAL, "sim: %s has no bit %u at %llu", path, bit, (unsigned long long)offset);
     }
     sim_content_read(&node->now, &byte, 1, offset);
     byte = (uint8_t)(byte ^ 1u << bit);

@@ -63,7 +63,8 @@ names_put(struct map *names, const char *path, struct sim_node *node)
 static void
 names_done(struct map *names)
 {
-    MAP_FOREACH_SAFE (node, names) {
+    MAP_FOREACH_SAFE(node, names)
+    {
         struct sim_name *name = CONTAINER_OF(node, struct sim_name, link);
         sim_node_unref(name->node);
         mem_free(name->path);
@@ -147,7 +148,8 @@ body_new(enum change_kind kind, const char *path, const char *to)
 
 /* Makes one change part of what is durable. */
 void
-change_apply(struct sim_disk *disk, const struct change_body *body, struct sim_node *node, uint64_t stamp)
+change_apply(struct sim_disk *disk, const struct change_body *body, struct sim_node *node,
+        uint64_t stamp)
 {
     switch (body->kind) {
     case CHANGE_DATA:
@@ -169,7 +171,8 @@ change_apply(struct sim_disk *disk, const struct change_body *body, struct sim_n
     }
 }
 
-/* Whether an older write of that file is still unflushed: then the stamps of this one matter, see sim_content_write. */
+/* Whether an older write of that file is still unflushed: then the stamps of this one matter, see
+ * sim_content_write. */
 static bool
 has_older(struct sim_disk *disk, const struct change *change)
 {
@@ -236,7 +239,8 @@ bool
 sim_disk_has_children(const struct sim_disk *disk, const char *path)
 {
     size_t size = strlen(path);
-    MAP_FOREACH (node, &disk->names) {
+    MAP_FOREACH(node, &disk->names)
+    {
         const char *other = CONTAINER_OF(node, struct sim_name, link)->path;
         if (strncmp(other, path, size) == 0 && other[size] == '/') {
             return true;
@@ -299,8 +303,8 @@ data_body(struct sim_node *node, size_t size, uint64_t offset)
 }
 
 struct change *
-sim_disk_write(struct sim_disk *disk, struct sim_node *node, const void *data, size_t size, uint64_t offset,
-        const bool *keep)
+sim_disk_write(struct sim_disk *disk, struct sim_node *node, const void *data, size_t size,
+        uint64_t offset, const bool *keep)
 {
     uint64_t first = offset / SIM_SECTOR_SIZE;
     for (size_t done = 0; done < size;) {
@@ -329,7 +333,8 @@ sim_change_done(struct sim_disk *disk, struct change *change)
 static bool
 is_of_file(const struct change *change, const struct sim_node *node)
 {
-    return change->node == node && (change->body->kind == CHANGE_DATA || change->body->kind == CHANGE_SIZE);
+    return change->node == node &&
+           (change->body->kind == CHANGE_DATA || change->body->kind == CHANGE_SIZE);
 }
 
 void
@@ -359,7 +364,8 @@ sim_disk_flush_change(struct sim_disk *disk, struct change *durable)
 }
 
 void
-sim_disk_flush_failed(struct sim_disk *disk, struct sim_node *node, uint64_t stamp, bool (*lose)(void *arg), void *arg)
+sim_disk_flush_failed(struct sim_disk *disk, struct sim_node *node, uint64_t stamp,
+        bool (*lose)(void *arg), void *arg)
 {
     LIST_FOREACH_SAFE (link, &disk->changes) {
         struct change *change = CONTAINER_OF(link, struct change, link);
@@ -381,7 +387,8 @@ is_in_folder(const char *path, const char *folder)
     if (!slash) {
         return strcmp(folder, ".") == 0 || folder[0] == 0;
     }
-    return (size == 0 && strcmp(folder, "/") == 0) || (strlen(folder) == size && memcmp(path, folder, size) == 0);
+    return (size == 0 && strcmp(folder, "/") == 0) ||
+           (strlen(folder) == size && memcmp(path, folder, size) == 0);
 }
 
 void

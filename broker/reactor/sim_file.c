@@ -1,5 +1,5 @@
-/* Files of the simulator: fibers wait for operations that take time, fail by order or at random, and go on without the
- * process that began them (S2). */
+/* Files of the simulator: fibers wait for operations that take time, fail by order or at random,
+ * and go on without the process that began them (S2). */
 #include "base/mem.h"
 #include "reactor/disk_driver.h"
 #include "reactor/sim_disk.h"
@@ -9,7 +9,7 @@
 #include <string.h>
 
 struct sim_handle {
-    struct list link;        /* in the process */
+    struct list link; /* in the process */
     struct sim_host *host;
     struct sim_node *node;
     unsigned flags;
@@ -19,20 +19,20 @@ struct sim_handle {
 
 struct operation {
     struct sim_event event;
-    struct list link;        /* in the host */
+    struct list link; /* in the host */
     struct sim_host *host;
     struct sim_process *process;
     struct sim_handle *handle;
-    struct fiber *fiber;     /* NULL: nobody waits any more */
+    struct fiber *fiber; /* NULL: nobody waits any more */
     enum disk_operation_kind kind;
-    void *data;              /* of a read */
+    void *data; /* of a read */
     size_t size;
     uint64_t offset;
-    struct change *change;   /* of a write */
-    uint64_t stamp;          /* of a flush */
+    struct change *change; /* of a write */
+    uint64_t stamp;        /* of a flush */
     int result;
     bool flip;
-    bool fails;              /* a flush */
+    bool fails; /* a flush */
 };
 
 static struct sim_host *
@@ -44,7 +44,8 @@ host_here(void)
 /* ---- faults ---- */
 
 void
-sim_disk_inject(struct sim_host *host, enum sim_disk_fault_kind kind, const char *path_part, uint64_t nth)
+sim_disk_inject(
+        struct sim_host *host, enum sim_disk_fault_kind kind, const char *path_part, uint64_t nth)
 {
     CHECK(nth > 0);
     for (size_t i = 0; i < SIM_FAULTS_MAX; i++) {
@@ -68,7 +69,8 @@ strikes(struct sim_host *host, enum sim_disk_fault_kind kind, const char *path)
     bool strike = sim_world_chance(host->sim, host->weather.ppm[kind]);
     for (size_t i = 0; i < SIM_FAULTS_MAX; i++) {
         struct sim_fault_order *order = &host->faults[i];
-        if (order->left > 0 && order->kind == kind && (!order->path_part || strstr(path, order->path_part))) {
+        if (order->left > 0 && order->kind == kind &&
+                (!order->path_part || strstr(path, order->path_part))) {
             strike = --order->left == 0 || strike;
         }
     }
@@ -103,8 +105,11 @@ boundary(struct sim_host *host, struct sim_boundary what)
 static void
 operation_boundary(struct operation *operation, bool done)
 {
-    struct sim_boundary what = { .path = operation->handle->node->path, .offset = operation->offset,
-        .size = operation->size, .result = done ? MIN(operation->result, 0) : 0, .process = operation->process };
+    struct sim_boundary what = { .path = operation->handle->node->path,
+        .offset = operation->offset,
+        .size = operation->size,
+        .result = done ? MIN(operation->result, 0) : 0,
+        .process = operation->process };
     if (operation->kind == DISK_READ) {
         return;
     }
@@ -121,7 +126,8 @@ static int
 name_boundary(enum sim_boundary_kind kind, const char *path, uint64_t size)
 {
     struct sim_process *process = sim_process_here();
-    boundary(process->host, (struct sim_boundary){ .kind = kind, .path = path, .size = size, .process = process });
+    boundary(process->host,
+            (struct sim_boundary){ .kind = kind, .path = path, .size = size, .process = process });
     if (process->dying) {
         return -ECANCELED;
     }
@@ -358,7 +364,7 @@ begin_read(struct operation *operation)
     } else if (strikes(host, SIM_DISK_READ_SHORT, path) && operation->size > FILE_ALIGNMENT) {
         /* Where a direct read may go on. */
         operation->size = FILE_ALIGNMENT * (size_t)sim_world_between(host->sim, 1,
-                (operation->size - 1) / FILE_ALIGNMENT);
+                                                   (operation->size - 1) / FILE_ALIGNMENT);
     } else {
         operation->flip = strikes(host, SIM_DISK_READ_FLIP, path);
     }
@@ -375,8 +381,8 @@ is_full(struct operation *operation)
 static void
 put_write(struct operation *operation, const void *data, uint64_t offset, const bool *keep)
 {
-    operation->change = sim_disk_write(operation->host->disk, operation->handle->node, data, operation->size, offset,
-            keep);
+    operation->change = sim_disk_write(
+            operation->host->disk, operation->handle->node, data, operation->size, offset, keep);
 }
 
 /* Some of the sectors reach the disk, or none. */
@@ -430,7 +436,8 @@ static void
 begin_flush(struct operation *operation)
 {
     operation->stamp = operation->host->disk->stamp_next++;
-    operation->fails = strikes(operation->host, SIM_DISK_FLUSH_ERROR, operation->handle->node->path);
+    operation->fails =
+            strikes(operation->host, SIM_DISK_FLUSH_ERROR, operation->handle->node->path);
     operation->result = operation->fails ? -EIO : 0;
 }
 
@@ -439,12 +446,17 @@ operation_time(struct operation *operation)
 {
     struct sim_host *host = operation->host;
     const struct sim_disk_weather *weather = &host->weather;
-    uint64_t time_ns = sim_world_between(host->sim, weather->latency_min_ns, weather->latency_max_ns) + operation->size;
-    return strikes(host, SIM_DISK_STALL, operation->handle->node->path) ? time_ns + weather->stall_ns : time_ns;
+    uint64_t time_ns =
+            sim_world_between(host->sim, weather->latency_min_ns, weather->latency_max_ns) +
+            operation->size;
+    return strikes(host, SIM_DISK_STALL, operation->handle->node->path)
+                   ? time_ns + weather->stall_ns
+                   : time_ns;
 }
 
 static struct operation *
-operation_new(struct file *file, enum disk_operation_kind kind, void *data, size_t size, uint64_t offset)
+operation_new(
+        struct file *file, enum disk_operation_kind kind, void *data, size_t size, uint64_t offset)
 {
     struct operation *operation = mem_alloc(sizeof *operation);
     operation->event.fn = operation_finish;
@@ -462,7 +474,8 @@ operation_new(struct file *file, enum disk_operation_kind kind, void *data, size
 }
 
 static int64_t
-sim_file_operate(struct file *file, enum disk_operation_kind kind, void *data, size_t size, uint64_t offset)
+sim_file_operate(
+        struct file *file, enum disk_operation_kind kind, void *data, size_t size, uint64_t offset)
 {
     struct operation *operation = operation_new(file, kind, data, size, offset);
     struct sim *sim = operation->host->sim;
@@ -533,7 +546,8 @@ sim_file_truncate(struct file *file, uint64_t size)
 {
     struct sim_node *node = file->handle->node;
     if (!(file->flags & FILE_WRITE) || size > INT64_MAX) {
-        return fault(-EINVAL, "disk: cannot make %s %llu bytes long", file->path, (unsigned long long)size);
+        return fault(-EINVAL, "disk: cannot make %s %llu bytes long", file->path,
+                (unsigned long long)size);
     }
     sim_disk_resize(host_here()->disk, node, size);
     return name_boundary(SIM_NAME_CHANGED, node->path, size);
@@ -543,10 +557,13 @@ static int
 sim_file_allocate(struct file *file, uint64_t offset, uint64_t size)
 {
     const struct sim_disk *disk = host_here()->disk;
-    if (size > disk->capacity || (disk->capacity < 1024 * GIB && sim_disk_used(disk) + size > disk->capacity)) {
-        return fault(-ENOSPC, "disk: cannot reserve %llu bytes of %s", (unsigned long long)size, file->path);
+    if (size > disk->capacity ||
+            (disk->capacity < 1024 * GIB && sim_disk_used(disk) + size > disk->capacity)) {
+        return fault(-ENOSPC, "disk: cannot reserve %llu bytes of %s", (unsigned long long)size,
+                file->path);
     }
-    return offset + size > file->handle->node->now.size ? sim_file_truncate(file, offset + size) : 0;
+    return offset + size > file->handle->node->now.size ? sim_file_truncate(file, offset + size)
+                                                        : 0;
 }
 
 static int
@@ -638,10 +655,12 @@ sim_list(const char *path, struct disk_names *names)
         return fault(-ENOENT, "disk: cannot list %s", path);
     }
     size_t skip = is_root(normal) ? strcmp(normal, "/") == 0 : strlen(normal) + 1;
-    MAP_FOREACH (node, &disk->names) {
+    MAP_FOREACH(node, &disk->names)
+    {
         const char *name = CONTAINER_OF(node, struct sim_name, link)->path;
-        bool inside = is_root(normal) ? (name[0] == '/') == (skip == 1)
-                                      : strncmp(name, normal, skip - 1) == 0 && name[skip - 1] == '/';
+        bool inside = is_root(normal)
+                              ? (name[0] == '/') == (skip == 1)
+                              : strncmp(name, normal, skip - 1) == 0 && name[skip - 1] == '/';
         if (inside && name[skip] && !strchr(name + skip, '/')) {
             disk_names_add(names, name + skip);
         }

@@ -1,5 +1,6 @@
 #pragma once
-/* The simulator's side of every call that the other files of this room hand on. Private to this room. */
+/* The simulator's side of every call that the other files of this room hand on. Private to this
+ * room. */
 
 #include "reactor/call.h"
 #include "reactor/disk.h"
@@ -9,7 +10,8 @@ struct sim;
 /* The simulator that this thread runs, or NULL. */
 extern _Thread_local struct sim *sim_here;
 
-MUST_CHECK int sim_reactors_run(const struct reactors_options *options, fiber_fn main_fn, void *arg);
+MUST_CHECK int sim_reactors_run(
+        const struct reactors_options *options, fiber_fn main_fn, void *arg);
 NORETURN void sim_process_exit(int code);
 MUST_CHECK int sim_offload(int (*fn)(void *arg), void *arg);
 uint64_t sim_mono_ns(void);

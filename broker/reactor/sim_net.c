@@ -1,4 +1,5 @@
-/* The simulated network: connections between hosts, delivered in order and late, cut and reset at will. */
+/* The simulated network: connections between hosts, delivered in order and late, cut and reset at
+ * will. */
 #include "base/mem.h"
 #include "reactor/net_driver.h"
 #include "reactor/sim_world.h"
@@ -19,31 +20,32 @@ struct segment {
     enum segment_kind kind;
     uint64_t due_ns;
     size_t size;
-    size_t used;             /* bytes that were read */
+    size_t used; /* bytes that were read */
     uint8_t data[];
 };
 
-/* One end of a connection. What it sends waits in `outgoing`; what came and was not read in `received`. */
+/* One end of a connection. What it sends waits in `outgoing`; what came and was not read in
+ * `received`. */
 struct endpoint {
-    struct list link;        /* in the world */
-    struct list backlog;     /* in a listener */
+    struct list link;    /* in the world */
+    struct list backlog; /* in a listener */
     struct sim *sim;
     struct sim_host *host;
     struct sim_process *process;
-    struct endpoint *peer;   /* NULL: gone */
+    struct endpoint *peer; /* NULL: gone */
     uint64_t id;
     struct list outgoing;
     struct list received;
     size_t unread;
-    size_t in_flight;        /* sent and not read by the peer */
+    size_t in_flight; /* sent and not read by the peer */
     struct sim_event pump;
     bool pump_armed;
     uint64_t blocked_since_ns;
-    int error;               /* the connection is broken */
-    bool ended;              /* the peer sends no more */
-    bool shut;               /* shut down on this side */
-    bool closed;             /* no stream has it any more */
-    bool gone;               /* its host lost power: it answers nothing */
+    int error;   /* the connection is broken */
+    bool ended;  /* the peer sends no more */
+    bool shut;   /* shut down on this side */
+    bool closed; /* no stream has it any more */
+    bool gone;   /* its host lost power: it answers nothing */
     struct fiber *reader;
     struct fiber *writer;
     char text[ADDRESS_TEXT_SIZE];
@@ -229,7 +231,8 @@ deliver(struct endpoint *from, struct segment *segment)
         return;
     }
     if (segment->kind == SEGMENT_DATA) {
-        sim_note(to->sim, 9, to->id, bytes_hash(bytes_of(segment->data, segment->size), segment->size));
+        sim_note(to->sim, 9, to->id,
+                bytes_hash(bytes_of(segment->data, segment->size), segment->size));
         to->unread += segment->size;
         list_push_back(&to->received, &segment->link);
         wake(&to->reader, 0);
@@ -268,7 +271,8 @@ pump(struct sim *sim, struct sim_event *event)
     struct endpoint *end = CONTAINER_OF(event, struct endpoint, pump);
     struct segment *segment;
     end->pump_armed = false;
-    while ((segment = LIST_FIRST(&end->outgoing, struct segment, link)) && segment->due_ns <= sim->now_ns) {
+    while ((segment = LIST_FIRST(&end->outgoing, struct segment, link)) &&
+            segment->due_ns <= sim->now_ns) {
         if (is_blocked(end)) {
             break;
         }
@@ -385,7 +389,8 @@ stream_new(struct endpoint *end, struct stream **ret_stream)
     stream->stream.kind = &sim_stream_kind;
     stream->end = end;
     snprintf(stream->stream.local, sizeof stream->stream.local, "%s", end->text);
-    snprintf(stream->stream.peer, sizeof stream->stream.peer, "%s", end->peer ? end->peer->text : "gone");
+    snprintf(stream->stream.peer, sizeof stream->stream.peer, "%s",
+            end->peer ? end->peer->text : "gone");
     *ret_stream = &stream->stream;
     return 0;
 }
@@ -423,7 +428,8 @@ sim_stream_read(struct stream *stream, void *data, size_t size, uint64_t deadlin
     struct endpoint *end = end_of(stream);
     for (;;) {
         if (end->error) {
-            return fault(end->error, "tcp: read from %s: %s", stream->peer, strerrordesc_np(-end->error));
+            return fault(end->error, "tcp: read from %s: %s", stream->peer,
+                    strerrordesc_np(-end->error));
         }
         if (end->unread > 0) {
             fiber_give_way();
@@ -460,7 +466,8 @@ write_part(struct endpoint *end, const uint8_t *data, size_t size, uint64_t dead
         if (room < 0) {
             return (int)room;
         }
-        size_t n = MIN(size, MIN((size_t)room, (size_t)sim_world_between(end->sim, 1, SEGMENT_MAX)));
+        size_t n =
+                MIN(size, MIN((size_t)room, (size_t)sim_world_between(end->sim, 1, SEGMENT_MAX)));
         struct segment *segment = segment_new(end, SEGMENT_DATA, n);
         memcpy(segment->data, data, n);
         end->in_flight += n;
@@ -471,7 +478,8 @@ write_part(struct endpoint *end, const uint8_t *data, size_t size, uint64_t dead
 }
 
 static int
-sim_stream_write(struct stream *stream, const struct iovec *parts, size_t count, uint64_t deadline_ns)
+sim_stream_write(
+        struct stream *stream, const struct iovec *parts, size_t count, uint64_t deadline_ns)
 {
     struct endpoint *end = end_of(stream);
     for (size_t i = 0; i < count; i++) {
@@ -534,10 +542,12 @@ sim_accept(struct listener *base, struct accepted *ret_accepted)
             return r;
         }
     }
-    struct endpoint *end = CONTAINER_OF(list_pop_front(&listener->backlog), struct endpoint, backlog);
+    struct endpoint *end =
+            CONTAINER_OF(list_pop_front(&listener->backlog), struct endpoint, backlog);
     listener->backlog_count--;
     ret_accepted->descriptor = (int)end->id;
-    snprintf(ret_accepted->peer, sizeof ret_accepted->peer, "%s", end->peer ? end->peer->text : "gone");
+    snprintf(ret_accepted->peer, sizeof ret_accepted->peer, "%s",
+            end->peer ? end->peer->text : "gone");
     return 0;
 }
 
@@ -568,7 +578,8 @@ sim_listen(const char *address, uint16_t port, struct listener **ret_listener)
         port = listener_find(process->host, next) ? 0 : next;
     }
     if (listener_find(process->host, port)) {
-        return fault(-EADDRINUSE, "tcp: cannot listen on %s port %u: in use", process->host->name, port);
+        return fault(
+                -EADDRINUSE, "tcp: cannot listen on %s port %u: in use", process->host->name, port);
     }
     struct sim_listener *listener = mem_alloc(sizeof *listener);
     listener->listener.kind = &sim_listener_kind;
@@ -590,7 +601,8 @@ sim_adopt(const struct accepted *accepted, struct stream **ret_stream)
             return stream_new(end, ret_stream);
         }
     }
-    return fault(-EBADF, "sim: connection %d from %s is gone", accepted->descriptor, accepted->peer);
+    return fault(
+            -EBADF, "sim: connection %d from %s is gone", accepted->descriptor, accepted->peer);
 }
 
 static struct sim_host *
@@ -620,7 +632,8 @@ sleep_within(uint64_t duration_ns, uint64_t deadline_ns)
 
 /* Sends SYN until it comes through to a listener with room, or nobody listens. */
 static int
-find_listener(struct sim_host *to, uint16_t port, uint64_t deadline_ns, struct sim_listener **ret_listener)
+find_listener(struct sim_host *to, uint16_t port, uint64_t deadline_ns,
+        struct sim_listener **ret_listener)
 {
     struct sim_host *from = sim_process_here()->host;
     uint64_t start_ns = clock_mono_ns();

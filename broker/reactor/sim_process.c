@@ -73,7 +73,8 @@ sim_reactor_is_runnable(struct reactor *reactor)
         return true;
     }
     struct sim_host *host = reactor->reactors->sim->host;
-    return timers_next_ns(&reactor->timers) <= sim_host_clock(host, host->sim->now_ns) - host->asleep_ns;
+    return timers_next_ns(&reactor->timers) <=
+           sim_host_clock(host, host->sim->now_ns) - host->asleep_ns;
 }
 
 void
@@ -101,7 +102,8 @@ stop_all(struct reactors *reactors)
     reactor_here = before;
 }
 
-/* The fibers that cannot end: their stacks are taken back, what they own on the heap is lost (S1). */
+/* The fibers that cannot end: their stacks are taken back, what they own on the heap is lost (S1).
+ */
 static void
 abandon_all(struct sim_process *process)
 {
@@ -255,7 +257,8 @@ void
 sim_crash_point(const char *name)
 {
     struct sim_process *process = reactor_here ? reactor_here->reactors->sim : NULL;
-    if (!process || !process->crash_name || process->dying || strcmp(process->crash_name, name) != 0) {
+    if (!process || !process->crash_name || process->dying ||
+            strcmp(process->crash_name, name) != 0) {
         return;
     }
     if (--process->crash_passes == 0) {
@@ -294,7 +297,8 @@ sim_signal_wait(void)
     if (process->signal_count > 0) {
         int signal = process->signals[0];
         process->signal_count--;
-        memmove(process->signals, process->signals + 1, process->signal_count * sizeof process->signals[0]);
+        memmove(process->signals, process->signals + 1,
+                process->signal_count * sizeof process->signals[0]);
         return signal;
     }
     process->signal_waiter = fiber_current();
@@ -332,7 +336,8 @@ sim_reactors_run(const struct reactors_options *options, fiber_fn main_fn, void 
 {
     struct sim *sim = options->sim;
     CHECK(sim);
-    struct sim_process *process = sim_start(sim_host(sim, "local"), options->count, "local", main_fn, arg);
+    struct sim_process *process =
+            sim_start(sim_host(sim, "local"), options->count, "local", main_fn, arg);
     if (sim->crash_next_passes > 0) {
         sim_crash_at(process, sim->crash_next, sim->crash_next_passes);
         sim->crash_next_passes = 0;

@@ -18,9 +18,9 @@ struct sim_event {
 struct sim {
     uint64_t now_ns;
     uint64_t hash;
-    uint64_t world_seed;     /* order, times, faults */
-    uint64_t program_seed;   /* what programs get from random.h */
-    uint64_t test_seed;      /* sim_random_below */
+    uint64_t world_seed;   /* order, times, faults */
+    uint64_t program_seed; /* what programs get from random.h */
+    uint64_t test_seed;    /* sim_random_below */
     struct timers events;
     struct list hosts;
     struct list processes;
@@ -28,7 +28,7 @@ struct sim {
     uint64_t reactor_number; /* tells reactors apart in the hash */
     uint64_t abandoned;
     struct fiber_pool *pool;
-    struct list endpoints;   /* of the network: sim_net.c */
+    struct list endpoints; /* of the network: sim_net.c */
     struct list listeners;
     struct list cuts;
     uint64_t endpoint_next;
@@ -42,7 +42,7 @@ struct sim {
 struct sim_fault_order {
     enum sim_disk_fault_kind kind;
     const char *path_part;
-    uint64_t left;           /* operations until it strikes; 0: used up */
+    uint64_t left; /* operations until it strikes; 0: used up */
 };
 
 struct sim_disk;
@@ -54,7 +54,7 @@ struct sim_host {
     char address[20];
     uint64_t paused_until_ns;
     int64_t wall_jump_ms;
-    uint64_t asleep_ns;      /* what clock_mono_ns does not count */
+    uint64_t asleep_ns; /* what clock_mono_ns does not count */
     /* Drift: since base the host's clock shows host_base + (now - base) * (1 + ppm / 10^6). */
     int ppm;
     uint64_t base_ns;
@@ -66,7 +66,7 @@ struct sim_host {
     void *watch_arg;
     uint64_t boundaries;
     uint16_t port_next;
-    struct list in_flight;   /* operations of the disk */
+    struct list in_flight; /* operations of the disk */
 };
 
 struct sim_process {
@@ -75,8 +75,8 @@ struct sim_process {
     struct reactors *reactors; /* freed when over */
     enum sim_state state;
     bool over;
-    bool dying;              /* killed or exited; its fibers are unwinding */
-    bool silent;             /* power cut: peers hear nothing */
+    bool dying;  /* killed or exited; its fibers are unwinding */
+    bool silent; /* power cut: peers hear nothing */
     int code;
     char name[SIM_NAME_SIZE];
     const char *crash_name;
@@ -85,8 +85,8 @@ struct sim_process {
     int signals[SIM_SIGNALS_MAX];
     unsigned signal_count;
     struct fiber *signal_waiter;
-    struct list handles;     /* open files */
-    struct list waiters;     /* fibers in sim_wait */
+    struct list handles; /* open files */
+    struct list waiters; /* fibers in sim_wait */
 };
 
 /* sim.c */

@@ -18,8 +18,8 @@
 #define KEEP_SIZE (16 * KIB)
 
 struct fiber_pool {
-    char *base;              /* the reservation, NULL until the first fiber */
-    size_t slots;            /* made so far */
+    char *base;   /* the reservation, NULL until the first fiber */
+    size_t slots; /* made so far */
     size_t slots_max;
     bool guards_by_mprotect;
     struct list idle;
@@ -81,7 +81,8 @@ slot_prepare(struct fiber_pool *pool, char *slot)
     }
     if (mprotect(slot, GUARD_SIZE, PROT_NONE) != 0 ||
             mprotect(slot + GUARD_SIZE, STACK_SIZE, PROT_READ | PROT_WRITE) != 0) {
-        return fault(-ENOMEM, "reactor: no mapping for the guard of stack %zu; see vm.max_map_count",
+        return fault(-ENOMEM,
+                "reactor: no mapping for the guard of stack %zu; see vm.max_map_count",
                 pool->slots);
     }
     return 0;
@@ -128,13 +129,13 @@ fiber_pool_take(struct fiber_pool *pool, struct fiber **ret_fiber)
 }
 
 #if !SANITIZER_ANY
-/* Looks for traces of use below the part that is kept; one cache line there is as good as all: frames that deep write
- * some of it, and a stack missed once is found another time. */
+/* Looks for traces of use below the part that is kept; one cache line there is as good as all:
+ * frames that deep write some of it, and a stack missed once is found another time. */
 static bool
 stack_was_deep(const struct fiber *fiber)
 {
-    const uint64_t *words = (const uint64_t *)(const void *)
-            ((const char *)fiber->stack + fiber->stack_size - KEEP_SIZE - 512);
+    const uint64_t *words = (const uint64_t *)(const void *)((const char *)fiber->stack +
+                                                             fiber->stack_size - KEEP_SIZE - 512);
     uint64_t seen = 0;
     for (size_t i = 0; i < 64; i++) {
         seen |= words[i];

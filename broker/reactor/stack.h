@@ -1,9 +1,9 @@
 #pragma once
 /* Fibers and their stacks, recycled. One pool per reactor thread. Private to this room.
  *
- * All stacks lie in one reservation, each with a guard page below. Where the kernel has MADV_GUARD_INSTALL (6.13) a
- * guard costs nothing; else each costs a mapping (mprotect), and vm.max_map_count ends the supply at some 32,000 per
- * process: fiber_spawn then says -ENOMEM. */
+ * All stacks lie in one reservation, each with a guard page below. Where the kernel has
+ * MADV_GUARD_INSTALL (6.13) a guard costs nothing; else each costs a mapping (mprotect), and
+ * vm.max_map_count ends the supply at some 32,000 per process: fiber_spawn then says -ENOMEM. */
 
 #include "base/attr.h"
 

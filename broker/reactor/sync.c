@@ -1,4 +1,5 @@
-/* Wait queues, semaphores, mutexes: all on the list link of the waiting fiber, so nothing is allocated. */
+/* Wait queues, semaphores, mutexes: all on the list link of the waiting fiber, so nothing is
+ * allocated. */
 #include "reactor/sync.h"
 
 #include "reactor/internal.h"
@@ -51,7 +52,8 @@ semaphore_init(struct semaphore *semaphore, uint64_t permits)
     wait_queue_init(&semaphore->queue);
 }
 
-/* Hands permits to the longest waiters; a big request at the front is not overtaken, or it would wait for ever. */
+/* Hands permits to the longest waiters; a big request at the front is not overtaken, or it would
+ * wait for ever. */
 static void
 semaphore_grant(struct semaphore *semaphore)
 {

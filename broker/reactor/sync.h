@@ -4,7 +4,8 @@
 #include "base/list.h"
 #include "reactor/fiber.h"
 
-/* Fibers that wait for something to become true. Like a condition variable: check the condition again after waking. */
+/* Fibers that wait for something to become true. Like a condition variable: check the condition
+ * again after waking. */
 struct wait_queue {
     struct list waiters;
 };
@@ -23,8 +24,10 @@ struct semaphore {
     struct wait_queue queue;
 };
 void semaphore_init(struct semaphore *semaphore, uint64_t permits);
-/* Takes n permits; n may not exceed what the semaphore was made with. -ECANCELED, -ETIMEDOUT: none were taken. */
-MUST_CHECK MAY_SUSPEND int semaphore_acquire(struct semaphore *semaphore, uint64_t n, uint64_t deadline_ns);
+/* Takes n permits; n may not exceed what the semaphore was made with. -ECANCELED, -ETIMEDOUT: none
+ * were taken. */
+MUST_CHECK MAY_SUSPEND int semaphore_acquire(
+        struct semaphore *semaphore, uint64_t n, uint64_t deadline_ns);
 bool semaphore_try_acquire(struct semaphore *semaphore, uint64_t n);
 void semaphore_release(struct semaphore *semaphore, uint64_t n);
 

@@ -17,21 +17,26 @@ struct accepted {
 };
 
 /* `host`: a numeric address, "" for all, or a name (resolved on a helper thread). port 0: any. */
-MUST_CHECK MAY_SUSPEND int tcp_listen(const char *host, uint16_t port, struct listener **ret_listener);
+MUST_CHECK MAY_SUSPEND int tcp_listen(
+        const char *host, uint16_t port, struct listener **ret_listener);
 uint16_t listener_port(const struct listener *listener);
 /* -EMFILE and the like are returned after a short pause, so that a loop may simply go on. */
-MUST_CHECK MAY_SUSPEND int listener_accept(struct listener *listener, struct accepted *ret_accepted);
+MUST_CHECK MAY_SUSPEND int listener_accept(
+        struct listener *listener, struct accepted *ret_accepted);
 MAY_SUSPEND void listener_close(struct listener *listener);
 
 /* Makes the connection a stream of this reactor. Takes the descriptor, also on failure. */
 MUST_CHECK int stream_adopt(const struct accepted *accepted, struct stream **ret_stream);
-MUST_CHECK MAY_SUSPEND int tcp_connect(const char *host, uint16_t port, uint64_t deadline_ns, struct stream **ret_stream);
+MUST_CHECK MAY_SUSPEND int tcp_connect(
+        const char *host, uint16_t port, uint64_t deadline_ns, struct stream **ret_stream);
 /* Bytes read (at least 1), 0 at the end of the stream, -errno. */
-MUST_CHECK MAY_SUSPEND int64_t stream_read(struct stream *stream, void *data, size_t size, uint64_t deadline_ns);
+MUST_CHECK MAY_SUSPEND int64_t stream_read(
+        struct stream *stream, void *data, size_t size, uint64_t deadline_ns);
 /* Writes everything or returns -errno; the stream is then good for nothing but closing. */
-MUST_CHECK MAY_SUSPEND int stream_write(struct stream *stream, const struct iovec *parts, size_t count,
-        uint64_t deadline_ns);
-/* Ends both directions: a fiber that waits in stream_read gets 0 or an error soon. Does not free. */
+MUST_CHECK MAY_SUSPEND int stream_write(
+        struct stream *stream, const struct iovec *parts, size_t count, uint64_t deadline_ns);
+/* Ends both directions: a fiber that waits in stream_read gets 0 or an error soon. Does not free.
+ */
 void stream_shutdown(struct stream *stream);
 /* Frees; no fiber may be using the stream. */
 MAY_SUSPEND void stream_close(struct stream *stream);

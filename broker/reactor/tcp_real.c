@@ -1,7 +1,8 @@
-/* TCP by the kernel's sockets: nonblocking calls first, the engine only when they would have to wait.
+/* TCP by the kernel's sockets: nonblocking calls first, the engine only when they would have to
+ * wait.
  *
- * Streams are blocking descriptors used with MSG_DONTWAIT: on an O_NONBLOCK descriptor io_uring's recv does not wait
- * but says EAGAIN. */
+ * Streams are blocking descriptors used with MSG_DONTWAIT: on an O_NONBLOCK descriptor io_uring's
+ * recv does not wait but says EAGAIN. */
 #include "base/mem.h"
 #include "reactor/address.h"
 #include "reactor/net_driver.h"
@@ -16,7 +17,8 @@
 #define BACKLOG 1024
 /* Parts given to one sendmsg. */
 #define PARTS_MAX 64u
-/* The pause after an accept that failed for want of descriptors or memory: others must close first. */
+/* The pause after an accept that failed for want of descriptors or memory: others must close first.
+ */
 #define ACCEPT_PAUSE_NS (50 * NS_PER_MS)
 
 struct real_stream {
@@ -87,13 +89,16 @@ static int64_t
 real_read(struct stream *stream, void *data, size_t size, uint64_t deadline_ns)
 {
     struct real_stream *real = real_of(stream);
-    int64_t n = reactor_here->engine->receive(reactor_here, &real->descriptor, data, size, deadline_ns);
-    return n < 0 ? fault((int)n, "tcp: read from %s: %s", stream->peer, strerrordesc_np((int)-n)) : n;
+    int64_t n =
+            reactor_here->engine->receive(reactor_here, &real->descriptor, data, size, deadline_ns);
+    return n < 0 ? fault((int)n, "tcp: read from %s: %s", stream->peer, strerrordesc_np((int)-n))
+                 : n;
 }
 
 /* The next parts to send, from `skip` bytes into parts[0]; bytes in them. */
 static size_t
-window_fill(struct iovec *window, size_t *ret_count, const struct iovec *parts, size_t count, size_t skip)
+window_fill(struct iovec *window, size_t *ret_count, const struct iovec *parts, size_t count,
+        size_t skip)
 {
     size_t n = MIN(count, (size_t)PARTS_MAX);
     size_t total = 0;
@@ -109,7 +114,8 @@ window_fill(struct iovec *window, size_t *ret_count, const struct iovec *parts, 
 
 /* What the socket takes now, or -errno. */
 static int64_t
-send_some(struct real_stream *real, const struct iovec *parts, size_t count, size_t skip, uint64_t deadline_ns)
+send_some(struct real_stream *real, const struct iovec *parts, size_t count, size_t skip,
+        uint64_t deadline_ns)
 {
     struct iovec window[PARTS_MAX];
     struct msghdr message = { .msg_iov = window };
@@ -126,7 +132,8 @@ send_some(struct real_stream *real, const struct iovec *parts, size_t count, siz
         if (errno != EAGAIN) {
             return -errno;
         }
-        int r = reactor_here->engine->wait(reactor_here, &real->descriptor, DIRECTION_WRITE, deadline_ns);
+        int r = reactor_here->engine->wait(
+                reactor_here, &real->descriptor, DIRECTION_WRITE, deadline_ns);
         if (r < 0) {
             return r;
         }
@@ -208,7 +215,9 @@ connect_one(const struct address *address, uint64_t deadline_ns, int *ret_number
     if (number < 0) {
         return -errno;
     }
-    int r = connect(number, (const struct sockaddr *)&address->storage, address->size) == 0 ? 0 : -errno;
+    int r = connect(number, (const struct sockaddr *)&address->storage, address->size) == 0
+                    ? 0
+                    : -errno;
     if (r == -EINPROGRESS || r == -EINTR) {
         r = connect_finish(number, deadline_ns);
     }
@@ -258,16 +267,17 @@ is_want_of_resources(int error)
 static bool
 is_peers_fault(int error)
 {
-    return error == EINTR || error == ECONNABORTED || error == EPROTO || error == ENETDOWN || error == EHOSTDOWN ||
-           error == EHOSTUNREACH || error == ENETUNREACH || error == ENOPROTOOPT || error == ENONET ||
-           error == EPERM || error == EOPNOTSUPP;
+    return error == EINTR || error == ECONNABORTED || error == EPROTO || error == ENETDOWN ||
+           error == EHOSTDOWN || error == EHOSTUNREACH || error == ENETUNREACH ||
+           error == ENOPROTOOPT || error == ENONET || error == EPERM || error == EOPNOTSUPP;
 }
 
 static int
 accept_failed(struct real_listener *real, int error)
 {
     if (error == EAGAIN) {
-        return reactor_here->engine->wait(reactor_here, &real->descriptor, DIRECTION_READ, DEADLINE_NONE);
+        return reactor_here->engine->wait(
+                reactor_here, &real->descriptor, DIRECTION_READ, DEADLINE_NONE);
     }
     if (is_peers_fault(error)) {
         fiber_give_way();
@@ -288,8 +298,8 @@ real_accept(struct listener *listener, struct accepted *ret_accepted)
     struct real_listener *real = CONTAINER_OF(listener, struct real_listener, listener);
     for (;;) {
         struct address address = { .size = sizeof address.storage };
-        int number = accept4(real->descriptor.number, (struct sockaddr *)&address.storage, &address.size,
-                SOCK_CLOEXEC);
+        int number = accept4(real->descriptor.number, (struct sockaddr *)&address.storage,
+                &address.size, SOCK_CLOEXEC);
         if (number >= 0) {
             fiber_give_way();
             ret_accepted->descriptor = number;
@@ -330,7 +340,7 @@ listen_one(const struct address *address)
         r = set_option(number, IPPROTO_IPV6, IPV6_V6ONLY, 0);
     }
     if (r == 0 && (bind(number, (const struct sockaddr *)&address->storage, address->size) != 0 ||
-            listen(number, BACKLOG) != 0)) {
+                          listen(number, BACKLOG) != 0)) {
         r = -errno;
     }
     if (r < 0) {
@@ -377,7 +387,8 @@ real_listen(const char *host, uint16_t port, struct listener **ret_listener)
         }
     }
     if (number < 0) {
-        return fault(number, "tcp: cannot listen on \"%s\" port %u: %s", host, port, strerrordesc_np(-number));
+        return fault(number, "tcp: cannot listen on \"%s\" port %u: %s", host, port,
+                strerrordesc_np(-number));
     }
     return listener_of(number, ret_listener);
 }

@@ -1,4 +1,5 @@
-/* What was left to us: values computed from the machine, and what only shows when two settings are put side by side. */
+/* What was left to us: values computed from the machine, and what only shows when two settings are
+ * put side by side. */
 #include "base/fault.h"
 #include "base/limits.h"
 #include "base/uuid.h"
@@ -11,8 +12,8 @@
 
 /* Taken when the machine doesn't say: small enough for anything that runs a broker at all. */
 #define MEMORY_UNKNOWN_BYTES (1 * GIB)
-#define CACHE_BYTES_MIN      (32 * MIB)
-#define WAL_SEGMENTS_MIN     ((uint64_t)4)
+#define CACHE_BYTES_MIN (32 * MIB)
+#define WAL_SEGMENTS_MIN ((uint64_t)4)
 
 static int
 put_number(struct settings *settings, const char *name, uint64_t number)
@@ -29,7 +30,8 @@ is_default(const struct settings *settings, const char *name)
     return settings_origin(settings, setting) <= SETTING_FROM_MACHINE;
 }
 
-/* The write-ahead log shares its volume with whatever else is there, the folder store included: it leaves half. */
+/* The write-ahead log shares its volume with whatever else is there, the folder store included: it
+ * leaves half. */
 static int
 compute_wal(struct settings *settings, const struct settings_machine *machine)
 {
@@ -44,14 +46,18 @@ compute_wal(struct settings *settings, const struct settings_machine *machine)
             return 0;
         }
         fault_clear();
-        return fault_note(-ENOSPC, "wal.capacity.bytes is %" PRIu64 ", but the volume of data.dir has only %" PRIu64
-                " bytes for it", wanted, room);
+        return fault_note(-ENOSPC,
+                "wal.capacity.bytes is %" PRIu64 ", but the volume of data.dir has only %" PRIu64
+                " bytes for it",
+                wanted, room);
     }
     uint64_t segments = room / 2 / WAL_SEGMENT_SIZE;
     if (segments < WAL_SEGMENTS_MIN) {
         fault_clear();
-        return fault_note(-ENOSPC, "the volume of data.dir has %" PRIu64 " bytes free; the write-ahead log needs %"
-                PRIu64 " and takes no more than half", room, smallest);
+        return fault_note(-ENOSPC,
+                "the volume of data.dir has %" PRIu64
+                " bytes free; the write-ahead log needs %" PRIu64 " and takes no more than half",
+                room, smallest);
     }
     return put_number(settings, "wal.capacity.bytes", segments * WAL_SEGMENT_SIZE);
 }
@@ -68,7 +74,8 @@ compute_store_url(struct settings *settings, const struct settings_machine *mach
         folder += 2;
     }
     int n = folder[0] == '/' ? snprintf(url, sizeof url, "file://%s/store", folder)
-                             : snprintf(url, sizeof url, "file://%s/%s/store", machine->working_directory, folder);
+                             : snprintf(url, sizeof url, "file://%s/%s/store",
+                                       machine->working_directory, folder);
     if (n < 0 || (size_t)n >= sizeof url) {
         fault_clear();
         return fault_note(-EINVAL, "data.dir is too long a path");
@@ -93,7 +100,8 @@ settings_compute(struct settings *settings, const struct settings_machine *machi
         return r;
     }
     /* Each reactor has a write-ahead log of its own, of two segments at least. */
-    uint64_t logs = (uint64_t)settings_long(settings, "wal.capacity.bytes") / (2 * WAL_SEGMENT_SIZE);
+    uint64_t logs =
+            (uint64_t)settings_long(settings, "wal.capacity.bytes") / (2 * WAL_SEGMENT_SIZE);
     uint64_t reactors = MIN(MIN((uint64_t)machine->processors, (uint64_t)REACTORS_MAX), logs);
     r = put_unless_chosen(settings, "reactors", MAX(reactors, (uint64_t)1));
     if (r == 0) {
@@ -113,7 +121,8 @@ check_cluster_id(const char *name, const char *text, char *error)
     if (uuid_parse(bytes_of_string(text), &uuid) == 0 && !uuid_is_zero(&uuid)) {
         return 0;
     }
-    snprintf(error, SETTINGS_ERROR_SIZE, "Value must be 22 characters of URL-safe base64, not all zero");
+    snprintf(error, SETTINGS_ERROR_SIZE,
+            "Value must be 22 characters of URL-safe base64, not all zero");
     return -EINVAL;
 }
 

@@ -1,7 +1,6 @@
 /* FRESHET_<KEY> variables. */
-#include "settings/settings_internal.h"
-
 #include "base/fault.h"
+#include "settings/settings_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -36,9 +35,10 @@ find_by_variable(struct bytes variable)
     return NULL;
 }
 
-/* Kubernetes puts a Service called freshet or freshet-... into the environment of every pod of its namespace:
- * FRESHET_SERVICE_HOST, FRESHET_PORT=tcp://10.0.0.1:9092, FRESHET_PORT_9092_TCP_ADDR ... They are none of ours, and an
- * operator cannot keep them away from a pod that somebody else wrote. */
+/* Kubernetes puts a Service called freshet or freshet-... into the environment of every pod of its
+ * namespace: FRESHET_SERVICE_HOST, FRESHET_PORT=tcp://10.0.0.1:9092, FRESHET_PORT_9092_TCP_ADDR ...
+ * They are none of ours, and an operator cannot keep them away from a pod that somebody else wrote.
+ */
 static bool
 is_of_kubernetes(const char *variable, size_t size, const char *value)
 {
@@ -51,7 +51,8 @@ is_of_kubernetes(const char *variable, size_t size, const char *value)
         return true;
     }
     const char *port = strstr(name, "_PORT_");
-    if (port && port[6] >= '0' && port[6] <= '9' && (strstr(port, "_TCP") || strstr(port, "_UDP"))) {
+    if (port && port[6] >= '0' && port[6] <= '9' &&
+            (strstr(port, "_TCP") || strstr(port, "_UDP"))) {
         return true;
     }
     bool ends_in_port = size > 5 && strcmp(name + size - 5, "_PORT") == 0;
@@ -93,7 +94,8 @@ take_variable(struct settings *settings, const char *variable)
     if (!setting) {
         return unknown_variable(key, variable, size);
     }
-    int r = settings_put(settings, setting, bytes_of_string(equals + 1), SETTING_FROM_ENVIRONMENT, NULL);
+    int r = settings_put(
+            settings, setting, bytes_of_string(equals + 1), SETTING_FROM_ENVIRONMENT, NULL);
     if (r < 0) {
         return fault_note(r, "environment variable %.*s", (int)MIN(size, (size_t)100), variable);
     }

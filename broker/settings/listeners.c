@@ -1,8 +1,7 @@
 /* Addresses: NAME://host:port, and the protocol of each name. */
-#include "settings/settings_internal.h"
-
 #include "base/fault.h"
 #include "base/mem.h"
+#include "settings/settings_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -56,7 +55,8 @@ check_endpoint(const char *name, const char *text, char *error)
     return -EINVAL;
 }
 
-/* Copies the next item of a list with commas, without spaces around it; false at the end. -1: too long. */
+/* Copies the next item of a list with commas, without spaces around it; false at the end. -1: too
+ * long. */
 static int
 item_next(const char **place, char *out, size_t out_size)
 {
@@ -99,7 +99,8 @@ parse_listener(const char *text, struct settings_listener *ret_listener)
 
 /* Without protocols. -EINVAL with the reason in `error`. */
 static int
-parse_listeners(const char *text, struct settings_listener *ret_listeners, size_t *ret_count, char *error)
+parse_listeners(
+        const char *text, struct settings_listener *ret_listeners, size_t *ret_count, char *error)
 {
     char item[384];
     size_t count = 0;
@@ -123,7 +124,8 @@ parse_listeners(const char *text, struct settings_listener *ret_listeners, size_
         count++;
     }
     if (more < 0) {
-        snprintf(error, SETTINGS_ERROR_SIZE, "A listener is longer than %zu bytes", sizeof item - 1);
+        snprintf(
+                error, SETTINGS_ERROR_SIZE, "A listener is longer than %zu bytes", sizeof item - 1);
         return -EINVAL;
     }
     *ret_count = count;
@@ -135,7 +137,8 @@ check_listeners(const char *name, const char *text, char *error)
 {
     size_t count;
     CLEANUP(mem_freep)
-    struct settings_listener *listeners = mem_alloc_array(SETTINGS_LISTENERS_MAX, sizeof *listeners);
+    struct settings_listener *listeners =
+            mem_alloc_array(SETTINGS_LISTENERS_MAX, sizeof *listeners);
     int r = parse_listeners(text, listeners, &count, error);
     if (r == 0 && count == 0) {
         snprintf(error, SETTINGS_ERROR_SIZE, "%s must name at least one listener", name);
@@ -163,7 +166,8 @@ find_protocol(const char *map, struct settings_listener *listener)
         }
     }
     fault_clear();
-    return fault_note(-EINVAL, "No security protocol defined for listener %s in listener.security.protocol.map",
+    return fault_note(-EINVAL,
+            "No security protocol defined for listener %s in listener.security.protocol.map",
             listener->name);
 }
 

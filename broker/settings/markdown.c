@@ -1,4 +1,5 @@
-/* docs/configuration.md, from the table. `freshet settings --markdown` prints it; a test compares. */
+/* docs/configuration.md, from the table. `freshet settings --markdown` prints it; a test compares.
+ */
 #include "base/check.h"
 #include "settings/settings_internal.h"
 
@@ -6,13 +7,19 @@
 
 static const char introduction[] =
         "# Configuration\n"
-        "<!-- Written by `freshet settings --markdown`: change broker/settings/table_*.c instead. -->\n"
+        "<!-- Written by `freshet settings --markdown`: change broker/settings/table_*.c instead. "
+        "-->\n"
         "\n"
-        "`freshet broker --config FILE` reads a YAML file. Keys may be flat (`log.retention.ms: 60000`) or nested maps, which\n"
-        "are joined by dots; lists may be YAML lists or one text with commas. Where Kafka has a name for a setting, it is that\n"
-        "name. An unknown key is an error that names the nearest known one. Each setting can also be given as an environment\n"
-        "variable: `FRESHET_` and the name in upper case with `_` for `.` (`FRESHET_LOG_RETENTION_MS`). The environment wins over\n"
-        "the file, the command line over the environment, and what AlterConfigs set for the running cluster over all of them\n"
+        "`freshet broker --config FILE` reads a YAML file. Keys may be flat (`log.retention.ms: "
+        "60000`) or nested maps, which\n"
+        "are joined by dots; lists may be YAML lists or one text with commas. Where Kafka has a "
+        "name for a setting, it is that\n"
+        "name. An unknown key is an error that names the nearest known one. Each setting can also "
+        "be given as an environment\n"
+        "variable: `FRESHET_` and the name in upper case with `_` for `.` "
+        "(`FRESHET_LOG_RETENTION_MS`). The environment wins over\n"
+        "the file, the command line over the environment, and what AlterConfigs set for the "
+        "running cluster over all of them\n"
         "where *dynamic* says yes.\n"
         "\n"
         "`freshet settings --config FILE` checks a file and prints what it would change.\n";
@@ -60,8 +67,10 @@ static void
 append_rows(struct strbuf *out, enum setting_scope scope, bool inert)
 {
     const struct setting *row;
-    strbuf_append_string(out, inert ? "\n| name | type | default | why it changes nothing |\n|---|---|---|---|\n"
-                                    : "\n| name | type | default | dynamic | what it does |\n|---|---|---|---|---|\n");
+    strbuf_append_string(
+            out, inert ? "\n| name | type | default | why it changes nothing |\n|---|---|---|---|\n"
+                       : "\n| name | type | default | dynamic | what it does "
+                         "|\n|---|---|---|---|---|\n");
     for (size_t i = 0; (row = setting_at(scope, i)); i++) {
         if ((row->inert != NULL) != inert) {
             continue;
@@ -90,11 +99,14 @@ settings_markdown(struct strbuf *out)
     strbuf_append_string(out, introduction);
     strbuf_append_string(out, "\n## Broker\n");
     append_rows(out, SETTING_BROKER, false);
-    strbuf_append_string(out, "\n## Topics\nIn brackets the broker's setting that counts where a topic has none of its own.\n");
+    strbuf_append_string(out, "\n## Topics\nIn brackets the broker's setting that counts where a "
+                              "topic has none of its own.\n");
     append_rows(out, SETTING_TOPIC, false);
-    strbuf_append_string(out, "\n## Accepted for Kafka's sake: broker\nA file written for Kafka may keep these. They are "
-            "checked and have no effect, for the reason given. What would be dangerous to skip silently (`ssl.*`, `sasl.*`, "
-            "authorizers, some quotas) is refused instead.\n");
+    strbuf_append_string(out, "\n## Accepted for Kafka's sake: broker\nA file written for Kafka "
+                              "may keep these. They are "
+                              "checked and have no effect, for the reason given. What would be "
+                              "dangerous to skip silently (`ssl.*`, `sasl.*`, "
+                              "authorizers, some quotas) is refused instead.\n");
     append_rows(out, SETTING_BROKER, true);
     strbuf_append_string(out, "\n## Accepted for Kafka's sake: topics\n");
     append_rows(out, SETTING_TOPIC, true);

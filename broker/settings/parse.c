@@ -1,9 +1,8 @@
-/* From text to a value: types, bounds, choices. The reasons are worded as Kafka's ConfigDef words them, because clients and
- * their tests show and compare them. */
-#include "settings/settings_internal.h"
-
+/* From text to a value: types, bounds, choices. The reasons are worded as Kafka's ConfigDef words
+ * them, because clients and their tests show and compare them. */
 #include "base/check.h"
 #include "base/mem.h"
+#include "settings/settings_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -77,7 +76,8 @@ check_bounds(const struct setting *setting, bool below, bool above, char *error)
         return -EINVAL;
     }
     if (setting->bounded && above) {
-        snprintf(error, SETTINGS_ERROR_SIZE, "Value must be no more than %" PRId64, setting->maximum);
+        snprintf(error, SETTINGS_ERROR_SIZE, "Value must be no more than %" PRId64,
+                setting->maximum);
         return -EINVAL;
     }
     return 0;
@@ -95,7 +95,7 @@ parse_integer(const struct setting *setting, struct setting_value *value, char *
         return -EINVAL;
     }
     value->number = number;
-    return check_bounds(setting, number < setting->minimum, number > setting->maximum, error);
+    return check_bounds(setting, number<setting->minimum, number> setting->maximum, error);
 }
 
 static int
@@ -108,8 +108,8 @@ parse_double(const struct setting *setting, struct setting_value *value, char *e
         return -EINVAL;
     }
     value->real = real;
-    return check_bounds(setting, real < (double)setting->minimum, real > (double)setting->maximum,
-            error);
+    return check_bounds(
+            setting, real<(double)setting->minimum, real>(double) setting->maximum, error);
 }
 
 static int
@@ -148,12 +148,14 @@ parse_typed(const struct setting *setting, struct setting_value *value, char *er
 }
 
 int
-setting_parse(const struct setting *setting, struct bytes text, struct setting_value *ret_value, char *error)
+setting_parse(const struct setting *setting, struct bytes text, struct setting_value *ret_value,
+        char *error)
 {
     struct setting_value value = { .set = true };
     text = trim(text);
     if (text.size > SETTINGS_VALUE_SIZE_MAX) {
-        snprintf(error, SETTINGS_ERROR_SIZE, "Value has more than %zu bytes", (size_t)SETTINGS_VALUE_SIZE_MAX);
+        snprintf(error, SETTINGS_ERROR_SIZE, "Value has more than %zu bytes",
+                (size_t)SETTINGS_VALUE_SIZE_MAX);
         return -EINVAL;
     }
     if (text.size && memchr(text.data, 0, text.size)) {
@@ -186,8 +188,8 @@ setting_check(const struct setting *setting, struct bytes value, char *error)
         return 0;
     }
     bytes_to_string(value, shown, sizeof shown);
-    snprintf(error, SETTINGS_ERROR_SIZE, "Invalid value %s for configuration %s: %.200s", shown, setting->name,
-            reason);
+    snprintf(error, SETTINGS_ERROR_SIZE, "Invalid value %s for configuration %s: %.200s", shown,
+            setting->name, reason);
     return r;
 }
 
@@ -226,8 +228,10 @@ check_throttled_replicas(const char *name, const char *text, char *error)
     const char *place = *text && strcmp(text, "*") != 0 ? text : NULL;
     while (list_next(&place, &item)) {
         if (!is_replica(item)) {
-            snprintf(error, SETTINGS_ERROR_SIZE, "%s must be the literal '*' or a list of replicas in the following "
-                    "format: [partitionId]:[brokerId],[partitionId]:[brokerId],...", name);
+            snprintf(error, SETTINGS_ERROR_SIZE,
+                    "%s must be the literal '*' or a list of replicas in the following "
+                    "format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
+                    name);
             return -EINVAL;
         }
     }

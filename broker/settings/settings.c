@@ -1,10 +1,10 @@
-/* The values: four layers above each row (computed or default, set at start, dynamic for all, dynamic for this broker), the
- * highest that is set wins (C2). Names are found by binary search: getters run for every request. */
-#include "settings/settings_internal.h"
-
+/* The values: four layers above each row (computed or default, set at start, dynamic for all,
+ * dynamic for this broker), the highest that is set wins (C2). Names are found by binary search:
+ * getters run for every request. */
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/mem.h"
+#include "settings/settings_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ struct slot {
 
 struct settings {
     size_t count;
-    struct slot *slots;          /* sorted by name */
+    struct slot *slots; /* sorted by name */
 };
 
 /* A value in another unit that stands in when `name` is null. */
@@ -79,7 +79,8 @@ slot_reset(struct slot *slot)
     struct setting_value *base = &slot->layers[LAYER_BASE];
     char error[SETTINGS_ERROR_SIZE];
     if (slot->setting->fallback) {
-        CHECK(setting_parse(slot->setting, bytes_of_string(slot->setting->fallback), base, error) == 0);
+        CHECK(setting_parse(slot->setting, bytes_of_string(slot->setting->fallback), base, error) ==
+                0);
     }
     base->set = true;
 }
@@ -173,7 +174,8 @@ settings_put(struct settings *settings, const struct setting *setting, struct by
         char shown[100];
         bytes_to_string(text, shown, sizeof shown);
         fault_clear();
-        return fault_note(r, "Invalid value %s for configuration %s: %.200s", shown, setting->name, error);
+        return fault_note(
+                r, "Invalid value %s for configuration %s: %.200s", shown, setting->name, error);
     }
     if (old->set && old->origin > origin) {
         mem_free(value.text);
@@ -200,7 +202,8 @@ settings_put_computed(struct settings *settings, const char *name, struct bytes 
 }
 
 int
-settings_set(struct settings *settings, struct bytes key, struct bytes value, enum setting_origin origin)
+settings_set(
+        struct settings *settings, struct bytes key, struct bytes value, enum setting_origin origin)
 {
     const struct setting *setting = setting_find(SETTING_BROKER, key);
     if (!setting) {
@@ -223,7 +226,8 @@ settings_unset(struct settings *settings, struct bytes key, enum setting_origin 
     }
 }
 
-/* The value that counts and what to multiply it with: a null one may have a synonym in another unit. */
+/* The value that counts and what to multiply it with: a null one may have a synonym in another
+ * unit. */
 static const struct setting_value *
 value_find(const struct settings *settings, const char *name, int64_t *ret_factor)
 {
@@ -320,8 +324,8 @@ settings_origin(const struct settings *settings, const struct setting *setting)
 const char *
 settings_origin_text(const struct settings *settings, const struct setting *setting)
 {
-    static const char *const names[] = { "default", "computed", "file", "environment", "command line",
-        "dynamic default", "dynamic" };
+    static const char *const names[] = { "default", "computed", "file", "environment",
+        "command line", "dynamic default", "dynamic" };
     const struct slot *slot = slot_find(settings, setting->name);
     CHECK(slot && slot->setting == setting);
     const struct setting_value *value = slot_value(slot);

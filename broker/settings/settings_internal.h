@@ -3,7 +3,7 @@
 
 #include "settings/settings.h"
 
-#define AT_LEAST(low)      .bounded = true, .minimum = (low), .maximum = INT64_MAX
+#define AT_LEAST(low) .bounded = true, .minimum = (low), .maximum = INT64_MAX
 #define BETWEEN(low, high) .bounded = true, .minimum = (low), .maximum = (high)
 
 /* The broker's rows lie in two arrays: those that do something and those that are only accepted. */
@@ -23,23 +23,25 @@ void settings_explain_unknown(struct bytes name, char *out, size_t out_size);
 
 /* A value after parsing; `text` is trimmed. */
 struct setting_value {
-    char *text;          /* owned; NULL: null */
-    char *place;         /* owned; "file:line" or NULL */
+    char *text;  /* owned; NULL: null */
+    char *place; /* owned; "file:line" or NULL */
     enum setting_origin origin;
     bool set;
-    int64_t number;      /* BOOL, INT, LONG */
-    double real;         /* DOUBLE */
+    int64_t number; /* BOOL, INT, LONG */
+    double real;    /* DOUBLE */
 };
 
-/* Parses and checks; on success ret_value owns its text. -EINVAL: the reason alone is in `error`. */
-MUST_CHECK int setting_parse(const struct setting *setting, struct bytes text, struct setting_value *ret_value,
-        char *error);
+/* Parses and checks; on success ret_value owns its text. -EINVAL: the reason alone is in `error`.
+ */
+MUST_CHECK int setting_parse(const struct setting *setting, struct bytes text,
+        struct setting_value *ret_value, char *error);
 /* As settings_set; `place` may be NULL. */
-MUST_CHECK int settings_put(struct settings *settings, const struct setting *setting, struct bytes value,
-        enum setting_origin origin, const char *place);
+MUST_CHECK int settings_put(struct settings *settings, const struct setting *setting,
+        struct bytes value, enum setting_origin origin, const char *place);
 
 /* Puts a computed value in the place of the default and of what was set at start. */
-MUST_CHECK int settings_put_computed(struct settings *settings, const char *name, struct bytes value);
+MUST_CHECK int settings_put_computed(
+        struct settings *settings, const char *name, struct bytes value);
 /* Exchanges the values of two. */
 void settings_swap(struct settings *a, struct settings *b);
 

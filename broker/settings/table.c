@@ -1,7 +1,6 @@
 /* Finding rows, and the name that somebody most likely meant. */
-#include "settings/settings_internal.h"
-
 #include "base/check.h"
+#include "settings/settings_internal.h"
 
 #include <stdio.h>
 
@@ -46,7 +45,8 @@ setting_is_dynamic(const struct setting *setting)
 const char *
 setting_type_name(enum setting_type type)
 {
-    static const char *const names[] = { "bool", "int", "long", "double", "string", "enum", "list" };
+    static const char *const names[] = { "bool", "int", "long", "double", "string", "enum",
+        "list" };
     return names[type];
 }
 
@@ -83,7 +83,8 @@ setting_nearest(enum setting_scope scope, struct bytes name)
 {
     const char *best = NULL;
     /* A third of the letters may be wrong: further away is another word. */
-    unsigned best_distance = MIN((unsigned)NEAREST_DISTANCE_MAX, (unsigned)(name.size / 3) + 1u) + 1u;
+    unsigned best_distance =
+            MIN((unsigned)NEAREST_DISTANCE_MAX, (unsigned)(name.size / 3) + 1u) + 1u;
     if (name.size > SETTINGS_KEY_SIZE_MAX) {
         return NULL;
     }

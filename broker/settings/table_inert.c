@@ -1,34 +1,42 @@
-/* Kafka's settings that are accepted, so that a file written for Kafka need not be cut first, but change nothing here: each
- * with the reason. Values are still checked. Settings whose silent loss would hurt (security, quotas) are not here: they are
- * refused, at the end of this file. */
+/* Kafka's settings that are accepted, so that a file written for Kafka need not be cut first, but
+ * change nothing here: each with the reason. Values are still checked. Settings whose silent loss
+ * would hurt (security, quotas) are not here: they are refused, at the end of this file. */
 #include "settings/settings_internal.h"
 
-#define REPLICAS .about = "Replication between brokers.", \
-                 .inert = "there are no follower replicas: the object store keeps the copies"
-#define FLUSH    .about = "When log files are flushed.", \
-                 .inert = "every batch is flushed before it is acknowledged"
-#define CLEANER  .about = "Kafka's log cleaner.", \
-                 .inert = "compaction here is part of merging objects and has no threads or buffers of its own"
-#define LOCAL    .about = "Kafka's log files.", \
-                 .inert = "there are no local log files: see data.dir and wal.capacity.bytes"
-#define THREADS  .about = "Kafka's threads and queues.", \
-                 .inert = "each reactor serves its requests itself: see reactors"
-#define QUORUM   .about = "Kafka's KRaft quorum and traffic between brokers.", \
-                 .inert = "the metadata log is in the object store: there is no quorum"
-#define METRICS  .about = "Kafka's metrics and quota windows.", \
-                 .inert = "metrics are at /metrics of admin.listener"
-#define TIERED   .about = "Kafka's tiered storage.", \
-                 .inert = "all data is in the object store anyway"
-#define SHARE    .about = "Kafka's share groups.", .inert = "share groups are not served yet"
-#define STREAMS  .about = "Kafka's streams group protocol.", \
-                 .inert = "the streams group protocol is not served yet"
-#define CONSUMER .about = "Kafka's newer consumer group protocol.", \
-                 .inert = "it is not served yet; clients fall back to the classic one"
-#define LEVELS   .about = "Levels of compression.", \
-                 .inert = "batches are kept as the producer compressed them"
-#define SOCKETS  .about = "Buffers of sockets.", .inert = "the kernel sizes them"
-#define TXN      .about = "Housekeeping of transactions inside Kafka.", \
-                 .inert = "there is no such step here"
+#define REPLICAS                                                                                   \
+    .about = "Replication between brokers.",                                                       \
+    .inert = "there are no follower replicas: the object store keeps the copies"
+#define FLUSH                                                                                      \
+    .about = "When log files are flushed.",                                                        \
+    .inert = "every batch is flushed before it is acknowledged"
+#define CLEANER                                                                                    \
+    .about = "Kafka's log cleaner.",                                                               \
+    .inert = "compaction here is part of merging objects and has no threads or buffers of its own"
+#define LOCAL                                                                                      \
+    .about = "Kafka's log files.",                                                                 \
+    .inert = "there are no local log files: see data.dir and wal.capacity.bytes"
+#define THREADS                                                                                    \
+    .about = "Kafka's threads and queues.",                                                        \
+    .inert = "each reactor serves its requests itself: see reactors"
+#define QUORUM                                                                                     \
+    .about = "Kafka's KRaft quorum and traffic between brokers.",                                  \
+    .inert = "the metadata log is in the object store: there is no quorum"
+#define METRICS                                                                                    \
+    .about = "Kafka's metrics and quota windows.",                                                 \
+    .inert = "metrics are at /metrics of admin.listener"
+#define TIERED .about = "Kafka's tiered storage.", .inert = "all data is in the object store anyway"
+#define SHARE .about = "Kafka's share groups.", .inert = "share groups are not served yet"
+#define STREAMS                                                                                    \
+    .about = "Kafka's streams group protocol.",                                                    \
+    .inert = "the streams group protocol is not served yet"
+#define CONSUMER                                                                                   \
+    .about = "Kafka's newer consumer group protocol.",                                             \
+    .inert = "it is not served yet; clients fall back to the classic one"
+#define LEVELS                                                                                     \
+    .about = "Levels of compression.", .inert = "batches are kept as the producer compressed them"
+#define SOCKETS .about = "Buffers of sockets.", .inert = "the kernel sizes them"
+#define TXN                                                                                        \
+    .about = "Housekeeping of transactions inside Kafka.", .inert = "there is no such step here"
 
 const struct setting settings_inert_rows[] = {
     { "alter.log.dirs.replication.quota.window.num", SETTING_INT, "11", AT_LEAST(1), REPLICAS },
@@ -162,13 +170,13 @@ const struct setting settings_inert_rows[] = {
     { "remote.log.index.file.cache.total.size.bytes", SETTING_LONG, "1073741824", AT_LEAST(1),
             TIERED },
     { "remote.log.manager.copier.thread.pool.size", SETTING_INT, "10", AT_LEAST(1), TIERED },
-    { "remote.log.manager.copy.max.bytes.per.second", SETTING_LONG, "9223372036854775807", AT_LEAST(1),
-            TIERED },
+    { "remote.log.manager.copy.max.bytes.per.second", SETTING_LONG, "9223372036854775807",
+            AT_LEAST(1), TIERED },
     { "remote.log.manager.copy.quota.window.num", SETTING_INT, "11", AT_LEAST(1), TIERED },
     { "remote.log.manager.copy.quota.window.size.seconds", SETTING_INT, "1", AT_LEAST(1), TIERED },
     { "remote.log.manager.expiration.thread.pool.size", SETTING_INT, "10", AT_LEAST(1), TIERED },
-    { "remote.log.manager.fetch.max.bytes.per.second", SETTING_LONG, "9223372036854775807", AT_LEAST(1),
-            TIERED },
+    { "remote.log.manager.fetch.max.bytes.per.second", SETTING_LONG, "9223372036854775807",
+            AT_LEAST(1), TIERED },
     { "remote.log.manager.fetch.quota.window.num", SETTING_INT, "11", AT_LEAST(1), TIERED },
     { "remote.log.manager.fetch.quota.window.size.seconds", SETTING_INT, "1", AT_LEAST(1), TIERED },
     { "remote.log.manager.follower.thread.pool.size", SETTING_INT, "2", AT_LEAST(1), TIERED },
@@ -250,8 +258,8 @@ const struct setting settings_inert_rows[] = {
     { "add.partitions.to.txn.retry.backoff.max.ms", SETTING_INT, "100", AT_LEAST(0), TXN },
     { "add.partitions.to.txn.retry.backoff.ms", SETTING_INT, "20", AT_LEAST(1), TXN },
     { "transaction.partition.verification.enable", SETTING_BOOL, "true", TXN },
-    { "transaction.remove.expired.transaction.cleanup.interval.ms", SETTING_INT, "3600000", AT_LEAST(1),
-            TXN },
+    { "transaction.remove.expired.transaction.cleanup.interval.ms", SETTING_INT, "3600000",
+            AT_LEAST(1), TXN },
     { "inter.broker.protocol.version", SETTING_STRING, NULL, QUORUM },
     { "log.message.format.version", SETTING_STRING, NULL, LOCAL },
     { "zookeeper.connect", SETTING_STRING, NULL, QUORUM },
@@ -259,7 +267,7 @@ const struct setting settings_inert_rows[] = {
 const size_t settings_inert_row_count = ARRAY_SIZE(settings_inert_rows);
 
 struct refused {
-    const char *name;    /* a prefix when it ends in '.' */
+    const char *name; /* a prefix when it ends in '.' */
     const char *reason;
 };
 

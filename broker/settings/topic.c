@@ -18,8 +18,8 @@ topic_row(const char *name)
 }
 
 const char *
-topic_settings_default(const struct settings *settings, const struct setting *setting, char scratch[24],
-        const struct setting **ret_broker)
+topic_settings_default(const struct settings *settings, const struct setting *setting,
+        char scratch[24], const struct setting **ret_broker)
 {
     const struct setting *broker = NULL;
     const char *text = setting->fallback;
@@ -91,7 +91,8 @@ resolve_real(const struct lookup *lookup, const char *name)
 static const char *
 static_compression(const char *text)
 {
-    static const char *const names[] = { "producer", "uncompressed", "gzip", "snappy", "lz4", "zstd" };
+    static const char *const names[] = { "producer", "uncompressed", "gzip", "snappy", "lz4",
+        "zstd" };
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         if (strcmp(names[i], text) == 0) {
             return names[i];
@@ -111,7 +112,8 @@ topic_settings_resolve(const struct settings *settings, topic_override_fn overri
     *ret_topic = (struct topic_settings){
         .delete_enabled = strstr(policy.text, "delete") != NULL,
         .compact_enabled = strstr(policy.text, "compact") != NULL,
-        .timestamp_type = strcmp(type.text, "LogAppendTime") == 0 ? TIMESTAMP_LOG_APPEND : TIMESTAMP_CREATE,
+        .timestamp_type =
+                strcmp(type.text, "LogAppendTime") == 0 ? TIMESTAMP_LOG_APPEND : TIMESTAMP_CREATE,
         .max_message_bytes = (int32_t)resolve_number(&lookup, "max.message.bytes"),
         .retention_ms = resolve_number(&lookup, "retention.ms"),
         .retention_bytes = resolve_number(&lookup, "retention.bytes"),
@@ -148,8 +150,10 @@ int
 topic_settings_check_combination(const struct topic_settings *topic, char *error)
 {
     if (topic->min_compaction_lag_ms > topic->max_compaction_lag_ms) {
-        snprintf(error, SETTINGS_ERROR_SIZE, "conflict topic config setting min.compaction.lag.ms (%" PRId64
-                ") > max.compaction.lag.ms (%" PRId64 ")", topic->min_compaction_lag_ms, topic->max_compaction_lag_ms);
+        snprintf(error, SETTINGS_ERROR_SIZE,
+                "conflict topic config setting min.compaction.lag.ms (%" PRId64
+                ") > max.compaction.lag.ms (%" PRId64 ")",
+                topic->min_compaction_lag_ms, topic->max_compaction_lag_ms);
         return -EINVAL;
     }
     return 0;

@@ -10,8 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-PRINTF(2, 3) static int
-refuse(int error, const char *format, ...)
+PRINTF(2, 3) static int refuse(int error, const char *format, ...)
 {
     char text[SETTINGS_ERROR_SIZE];
     va_list args;
@@ -79,11 +78,15 @@ validate_advertised(const struct listeners *listeners, const struct listeners *a
     for (size_t i = 0; i < advertised->count; i++) {
         const struct settings_listener *item = &advertised->items[i];
         if (!find_listener(listeners->items, listeners->count, item->name)) {
-            return refuse(-EINVAL, "advertised.listeners has %s, which listeners does not have", item->name);
+            return refuse(-EINVAL, "advertised.listeners has %s, which listeners does not have",
+                    item->name);
         }
         if (is_meta_address(item->host)) {
-            return refuse(-EINVAL, "clients cannot connect to %s: set advertised.listeners to an address that they "
-                    "can reach", item->host);
+            return refuse(-EINVAL,
+                    "clients cannot connect to %s: set advertised.listeners to an address that "
+                    "they "
+                    "can reach",
+                    item->host);
         }
     }
     return 0;
@@ -105,7 +108,8 @@ validate_listeners(const struct settings *settings)
     for (size_t i = 0; i < listeners->count; i++) {
         const struct settings_listener *item = &listeners->items[i];
         if (strcmp(item->protocol, "PLAINTEXT") != 0) {
-            return refuse(-ENOTSUP, "listener %s: %s is not there yet, only PLAINTEXT", item->name, item->protocol);
+            return refuse(-ENOTSUP, "listener %s: %s is not there yet, only PLAINTEXT", item->name,
+                    item->protocol);
         }
     }
     return validate_advertised(listeners, advertised);
@@ -118,15 +122,20 @@ validate_caches(const struct settings *settings)
     int64_t capacity = settings_long(settings, "wal.capacity.bytes");
     int64_t smallest = 2 * (int64_t)WAL_SEGMENT_SIZE * reactors;
     if (capacity < smallest) {
-        return refuse(-EINVAL, "wal.capacity.bytes (%" PRId64 ") is less than the %" PRId64 " that %" PRId64
-                " reactors need: lower reactors or raise wal.capacity.bytes", capacity, smallest, reactors);
+        return refuse(-EINVAL,
+                "wal.capacity.bytes (%" PRId64 ") is less than the %" PRId64 " that %" PRId64
+                " reactors need: lower reactors or raise wal.capacity.bytes",
+                capacity, smallest, reactors);
     }
     int64_t cache = settings_long(settings, "log.cache.bytes");
     int64_t upload = settings_long(settings, "upload.bytes");
-    /* The cache pins what is not uploaded: one upload under way and the next one that gathers must fit. */
+    /* The cache pins what is not uploaded: one upload under way and the next one that gathers must
+     * fit. */
     if (cache != 0 && cache / reactors < upload) {
-        return refuse(-EINVAL, "log.cache.bytes (%" PRId64 ") over %" PRId64 " reactors is less than upload.bytes (%"
-                PRId64 ")", cache, reactors, upload);
+        return refuse(-EINVAL,
+                "log.cache.bytes (%" PRId64 ") over %" PRId64
+                " reactors is less than upload.bytes (%" PRId64 ")",
+                cache, reactors, upload);
     }
     return 0;
 }

@@ -1,9 +1,9 @@
-/* A YAML document into settings. libyaml gives events; a stack of key lengths joins nested maps by dots. Anchors, aliases,
- * tags and second documents are refused: no configuration needs them, and aliases make small files huge. */
-#include "settings/settings_internal.h"
-
+/* A YAML document into settings. libyaml gives events; a stack of key lengths joins nested maps by
+ * dots. Anchors, aliases, tags and second documents are refused: no configuration needs them, and
+ * aliases make small files huge. */
 #include "base/fault.h"
 #include "base/mem.h"
+#include "settings/settings_internal.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -27,14 +27,14 @@ struct loader {
     yaml_mark_t key_mark;
     bool in_list;
     yaml_mark_t list_mark;
-    struct strbuf list;                  /* items so far, with commas */
+    struct strbuf list; /* items so far, with commas */
     size_t list_count;
     size_t values;
     bool document_seen;
 };
 
-PRINTF(3, 4) static int
-refuse(const struct loader *loader, yaml_mark_t mark, const char *format, ...)
+PRINTF(3, 4)
+static int refuse(const struct loader *loader, yaml_mark_t mark, const char *format, ...)
 {
     char text[SETTINGS_ERROR_SIZE];
     va_list args;
@@ -42,7 +42,8 @@ refuse(const struct loader *loader, yaml_mark_t mark, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     fault_clear();
-    return fault_note(-EINVAL, "%.60s:%zu:%zu: %s", loader->name, mark.line + 1, mark.column + 1, text);
+    return fault_note(
+            -EINVAL, "%.60s:%zu:%zu: %s", loader->name, mark.line + 1, mark.column + 1, text);
 }
 
 static int
@@ -60,7 +61,8 @@ take_value(struct loader *loader, struct bytes value, yaml_mark_t mark)
         return refuse(loader, mark, "more than %d values", SETTINGS_YAML_KEYS_MAX);
     }
     if (loader->in_list && setting->type != SETTING_LIST) {
-        return refuse(loader, mark, "%s is one %s, not a list", setting->name, setting_type_name(setting->type));
+        return refuse(loader, mark, "%s is one %s, not a list", setting->name,
+                setting_type_name(setting->type));
     }
     snprintf(place, sizeof place, "%.60s:%zu", loader->name, loader->key_mark.line + 1);
     if (settings_origin(loader->settings, setting) == SETTING_FROM_FILE) {
@@ -131,7 +133,8 @@ on_scalar(struct loader *loader, const yaml_event_t *event)
     }
     level->wants_key = true;
     if (is_null(event, text)) {
-        const struct setting *setting = setting_find(SETTING_BROKER, bytes_of(loader->key, loader->key_size));
+        const struct setting *setting =
+                setting_find(SETTING_BROKER, bytes_of(loader->key, loader->key_size));
         if (!setting || setting->fallback) {
             return refuse(loader, mark, "%.100s has no value", loader->key);
         }
@@ -148,7 +151,8 @@ on_map_start(struct loader *loader, const yaml_event_t *event)
         return refuse(loader, event->start_mark, "a map inside a list");
     }
     if (loader->depth == SETTINGS_YAML_DEPTH_MAX) {
-        return refuse(loader, event->start_mark, "more than %d maps in each other", SETTINGS_YAML_DEPTH_MAX);
+        return refuse(loader, event->start_mark, "more than %d maps in each other",
+                SETTINGS_YAML_DEPTH_MAX);
     }
     if (loader->depth > 0) {
         if (loader->levels[loader->depth - 1].wants_key) {
@@ -257,7 +261,8 @@ load_events(struct loader *loader, yaml_parser_t *parser)
     while (!ended && r == 0) {
         yaml_event_t event;
         if (!yaml_parser_parse(parser, &event)) {
-            return refuse(loader, parser->problem_mark, "not YAML: %s", parser->problem ? parser->problem : "?");
+            return refuse(loader, parser->problem_mark, "not YAML: %s",
+                    parser->problem ? parser->problem : "?");
         }
         r = on_event(loader, &event);
         ended = event.type == YAML_STREAM_END_EVENT;

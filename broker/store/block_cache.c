@@ -66,6 +66,8 @@ void
 block_cache_init(struct block_cache *cache, struct objectstore *objects, uint64_t budget_bytes)
 {
     *cache = (struct block_cache){ .objects = objects, .budget_bytes = budget_bytes };
+    /* So that several fit into the share of AHEAD. */
+    cache->extent_bytes_max = MIN((uint64_t)STORE_EXTENT_SIZE_MAX, budget_bytes / 16);
     map_init(&cache->blocks);
     list_init(&cache->loads);
     list_init(&cache->loads_ended);
@@ -342,11 +344,9 @@ cache_join(struct block_cache *cache, struct cached_block *block, uint64_t token
     struct extent *extent = block->extent;
     int r = 0;
     extent->refs++;
-    extent->waiters_count++;
     while (extent->is_loading && r == 0) {
         r = wait_queue_wait(&extent->waiters, deadline_ns);
     }
-    extent->waiters_count--;
     if (r == 0 && block->error == -ECANCELED) {
         MARK("store: loader was cancelled, a waiter takes over");
         r = -EAGAIN;
@@ -357,7 +357,7 @@ cache_join(struct block_cache *cache, struct cached_block *block, uint64_t token
     } else {
         r = block_take(block, ret_slice);
         if (r == 0 && extent->queue != EXTENT_NO_QUEUE) {
-            extent_touch(cache, extent, token);
+            extent_touch(cache, block, token);
         }
     }
     extent_unref(extent);
@@ -393,7 +393,7 @@ block_cache_get(struct block_cache *cache, const struct cache_piece *piece, uint
         if (block->extent->is_loading) {
             r = cache_join(cache, block, token, deadline_ns, ret_slice);
         } else {
-            extent_touch(cache, block->extent, token);
+            extent_touch(cache, block, token);
             r = block_take(block, ret_slice);
         }
     } while (r == -EAGAIN);

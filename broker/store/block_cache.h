@@ -5,8 +5,8 @@
  * The unit is the extent: what one GET brought, one or several adjacent blocks. Extents are never
  * copied; readers keep the bytes alive by reference, so an eviction never waits for a reader.
  *
- *   LOADING --ok, read on demand or awaited--> SMALL or MAIN (when evicted from SMALL not long ago)
- *           --ok, nobody waits yet-----------> AHEAD --first read--> SMALL or MAIN
+ *   LOADING --ok, read on demand--> SMALL or MAIN (when evicted from SMALL not long ago)
+ *           --ok, read ahead------> AHEAD --all its blocks were read--> SMALL or MAIN
  *           --error--> gone: every waiter gets the error, nothing is kept
  *   SMALL   --oldest, another reader came--> MAIN       --oldest, nobody came--> gone, remembered
  *   MAIN    --oldest, read since--> once more round     --oldest, not read--> gone
@@ -50,7 +50,8 @@ struct ghost;
 struct block_cache {
     struct objectstore *objects;
     uint64_t budget_bytes;
-    uint64_t bytes; /* extents in queues and under way */
+    uint64_t extent_bytes_max; /* read-ahead asks for no more than that with one GET */
+    uint64_t bytes;            /* extents in queues and under way */
     uint64_t small_bytes;
     uint64_t main_bytes;
     uint64_t ahead_bytes; /* unread read-ahead, GETs under way included */

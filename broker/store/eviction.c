@@ -115,36 +115,59 @@ extent_enqueue(struct block_cache *cache, struct extent *extent)
 {
     extent->refs++;
     extent->ready_ns = clock_mono_coarse_ns();
-    if (extent->is_ahead && extent->waiters_count == 0) {
+    if (extent->is_ahead) {
         queue_push(cache, extent, EXTENT_AHEAD);
-        return;
+    } else {
+        queue_push(cache, extent, ghost_knows(cache, extent) ? EXTENT_MAIN : EXTENT_SMALL);
     }
-    extent_leave_ahead(cache, extent);
-    queue_push(cache, extent, ghost_knows(cache, extent) ? EXTENT_MAIN : EXTENT_SMALL);
 }
 
-void
-extent_touch(struct block_cache *cache, struct extent *extent, uint64_t token)
+/* Unread blocks keep their extent in AHEAD: evicting it with SMALL would fetch them twice. */
+static void
+ahead_touch(struct block_cache *cache, struct cached_block *block)
 {
-    if (extent->queue == EXTENT_AHEAD) {
+    struct extent *extent = block->extent;
+    if (!block->is_read) {
+        block->is_read = true;
+        extent->read_count++;
+    }
+    if (extent->read_count == extent->block_count) {
         queue_remove(cache, extent);
         extent_leave_ahead(cache, extent);
         queue_push(cache, extent, ghost_knows(cache, extent) ? EXTENT_MAIN : EXTENT_SMALL);
-        extent->token = token;
-        return;
     }
-    /* A reader that comes back for the rest of a block does not make it popular. */
+}
+
+void
+extent_touch(struct block_cache *cache, struct cached_block *block, uint64_t token)
+{
+    struct extent *extent = block->extent;
+    if (extent->queue == EXTENT_AHEAD) {
+        ahead_touch(cache, block);
+    }
+    /* A reader that comes back for the rest of a block, or for what was read ahead for it, does not
+     * make it popular. */
     if (token == 0 || token != extent->token) {
         extent->frequency = (uint8_t)MIN(extent->frequency + 1, EXTENT_FREQUENCY_MAX);
         extent->token = token;
     }
 }
 
+static uint64_t
+extent_unread_bytes(const struct extent *extent)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < extent->block_count; i++) {
+        bytes += extent->blocks[i].is_read ? 0 : extent->blocks[i].piece.size;
+    }
+    return bytes;
+}
+
 void
 extent_drop(struct block_cache *cache, struct extent *extent)
 {
     if (extent->is_ahead) {
-        cache->read_ahead_wasted_bytes += extent->charge;
+        cache->read_ahead_wasted_bytes += extent_unread_bytes(extent);
         extent_leave_ahead(cache, extent);
     }
     queue_remove(cache, extent);
@@ -241,7 +264,7 @@ block_cache_forget_reader(struct block_cache *cache, uint64_t token)
         if (extent->token == token) {
             queue_remove(cache, extent);
             extent_leave_ahead(cache, extent);
-            cache->read_ahead_wasted_bytes += extent->charge;
+            cache->read_ahead_wasted_bytes += extent_unread_bytes(extent);
             extent->queue = EXTENT_SMALL;
             list_push_front(&cache->small, &extent->link);
             cache->small_bytes += extent->charge;

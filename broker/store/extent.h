@@ -12,6 +12,7 @@ struct cached_block {
     struct cache_piece piece;
     int error; /* of this block alone */
     bool is_mapped;
+    bool is_read; /* somebody asked for it since it was read ahead */
 };
 
 struct extent {
@@ -22,10 +23,10 @@ struct extent {
     uint64_t permits; /* of block_cache.loading, while it loads */
     uint64_t token;   /* reader that touched it last, or for which it was read ahead */
     uint64_t ready_ns;
-    uint8_t frequency; /* how often another reader came, at most EXTENT_FREQUENCY_MAX */
-    bool is_ahead;     /* counted in ahead_bytes */
+    uint8_t frequency;   /* how often another reader came, at most EXTENT_FREQUENCY_MAX */
+    uint32_t read_count; /* blocks with is_read */
+    bool is_ahead;       /* counted in ahead_bytes */
     bool is_loading;
-    uint32_t waiters_count;
     struct wait_queue waiters;
     char *story; /* fault of what went wrong, for the waiters */
     struct buf *buf;
@@ -43,8 +44,8 @@ void eviction_init(struct block_cache *cache);
 void eviction_done(struct block_cache *cache);
 /* Puts a loaded extent into the queue where it belongs; the queue takes a reference. */
 void extent_enqueue(struct block_cache *cache, struct extent *extent);
-/* A reader asked for a queued extent. */
-void extent_touch(struct block_cache *cache, struct extent *extent, uint64_t token);
+/* A reader asked for a block of a queued extent. */
+void extent_touch(struct block_cache *cache, struct cached_block *block, uint64_t token);
 /* Evicts until `charge` more bytes fit, or nothing is left to evict. */
 void cache_make_room(struct block_cache *cache, uint64_t charge);
 /* Drops unread read-ahead that nobody came for until `charge` more bytes of it are allowed. False:

@@ -46,7 +46,7 @@ blocks_prefetch(const struct range_view *view, uint32_t i, uint64_t limit_positi
         }
         bool is_there = block_cache_has(cache, piece.object_id, piece.position);
         if (count > 0 && (is_there || count == ARRAY_SIZE(group) ||
-                                 bytes + piece.size > STORE_EXTENT_SIZE_MAX)) {
+                                 bytes + piece.size > cache->extent_bytes_max)) {
             if (!block_cache_prefetch(cache, group, count, view->token, view->deadline_ns)) {
                 return group[0].position;
             }

@@ -1,12 +1,12 @@
-/* Taking a place in line: an append gets its sequence and position and is copied into the group that gathers. */
-#include "wal/wal_internal.h"
-
+/* Taking a place in line: an append gets its sequence and position and is copied into the group
+ * that gathers. */
 #include "base/check.h"
 #include "base/crc.h"
 #include "base/fault.h"
 #include "base/mark.h"
 #include "base/mem.h"
 #include "reactor/clock.h"
+#include "wal/wal_internal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -51,7 +51,8 @@ wal_segment_payload(uint64_t segment_size, size_t group_size)
     return payload;
 }
 
-/* Where the log would end with this record in it, and how many new groups that takes; the same steps as record_put. */
+/* Where the log would end with this record in it, and how many new groups that takes; the same
+ * steps as record_put. */
 static uint64_t
 append_plan(const struct wal *wal, uint64_t total, size_t *ret_groups)
 {
@@ -172,7 +173,8 @@ source_copy(struct source *source, uint8_t *to, size_t size)
         size_t take = MIN(size, part->iov_len - source->offset);
         if (take > 0) {
             memcpy(to, (const uint8_t *)part->iov_base + source->offset, take);
-            /* Over the copy: were the caller's bytes to change meanwhile, the record would still be whole. */
+            /* Over the copy: were the caller's bytes to change meanwhile, the record would still be
+             * whole. */
             crc = crc32c_extend(crc, bytes_of(to, take));
         }
         to += take;
@@ -270,8 +272,8 @@ append_check(const struct wal *wal, uint64_t total)
         return fault(-ECANCELED, "wal: %s: not open for appends", wal->folder);
     }
     if (total > wal->record_size_max) {
-        return fault(-EMSGSIZE, "wal: record of %llu bytes, at most %llu", (unsigned long long)total,
-                (unsigned long long)wal->record_size_max);
+        return fault(-EMSGSIZE, "wal: record of %llu bytes, at most %llu",
+                (unsigned long long)total, (unsigned long long)wal->record_size_max);
     }
     return 0;
 }
@@ -286,7 +288,8 @@ append_put(struct wal *wal, const struct iovec *parts, size_t part_count, uint64
     if (r < 0) {
         return r;
     }
-    *append = (struct wal_append){ .sequence = wal->next_sequence++, .begun_ns = clock_mono_coarse_ns() };
+    *append = (struct wal_append){ .sequence = wal->next_sequence++,
+        .begun_ns = clock_mono_coarse_ns() };
     list_init(&append->link);
     wait_queue_init(&append->waiter);
     uint64_t segment_before = wal_segment_of(wal, wal_tail(wal) - 1);
@@ -302,7 +305,8 @@ append_put(struct wal *wal, const struct iovec *parts, size_t part_count, uint64
 }
 
 int
-wal_append_begin(struct wal *wal, const struct iovec *parts, size_t part_count, struct wal_append *append)
+wal_append_begin(
+        struct wal *wal, const struct iovec *parts, size_t part_count, struct wal_append *append)
 {
     uint64_t total = 0;
     for (size_t i = 0; i < part_count; i++) {
@@ -337,7 +341,8 @@ wal_wait(struct wal *wal, struct wal_append *append)
     while (!append->done) {
         int r = wait_queue_wait(&append->waiter, DEADLINE_NONE);
         if (r < 0 && !append->done) {
-            /* Cancelled: every ordinary wait ends at once from now on, and the group still holds `append`. */
+            /* Cancelled: every ordinary wait ends at once from now on, and the group still holds
+             * `append`. */
             MARK("wal: cancelled append waits on");
             struct foreign_wait late;
             foreign_wait_init(&late);

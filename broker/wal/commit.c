@@ -1,13 +1,13 @@
-/* Group commit: committers write the groups in order, each by one flushed write, and acknowledge in order. */
-#include "wal/wal_internal.h"
-
+/* Group commit: committers write the groups in order, each by one flushed write, and acknowledge in
+ * order. */
 #include "base/check.h"
+#include "base/endian.h"
 #include "base/fault.h"
 #include "base/mark.h"
-#include "base/endian.h"
 #include "base/mem.h"
 #include "reactor/clock.h"
 #include "reactor/crash_point.h"
+#include "wal/wal_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -71,9 +71,9 @@ wal_break(struct wal *wal, int error)
     MARK("wal: broken");
     wal->error = -EIO;
     snprintf(wal->error_text, sizeof wal->error_text, "errno %d: %s", -error, fault_text());
-    /* Buffers in flight belong to the kernel until their write has ended: their committers free them. */
-    LIST_FOREACH(node, &wal->in_flight)
-    {
+    /* Buffers in flight belong to the kernel until their write has ended: their committers free
+     * them. */
+    LIST_FOREACH (node, &wal->in_flight) {
         group_fail(wal, CONTAINER_OF(node, struct wal_group, link));
     }
     groups_fail(wal, &wal->ready);
@@ -121,7 +121,8 @@ groups_complete(struct wal *wal)
 {
     uint64_t now_ns = clock_mono_ns();
     struct wal_group *group;
-    while ((group = LIST_FIRST(&wal->in_flight, struct wal_group, link)) != NULL && group->written) {
+    while ((group = LIST_FIRST(&wal->in_flight, struct wal_group, link)) != NULL &&
+            group->written) {
         if (group->result < 0) {
             wal_break(wal, group->result);
         }
@@ -139,7 +140,8 @@ groups_complete(struct wal *wal)
     }
 }
 
-/* The next group, when there is one and its segment is there; nothing in between waits, so chain order is log order. */
+/* The next group, when there is one and its segment is there; nothing in between waits, so chain
+ * order is log order. */
 static struct wal_group *
 group_take(struct wal *wal)
 {
@@ -171,11 +173,12 @@ group_write(struct wal *wal, struct wal_group *group)
 {
     struct wal_segment *segment = wal_segment_at(wal, wal_segment_of(wal, group->position));
     CHECK(segment->index == wal_segment_of(wal, group->position) && segment->file);
-    group->result = file_write_durable(segment->file, group->data, group->used,
-            group->position % wal->segment_size);
+    group->result = file_write_durable(
+            segment->file, group->data, group->used, group->position % wal->segment_size);
     group->written = true;
     if (group->result < 0) {
-        /* Whatever landed, nothing is tried again, and groups behind this one are not acknowledged either (W2). */
+        /* Whatever landed, nothing is tried again, and groups behind this one are not acknowledged
+         * either (W2). */
         fault_note(group->result, "wal: group of %zu bytes at position %llu", group->used,
                 (unsigned long long)group->position);
         wal_break(wal, group->result);

@@ -1,9 +1,8 @@
 /* The evidence ring: what is proven about the log besides the log itself (docs/formats/wal.md). */
-#include "wal/wal_internal.h"
-
 #include "base/fault.h"
 #include "base/mark.h"
 #include "base/mem.h"
+#include "wal/wal_internal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,7 +13,8 @@ wal_evidence_write(struct wal *wal, const struct wal_evidence *next)
     struct wal_evidence evidence = *next;
     evidence.wal_id = wal->identity.wal_id;
     evidence.counter = wal->evidence.counter + 1;
-    /* Given before the write: an entry that failed may have landed, and its number must not come twice. */
+    /* Given before the write: an entry that failed may have landed, and its number must not come
+     * twice. */
     wal->evidence.counter = evidence.counter;
     wal_evidence_encode(&evidence, wal->blocks);
     memcpy(wal->blocks + WAL_BLOCK, wal->blocks, WAL_BLOCK);
@@ -36,13 +36,15 @@ wal_evidence_make(struct wal *wal)
     if (r < 0) {
         return r;
     }
-    r = wal_file_open(wal, path, FILE_READ | FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &wal->evidence_file);
+    r = wal_file_open(
+            wal, path, FILE_READ | FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &wal->evidence_file);
     if (r < 0) {
         return r;
     }
     memset(wal->blocks, 0, WAL_EVIDENCE_PAIR_SIZE);
     for (uint64_t pair = 0; pair < WAL_EVIDENCE_PAIRS; pair++) {
-        r = file_write(wal->evidence_file, wal->blocks, WAL_EVIDENCE_PAIR_SIZE, pair * WAL_EVIDENCE_PAIR_SIZE);
+        r = file_write(wal->evidence_file, wal->blocks, WAL_EVIDENCE_PAIR_SIZE,
+                pair * WAL_EVIDENCE_PAIR_SIZE);
         if (r < 0) {
             return r;
         }
@@ -68,16 +70,18 @@ evidence_is_sane(const struct wal_evidence *evidence)
 {
     uint64_t index_max = (uint64_t)1 << 40;
     return evidence->first_segment > 0 && evidence->first_segment <= index_max &&
-            evidence->last_segment + 1 >= evidence->first_segment &&
-            evidence->last_segment - evidence->first_segment + 1 <= WAL_SEGMENTS_MAX &&
-            evidence->trimmed > 0 && evidence->trimmed <= WAL_SEQUENCE_MAX &&
-            evidence->durable <= WAL_SEQUENCE_MAX && evidence->trimmed <= evidence->durable + 1 &&
-            evidence->counter < UINT64_MAX;
+           evidence->last_segment + 1 >= evidence->first_segment &&
+           evidence->last_segment - evidence->first_segment + 1 <= WAL_SEGMENTS_MAX &&
+           evidence->trimmed > 0 && evidence->trimmed <= WAL_SEQUENCE_MAX &&
+           evidence->durable <= WAL_SEQUENCE_MAX && evidence->trimmed <= evidence->durable + 1 &&
+           evidence->counter < UINT64_MAX;
 }
 
-/* Picks the newest of the valid entries in `data`. 0, or what is wrong with the last bad one when none is valid. */
+/* Picks the newest of the valid entries in `data`. 0, or what is wrong with the last bad one when
+ * none is valid. */
 MUST_CHECK static int
-evidence_pick(struct bytes data, const char *path, const struct uuid *wal_id, struct wal_evidence *ret_evidence)
+evidence_pick(struct bytes data, const char *path, const struct uuid *wal_id,
+        struct wal_evidence *ret_evidence)
 {
     struct wal_evidence newest = { 0 };
     int error = fault(-EBADMSG, "wal: %s: empty", path);
@@ -89,7 +93,8 @@ evidence_pick(struct bytes data, const char *path, const struct uuid *wal_id, st
             continue;
         }
         if (!uuid_equal(&entry.wal_id, wal_id)) {
-            return fault(-EMEDIUMTYPE, "wal: %s at %llu: belongs to another wal than the identity beside it", path,
+            return fault(-EMEDIUMTYPE,
+                    "wal: %s at %llu: belongs to another wal than the identity beside it", path,
                     (unsigned long long)at);
         }
         if (evidence_is_sane(&entry) && entry.counter > newest.counter) {
@@ -98,7 +103,8 @@ evidence_pick(struct bytes data, const char *path, const struct uuid *wal_id, st
     }
     /* An entry of a later version is newer than all of ours: the log may have moved on. */
     if (error == -EPROTONOSUPPORT) {
-        return fault(error, "wal: %s: written by another version of the format; this program knows %u", path,
+        return fault(error,
+                "wal: %s: written by another version of the format; this program knows %u", path,
                 WAL_FORMAT_VERSION);
     }
     if (newest.counter == 0) {
@@ -120,7 +126,8 @@ wal_evidence_read(const char *folder, const struct uuid *wal_id, struct wal_evid
     CLEANUP(buf_unrefp) struct buf *buf = NULL;
     r = disk_read_file(path, WAL_EVIDENCE_SIZE, &buf);
     if (r == -ENOENT || r == -EFBIG) {
-        return fault(-EBADMSG, "wal: %s: %s", path, r == -ENOENT ? "missing beside an identity" : "too large");
+        return fault(-EBADMSG, "wal: %s: %s", path,
+                r == -ENOENT ? "missing beside an identity" : "too large");
     }
     if (r < 0) {
         return r;

@@ -1,9 +1,8 @@
 /* Names, paths and folders of a WAL. */
-#include "wal/wal_internal.h"
-
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mark.h"
+#include "wal/wal_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -77,7 +76,8 @@ wal_file_open(struct wal *wal, const char *path, unsigned flags, struct file **r
         }
         MARK("wal: direct writes refused");
         wal->buffered = true;
-        LOG_INFO("wal: the file system refuses direct writes, using buffered ones", LOG_STR("folder", wal->folder));
+        LOG_INFO("wal: the file system refuses direct writes, using buffered ones",
+                LOG_STR("folder", wal->folder));
     }
     return file_open(path, flags, ret_file);
 }
@@ -97,7 +97,7 @@ wal_folders_sync(const char *folder)
     while (strcmp(path, "/") != 0 && strcmp(path, ".") != 0) {
         char *slash = strrchr(path, '/');
         if (!slash) {
-            strcpy(path, ".");
+            snprintf(path, sizeof path, ".");
         } else if (slash == path) {
             path[1] = '\0';
         } else {

@@ -31,18 +31,20 @@ MUST_CHECK static int
 block_check(const uint8_t *block, const char *magic, const char *path, uint64_t position)
 {
     if (memcmp(block, magic, BLOCK_MAGIC_SIZE) != 0) {
-        return fault(-EBADMSG, "wal: %s at %" PRIu64 ": damaged: the magic is not %s", path, position, magic);
+        return fault(-EBADMSG, "wal: %s at %" PRIu64 ": damaged: the magic is not %s", path,
+                position, magic);
     }
     uint32_t crc = crc32c(bytes_of(block, WAL_BLOCK_CRC_OFFSET));
     uint32_t stored = load_be32(block + WAL_BLOCK_CRC_OFFSET);
     if (crc != stored) {
-        return fault(-EBADMSG, "wal: %s at %" PRIu64 ": damaged: CRC is %08x, not %08x", path, position, crc,
-                stored);
+        return fault(-EBADMSG, "wal: %s at %" PRIu64 ": damaged: CRC is %08x, not %08x", path,
+                position, crc, stored);
     }
     uint32_t version = load_be32(block + WAL_BLOCK_VERSION_OFFSET);
     if (version != WAL_FORMAT_VERSION) {
-        return fault(-EPROTONOSUPPORT, "wal: %s at %" PRIu64 ": format version %u; this program knows %u", path,
-                position, version, WAL_FORMAT_VERSION);
+        return fault(-EPROTONOSUPPORT,
+                "wal: %s at %" PRIu64 ": format version %u; this program knows %u", path, position,
+                version, WAL_FORMAT_VERSION);
     }
     return 0;
 }
@@ -80,7 +82,8 @@ wal_identity_decode(const uint8_t *block, const char *path, struct wal_identity 
         return r;
     }
     uint64_t segment_size = load_be64(block + 64);
-    if (segment_size < WAL_SEGMENT_SIZE_MIN || segment_size % WAL_BLOCK != 0 || segment_size > (uint64_t)1 << 40) {
+    if (segment_size < WAL_SEGMENT_SIZE_MIN || segment_size % WAL_BLOCK != 0 ||
+            segment_size > (uint64_t)1 << 40) {
         return fault(-EBADMSG, "wal: %s at 64: damaged: segment size %" PRIu64, path, segment_size);
     }
     *ret_identity = (struct wal_identity){
@@ -104,7 +107,8 @@ wal_segment_header_encode(const struct wal_segment_header *header, uint8_t *bloc
 }
 
 int
-wal_segment_header_decode(const uint8_t *block, const char *path, struct wal_segment_header *ret_header)
+wal_segment_header_decode(
+        const uint8_t *block, const char *path, struct wal_segment_header *ret_header)
 {
     int r = block_check(block, "FRSHWALS", path, 0);
     if (r < 0) {
@@ -136,7 +140,8 @@ wal_evidence_encode(const struct wal_evidence *evidence, uint8_t *block)
 }
 
 int
-wal_evidence_decode(const uint8_t *block, const char *path, uint64_t position, struct wal_evidence *ret_evidence)
+wal_evidence_decode(const uint8_t *block, const char *path, uint64_t position,
+        struct wal_evidence *ret_evidence)
 {
     int r = block_check(block, "FRSHWALE", path, position);
     if (r < 0) {
@@ -208,10 +213,10 @@ wal_frame_decode(const uint8_t *header, const struct uuid *wal_id, struct wal_fr
         .body_offset = load_be32(header + 68),
         .body_crc = load_be32(header + 72),
     };
-    bool sane = frame.durable_up_to < frame.sequence && frame.sequence <= WAL_SEQUENCE_MAX && frame.body_size <= WAL_FRAME_BODY_MAX &&
-            frame.total_size <= WAL_RECORD_SIZE_MAX &&
-            (uint64_t)frame.body_offset + frame.body_size <= frame.total_size &&
-            (frame.body_size > 0 || frame.total_size == 0);
+    bool sane = frame.durable_up_to < frame.sequence && frame.sequence <= WAL_SEQUENCE_MAX &&
+                frame.body_size <= WAL_FRAME_BODY_MAX && frame.total_size <= WAL_RECORD_SIZE_MAX &&
+                (uint64_t)frame.body_offset + frame.body_size <= frame.total_size &&
+                (frame.body_size > 0 || frame.total_size == 0);
     if (!sane || !uuid_equal(&frame.wal_id, wal_id)) {
         return false;
     }

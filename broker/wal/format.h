@@ -1,6 +1,6 @@
 #pragma once
-/* The bytes of a WAL: encoding and checking of its blocks and frames. Pure: no disk, no state. Entered from the other
- * files of this room and from tests. Format: docs/formats/wal.md. */
+/* The bytes of a WAL: encoding and checking of its blocks and frames. Pure: no disk, no state.
+ * Entered from the other files of this room and from tests. Format: docs/formats/wal.md. */
 
 #include "base/attr.h"
 #include "base/bytes.h"
@@ -73,10 +73,12 @@ void wal_identity_encode(const struct wal_identity *identity, uint8_t *block);
 void wal_segment_header_encode(const struct wal_segment_header *header, uint8_t *block);
 void wal_evidence_encode(const struct wal_evidence *evidence, uint8_t *block);
 
-/* Each reads one block. -EBADMSG: magic or CRC; -EPROTONOSUPPORT: another version. The fault names `path`. */
-MUST_CHECK int wal_identity_decode(const uint8_t *block, const char *path, struct wal_identity *ret_identity);
-MUST_CHECK int wal_segment_header_decode(const uint8_t *block, const char *path,
-        struct wal_segment_header *ret_header);
+/* Each reads one block. -EBADMSG: magic or CRC; -EPROTONOSUPPORT: another version. The fault names
+ * `path`. */
+MUST_CHECK int wal_identity_decode(
+        const uint8_t *block, const char *path, struct wal_identity *ret_identity);
+MUST_CHECK int wal_segment_header_decode(
+        const uint8_t *block, const char *path, struct wal_segment_header *ret_header);
 /* `position`: of the block in the file, for the fault. */
 MUST_CHECK int wal_evidence_decode(const uint8_t *block, const char *path, uint64_t position,
         struct wal_evidence *ret_evidence);
@@ -87,9 +89,10 @@ uint32_t wal_block_crc(const uint8_t *block);
 void wal_frame_encode(const struct wal_frame *frame, uint8_t *header);
 /* Adds what was left out, and the header CRC, which is returned. */
 uint32_t wal_frame_seal(uint8_t *header, uint64_t durable_up_to, uint32_t previous_crc);
-/* True when `header` (WAL_FRAME_HEADER bytes) is a frame of that WAL with sane sizes. Looks neither at the position nor
- * at the body. */
-bool wal_frame_decode(const uint8_t *header, const struct uuid *wal_id, struct wal_frame *ret_frame);
+/* True when `header` (WAL_FRAME_HEADER bytes) is a frame of that WAL with sane sizes. Looks neither
+ * at the position nor at the body. */
+bool wal_frame_decode(
+        const uint8_t *header, const struct uuid *wal_id, struct wal_frame *ret_frame);
 /* Bytes that a frame with that body takes. */
 uint64_t wal_frame_size(uint64_t body_size);
 

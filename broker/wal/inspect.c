@@ -1,8 +1,7 @@
 /* Looking at a WAL without changing it, for `freshet inspect wal`. */
-#include "wal/reader.h"
-
 #include "base/fault.h"
 #include "base/mem.h"
+#include "wal/reader.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,7 +15,7 @@ struct inspect {
     wal_inspect_fn fn;
     void *arg;
     uint64_t proven;
-    uint64_t last_sequence;      /* of the live log, so far */
+    uint64_t last_sequence; /* of the live log, so far */
     char name[40];
 };
 
@@ -45,7 +44,7 @@ is_live(const struct inspect *inspect, uint64_t position)
     const struct wal_evidence *evidence = &inspect->evidence;
     uint64_t index = position / inspect->identity.segment_size;
     return index >= evidence->first_segment && index <= evidence->last_segment &&
-            (evidence->cut == 0 || position < evidence->cut);
+           (evidence->cut == 0 || position < evidence->cut);
 }
 
 MUST_CHECK MAY_SUSPEND static int
@@ -70,13 +69,15 @@ MUST_CHECK MAY_SUSPEND static int
 header_show(struct inspect *inspect, uint64_t index)
 {
     const uint8_t *block;
-    int r = wal_reader_bytes(&inspect->reader, index * inspect->identity.segment_size, WAL_BLOCK, &block);
+    int r = wal_reader_bytes(
+            &inspect->reader, index * inspect->identity.segment_size, WAL_BLOCK, &block);
     if (r < 0) {
         return r;
     }
     struct wal_segment_header header = { 0 };
     r = wal_segment_header_decode(block, inspect->name, &header);
-    bool good = r == 0 && header.index == index && uuid_equal(&header.wal_id, &inspect->identity.wal_id);
+    bool good = r == 0 && header.index == index &&
+                uuid_equal(&header.wal_id, &inspect->identity.wal_id);
     struct wal_inspect_record record = {
         .segment = inspect->name,
         .incarnation = header.incarnation,
@@ -103,7 +104,8 @@ gap_show(struct inspect *inspect, uint64_t file_position, uint64_t sequence)
 }
 
 MUST_CHECK MAY_SUSPEND static int
-frame_show(struct inspect *inspect, const struct wal_frame *frame, struct bytes body, enum wal_frame_state state)
+frame_show(struct inspect *inspect, const struct wal_frame *frame, struct bytes body,
+        enum wal_frame_state state)
 {
     struct wal_inspect_record record = {
         .segment = inspect->name,
@@ -117,7 +119,8 @@ frame_show(struct inspect *inspect, const struct wal_frame *frame, struct bytes 
         .state = "valid",
         .payload = body,
     };
-    bool live = is_live(inspect, frame->position) && frame->incarnation == inspect->evidence.log_incarnation;
+    bool live = is_live(inspect, frame->position) &&
+                frame->incarnation == inspect->evidence.log_incarnation;
     if (live) {
         int r = gap_show(inspect, record.file_position, frame->sequence);
         if (r < 0) {
@@ -128,7 +131,9 @@ frame_show(struct inspect *inspect, const struct wal_frame *frame, struct bytes 
         record.state = "old incarnation";
     }
     if (state != WAL_FRAME_VALID) {
-        record.state = !live ? record.state : frame->sequence <= inspect->proven ? "damaged" : "torn";
+        record.state = !live                                ? record.state
+                       : frame->sequence <= inspect->proven ? "damaged"
+                                                            : "torn";
         record.payload = BYTES_NULL;
     }
     return inspect->fn(inspect->arg, &record);

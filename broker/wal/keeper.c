@@ -1,11 +1,10 @@
-/* The keeper: one fiber per WAL that makes segments ahead of the appends, recycles trimmed ones, and lets the evidence
- * follow when the log is idle. */
-#include "wal/wal_internal.h"
-
+/* The keeper: one fiber per WAL that makes segments ahead of the appends, recycles trimmed ones,
+ * and lets the evidence follow when the log is idle. */
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mark.h"
 #include "reactor/clock.h"
+#include "wal/wal_internal.h"
 
 #include <errno.h>
 
@@ -25,7 +24,8 @@ wal_keeper_is_armed(const struct wal *wal)
 static bool
 evidence_is_due(const struct wal *wal)
 {
-    return wal->durable_sequence > wal->evidence.durable || wal->trim_sequence > wal->evidence.trimmed;
+    return wal->durable_sequence > wal->evidence.durable ||
+           wal->trim_sequence > wal->evidence.trimmed;
 }
 
 static struct wal_evidence
@@ -105,13 +105,15 @@ keeper_add(struct wal *wal)
     if (!segment_is_wanted(wal)) {
         return 0;
     }
-    if (wal->no_space && !wal->closing && wal->spare_count == 0 && clock_mono_ns() < wal->space_retry_ns) {
+    if (wal->no_space && !wal->closing && wal->spare_count == 0 &&
+            clock_mono_ns() < wal->space_retry_ns) {
         return 0;
     }
     uint32_t crc;
     int r = wal_segment_add(wal, &crc);
     if (r == -ENOSPC && !wal->closing) {
-        /* Not a failed write of the log (W2): appends wait until a segment is recycled or the disk has room (W5). */
+        /* Not a failed write of the log (W2): appends wait until a segment is recycled or the disk
+         * has room (W5). */
         if (!wal->no_space) {
             LOG_WARN("wal: the volume has no room for another segment, appends wait", LOG_FAULT(r));
         }
@@ -137,7 +139,8 @@ keeper_deadline(const struct wal *wal)
     if (evidence_is_due(wal)) {
         uint64_t now_ns = clock_mono_ns();
         uint64_t idle_ns = wal->last_commit_ns + WAL_EVIDENCE_IDLE_NS;
-        deadline_ns = list_is_empty(&wal->in_flight) ? idle_ns : MAX(idle_ns, now_ns + WAL_EVIDENCE_IDLE_NS);
+        deadline_ns = list_is_empty(&wal->in_flight) ? idle_ns
+                                                     : MAX(idle_ns, now_ns + WAL_EVIDENCE_IDLE_NS);
     }
     if (wal->no_space && segment_is_wanted(wal)) {
         deadline_ns = MIN(deadline_ns, wal->space_retry_ns);

@@ -1,11 +1,11 @@
-/* Opening and closing: the lock, the identity, the claim of an incarnation, and the check that all files are there. */
-#include "wal/wal_internal.h"
-
+/* Opening and closing: the lock, the identity, the claim of an incarnation, and the check that all
+ * files are there. */
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/mark.h"
 #include "base/mem.h"
 #include "reactor/random.h"
+#include "wal/wal_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -27,7 +27,9 @@ lock_take(struct wal *wal)
     r = file_lock(wal->lock);
     if (r == -EWOULDBLOCK) {
         MARK("wal: locked by another");
-        return fault(r, "wal: %s is locked by another process (or by the last writes of a killed one)", path);
+        return fault(r,
+                "wal: %s is locked by another process (or by the last writes of a killed one)",
+                path);
     }
     return r;
 }
@@ -89,8 +91,8 @@ identity_read(struct wal *wal, const struct wal_options *options)
                 uuid_format(&identity.cluster_id, theirs), uuid_format(&options->cluster_id, ours));
     }
     if (!any && identity.broker_id != options->broker_id) {
-        return fault(-EMEDIUMTYPE, "wal: %s: belongs to broker %d, this is %d", path, identity.broker_id,
-                options->broker_id);
+        return fault(-EMEDIUMTYPE, "wal: %s: belongs to broker %d, this is %d", path,
+                identity.broker_id, options->broker_id);
     }
     wal->identity = identity;
     return 0;
@@ -165,7 +167,8 @@ evidence_open(struct wal *wal)
     if (r < 0) {
         return r;
     }
-    /* What is read next must not vanish afterwards: a killed process may have left it in a cache. */
+    /* What is read next must not vanish afterwards: a killed process may have left it in a cache.
+     */
     r = file_sync(wal->evidence_file, true);
     if (r < 0) {
         return r;
@@ -186,14 +189,19 @@ segment_header_check(struct wal *wal, struct file *file, const char *path, uint6
         return r;
     }
     if (!uuid_equal(&header.wal_id, &wal->identity.wal_id)) {
-        return fault(-EMEDIUMTYPE, "wal: %s: belongs to another wal than the identity beside it", path);
+        return fault(
+                -EMEDIUMTYPE, "wal: %s: belongs to another wal than the identity beside it", path);
     }
     if (header.index != index) {
-        return fault(-EBADMSG, "wal: %s at 32: the header says that this is segment %" PRIx64, path, header.index);
+        return fault(-EBADMSG, "wal: %s at 32: the header says that this is segment %" PRIx64, path,
+                header.index);
     }
-    if (header.segment_size != wal->segment_size || header.incarnation != wal->evidence.log_incarnation) {
-        return fault(-EBADMSG, "wal: %s at 40: size %" PRIu64 " and incarnation %" PRIu64 ", not %" PRIu64
-                " and %" PRIu64, path, header.segment_size, header.incarnation, wal->segment_size,
+    if (header.segment_size != wal->segment_size ||
+            header.incarnation != wal->evidence.log_incarnation) {
+        return fault(-EBADMSG,
+                "wal: %s at 40: size %" PRIu64 " and incarnation %" PRIu64 ", not %" PRIu64
+                " and %" PRIu64,
+                path, header.segment_size, header.incarnation, wal->segment_size,
                 wal->evidence.log_incarnation);
     }
     return 0;
@@ -211,7 +219,8 @@ segment_check(struct wal *wal, uint64_t index)
     struct file *file = NULL;
     r = file_open(path, wal->read_only ? FILE_READ : FILE_READ | FILE_WRITE, &file);
     if (r == -ENOENT) {
-        return fault(-EBADMSG, "wal: %s is missing: segments %" PRIx64 " to %" PRIx64 " must be there", path,
+        return fault(-EBADMSG,
+                "wal: %s is missing: segments %" PRIx64 " to %" PRIx64 " must be there", path,
                 wal->evidence.first_segment, wal->evidence.last_segment);
     }
     if (r < 0) {
@@ -220,7 +229,8 @@ segment_check(struct wal *wal, uint64_t index)
     uint64_t size = 0;
     r = file_size(file, &size);
     if (r == 0 && size != wal->segment_size) {
-        r = fault(-EBADMSG, "wal: %s: %" PRIu64 " bytes, not %" PRIu64, path, size, wal->segment_size);
+        r = fault(-EBADMSG, "wal: %s: %" PRIu64 " bytes, not %" PRIu64, path, size,
+                wal->segment_size);
     }
     if (r == 0 && !wal->read_only) {
         r = file_sync(file, true);
@@ -235,7 +245,8 @@ segment_check(struct wal *wal, uint64_t index)
 MUST_CHECK MAY_SUSPEND static int
 segments_check(struct wal *wal)
 {
-    for (uint64_t index = wal->evidence.first_segment; index <= wal->evidence.last_segment; index++) {
+    for (uint64_t index = wal->evidence.first_segment; index <= wal->evidence.last_segment;
+            index++) {
         int r = segment_check(wal, index);
         if (r < 0) {
             return r;
@@ -245,7 +256,8 @@ segments_check(struct wal *wal)
     return 0;
 }
 
-/* Sets *ret_whole when the file is a segment's size; removes it when it is not: the making of it was interrupted. */
+/* Sets *ret_whole when the file is a segment's size; removes it when it is not: the making of it
+ * was interrupted. */
 MUST_CHECK MAY_SUSPEND static int
 leftover_check(struct wal *wal, const char *prefix, uint64_t index, bool *ret_whole)
 {
@@ -273,7 +285,8 @@ leftover_check(struct wal *wal, const char *prefix, uint64_t index, bool *ret_wh
     return 0;
 }
 
-/* Drops what is not the size of a segment from the spares, and from the segments that are not of the live log. */
+/* Drops what is not the size of a segment from the spares, and from the segments that are not of
+ * the live log. */
 MUST_CHECK MAY_SUSPEND static int
 leftovers_check(struct wal *wal)
 {
@@ -311,7 +324,8 @@ claim(struct wal *wal)
 {
     if (wal->incarnation <= wal->evidence.claimed_incarnation) {
         MARK("wal: later incarnation");
-        return fault(-EMEDIUMTYPE, "wal: %s was opened by incarnation %" PRIu64 ", this is %" PRIu64, wal->folder,
+        return fault(-EMEDIUMTYPE,
+                "wal: %s was opened by incarnation %" PRIu64 ", this is %" PRIu64, wal->folder,
                 wal->evidence.claimed_incarnation, wal->incarnation);
     }
     struct wal_evidence next = wal->evidence;
@@ -326,8 +340,8 @@ identify(struct wal *wal, const struct wal_options *options)
     int r = identity_read(wal, options);
     if (r == -ENOENT && !wal->read_only) {
         if (wal->found_count > 0) {
-            return fault(-EBADMSG, "wal: %s/identity is missing, but segment %" PRIx64 " is there", wal->folder,
-                    wal->found[0]);
+            return fault(-EBADMSG, "wal: %s/identity is missing, but segment %" PRIx64 " is there",
+                    wal->folder, wal->found[0]);
         }
         fault_clear();
         r = identity_make(wal, options);
@@ -351,12 +365,15 @@ limits_set(struct wal *wal, uint64_t capacity)
     wal->group_size = (size_t)MIN((uint64_t)WAL_GROUP_SIZE_MAX, wal->segment_size - WAL_BLOCK);
     wal->segments_max = MIN(capacity / wal->segment_size, (uint64_t)WAL_SEGMENTS_MAX);
     if (wal->segments_max < 2 && !wal->read_only) {
-        return fault(-EINVAL, "wal: capacity of %" PRIu64 " bytes is less than two segments of %" PRIu64, capacity,
-                wal->segment_size);
+        return fault(-EINVAL,
+                "wal: capacity of %" PRIu64 " bytes is less than two segments of %" PRIu64,
+                capacity, wal->segment_size);
     }
-    wal->spares = mem_realloc(wal->spares, (wal->spare_count + (size_t)wal->segments_max + 1) * sizeof *wal->spares);
+    wal->spares = mem_realloc(
+            wal->spares, (wal->spare_count + (size_t)wal->segments_max + 1) * sizeof *wal->spares);
     uint64_t payload = wal_segment_payload(wal->segment_size, wal->group_size);
-    wal->record_size_max = MIN((uint64_t)WAL_RECORD_SIZE_MAX, (MAX(wal->segments_max, 2u) - 1) * payload);
+    wal->record_size_max =
+            MIN((uint64_t)WAL_RECORD_SIZE_MAX, (MAX(wal->segments_max, 2u) - 1) * payload);
     return 0;
 }
 
@@ -439,8 +456,10 @@ MUST_CHECK static int
 options_check(const struct wal_options *options)
 {
     uint64_t size = options->segment_size;
-    if (size && (size < WAL_SEGMENT_SIZE_MIN || size % WAL_BLOCK != 0 || size > (uint64_t)1 << 40)) {
-        return fault(-EINVAL, "wal: segment size %" PRIu64 ": must be a multiple of %u, at least %" PRIu64, size,
+    if (size &&
+            (size < WAL_SEGMENT_SIZE_MIN || size % WAL_BLOCK != 0 || size > (uint64_t)1 << 40)) {
+        return fault(-EINVAL,
+                "wal: segment size %" PRIu64 ": must be a multiple of %u, at least %" PRIu64, size,
                 WAL_BLOCK, WAL_SEGMENT_SIZE_MIN);
     }
     if (!options->read_only && (options->incarnation == 0 || uuid_is_zero(&options->cluster_id))) {

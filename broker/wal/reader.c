@@ -101,10 +101,11 @@ window_fill(struct wal_reader *reader, uint64_t position, size_t size)
 }
 
 int
-wal_reader_bytes(struct wal_reader *reader, uint64_t position, size_t size, const uint8_t **ret_data)
+wal_reader_bytes(
+        struct wal_reader *reader, uint64_t position, size_t size, const uint8_t **ret_data)
 {
     bool inside = position >= reader->window_position &&
-            position + size <= reader->window_position + reader->window_size;
+                  position + size <= reader->window_position + reader->window_size;
     if (!inside) {
         int r = window_fill(reader, position, size);
         if (r < 0) {
@@ -116,7 +117,8 @@ wal_reader_bytes(struct wal_reader *reader, uint64_t position, size_t size, cons
 }
 
 int
-wal_reader_header(struct wal_reader *reader, uint64_t position, struct wal_frame *ret_frame, bool *ret_found)
+wal_reader_header(
+        struct wal_reader *reader, uint64_t position, struct wal_frame *ret_frame, bool *ret_found)
 {
     *ret_found = false;
     uint64_t room = reader->segment_size - position % reader->segment_size;
@@ -129,7 +131,8 @@ wal_reader_header(struct wal_reader *reader, uint64_t position, struct wal_frame
         return r;
     }
     struct wal_frame frame;
-    if (!wal_frame_decode(header, &reader->wal_id, &frame) || wal_frame_size(frame.body_size) > room) {
+    if (!wal_frame_decode(header, &reader->wal_id, &frame) ||
+            wal_frame_size(frame.body_size) > room) {
         return 0;
     }
     if (frame.position != position) {

@@ -1,11 +1,10 @@
-/* Recovery: reads the live log, tells a torn tail from damage, and makes the verdict durable. The decision table is in
- * docs/formats/wal.md; its rows are cited here. */
-#include "wal/reader.h"
-
+/* Recovery: reads the live log, tells a torn tail from damage, and makes the verdict durable. The
+ * decision table is in docs/formats/wal.md; its rows are cited here. */
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/mark.h"
 #include "base/mem.h"
+#include "wal/reader.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,25 +16,25 @@ struct replay {
     wal_replay_fn fn;
     void *arg;
     struct wal_recovery result;
-    uint64_t end;                /* nothing at or behind it counts */
-    uint64_t position;           /* behind the last frame that counted */
-    uint64_t whole_position;     /* behind the last whole record */
-    uint64_t next;               /* first sequence not delivered */
+    uint64_t end;            /* nothing at or behind it counts */
+    uint64_t position;       /* behind the last frame that counted */
+    uint64_t whole_position; /* behind the last whole record */
+    uint64_t next;           /* first sequence not delivered */
     /* The frame that counted last; what must follow it. */
-    bool any;                    /* false: at the log's start, or behind damage */
+    bool any; /* false: at the log's start, or behind damage */
     uint32_t chain_crc;
     uint64_t sequence;
     uint32_t total;
-    uint32_t got;                /* of `total`; equal when the record is whole */
+    uint32_t got; /* of `total`; equal when the record is whole */
     /* A record of several frames. */
     uint8_t *parts;
     size_t parts_size;
     size_t parts_capacity;
     /* What lies behind `position`, found by one look ahead. */
     bool looked_ahead;
-    uint64_t proven;             /* greatest durable-up-to of the evidence and of all frames ahead */
-    uint64_t seen_sequence;      /* greatest sequence in any header */
-    uint64_t seen_end;           /* end of the last frame header seen */
+    uint64_t proven;        /* greatest durable-up-to of the evidence and of all frames ahead */
+    uint64_t seen_sequence; /* greatest sequence in any header */
+    uint64_t seen_end;      /* end of the last frame header seen */
 };
 
 /* --- the record under way --- */
@@ -112,15 +111,17 @@ frame_follows(const struct replay *replay, const struct wal_frame *frame)
         return false;
     }
     if (!replay->any) {
-        /* The log's first frame may belong to a record that was trimmed; it may not be later than what is wanted. */
-        return frame->sequence <= replay->next && (frame->sequence < replay->next || frame->body_offset == 0);
+        /* The log's first frame may belong to a record that was trimmed; it may not be later than
+         * what is wanted. */
+        return frame->sequence <= replay->next &&
+               (frame->sequence < replay->next || frame->body_offset == 0);
     }
     if (frame->previous_crc != replay->chain_crc) {
         return false;
     }
     if (replay->got < replay->total) {
         return frame->sequence == replay->sequence && frame->body_offset == replay->got &&
-                frame->total_size == replay->total;
+               frame->total_size == replay->total;
     }
     return frame->sequence == replay->sequence + 1 && frame->body_offset == 0;
 }
@@ -185,8 +186,8 @@ follow(struct replay *replay)
 
 /* --- doubt --- */
 
-/* Looks at the start of every block ahead, where groups begin, for what their headers prove. Once per replay: the
- * greatest durable-up-to ahead of a later position is the same. */
+/* Looks at the start of every block ahead, where groups begin, for what their headers prove. Once
+ * per replay: the greatest durable-up-to ahead of a later position is the same. */
 MUST_CHECK MAY_SUSPEND static int
 look_ahead(struct replay *replay)
 {
@@ -194,7 +195,8 @@ look_ahead(struct replay *replay)
         return 0;
     }
     replay->looked_ahead = true;
-    for (uint64_t at = wal_round_up(replay->position, WAL_BLOCK); at < replay->end; at += WAL_BLOCK) {
+    for (uint64_t at = wal_round_up(replay->position, WAL_BLOCK); at < replay->end;
+            at += WAL_BLOCK) {
         struct wal_frame frame;
         bool found;
         int r = wal_reader_header(&replay->reader, at, &frame, &found);
@@ -210,8 +212,8 @@ look_ahead(struct replay *replay)
     return 0;
 }
 
-/* Finds the next readable start of a wanted record at or behind `position`, at any multiple of 8 bytes. 1: replay goes on
- * there. */
+/* Finds the next readable start of a wanted record at or behind `position`, at any multiple of 8
+ * bytes. 1: replay goes on there. */
 MUST_CHECK MAY_SUSPEND static int
 resync(struct replay *replay)
 {
@@ -224,15 +226,18 @@ resync(struct replay *replay)
         if (r < 0) {
             return r;
         }
-        bool ours = state != WAL_FRAME_NONE && frame.incarnation == replay->wal->evidence.log_incarnation;
-        if (ours && state == WAL_FRAME_VALID && frame.body_offset == 0 && frame.sequence >= replay->next) {
+        bool ours = state != WAL_FRAME_NONE &&
+                    frame.incarnation == replay->wal->evidence.log_incarnation;
+        if (ours && state == WAL_FRAME_VALID && frame.body_offset == 0 &&
+                frame.sequence >= replay->next) {
             replay->position = at;
             replay->any = false;
             MARK("wal: found the log again behind damage");
             r = damage_report(replay, frame.sequence);
             return r < 0 ? r : 1;
         }
-        /* Inside a body whose header is right there are no frames of ours, but there may be a client's forgery. */
+        /* Inside a body whose header is right there are no frames of ours, but there may be a
+         * client's forgery. */
         at += ours ? wal_frame_size(frame.body_size) : WAL_FRAME_ALIGNMENT;
         at = wal_reader_skip_header(&replay->reader, at);
     }
@@ -264,7 +269,8 @@ doubt(struct replay *replay)
     return damage_report(replay, replay->proven + 1);
 }
 
-/* Cuts what is behind the last whole record: durably, so that no later recovery judges otherwise. */
+/* Cuts what is behind the last whole record: durably, so that no later recovery judges otherwise.
+ */
 MUST_CHECK MAY_SUSPEND static int
 finish(struct replay *replay)
 {
@@ -272,7 +278,9 @@ finish(struct replay *replay)
     uint64_t cut = replay->whole_position;
     if (replay->reader.unreadable >= cut && replay->reader.unreadable > 0) {
         MARK("wal: unreadable tail refused");
-        return fault(-EIO, "wal: %s: position %" PRIu64 " cannot be read, and it may hold acknowledged records: %s",
+        return fault(-EIO,
+                "wal: %s: position %" PRIu64
+                " cannot be read, and it may hold acknowledged records: %s",
                 wal->folder, replay->reader.unreadable, replay->reader.unreadable_text);
     }
     uint64_t seen = MAX(replay->seen_end, replay->position);
@@ -280,7 +288,8 @@ finish(struct replay *replay)
         MARK("wal: torn tail cut");
         replay->result.torn_bytes = seen - cut;
     }
-    wal->next_sequence = MAX(MAX(replay->next, replay->seen_sequence + 1), wal->evidence.durable + 1);
+    wal->next_sequence =
+            MAX(MAX(replay->next, replay->seen_sequence + 1), wal->evidence.durable + 1);
     if (wal->read_only) {
         return 0;
     }

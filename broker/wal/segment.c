@@ -1,18 +1,19 @@
-/* Segment files: made, put into use, recycled. The header is durable before the name and the evidence before the
- * recycling, so that no live segment ever has half a header and none is missing, wherever the power fails. */
-#include "wal/wal_internal.h"
-
+/* Segment files: made, put into use, recycled. The header is durable before the name and the
+ * evidence before the recycling, so that no live segment ever has half a header and none is
+ * missing, wherever the power fails. */
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/mark.h"
 #include "base/mem.h"
+#include "wal/wal_internal.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define ZERO_CHUNK ((size_t)256 * 1024)
 
-/* Zeros over the whole file: later writes are overwrites of written blocks, which need no journal and no allocation. */
+/* Zeros over the whole file: later writes are overwrites of written blocks, which need no journal
+ * and no allocation. */
 MUST_CHECK MAY_SUSPEND static int
 spare_fill(struct wal *wal, struct file *file)
 {
@@ -39,7 +40,8 @@ spare_fill(struct wal *wal, struct file *file)
     return file_sync(file, true);
 }
 
-/* Half a spare is of no use to anybody. When it can't be removed the next opening does it. Keeps the fault. */
+/* Half a spare is of no use to anybody. When it can't be removed the next opening does it. Keeps
+ * the fault. */
 MAY_SUSPEND static void
 spare_drop(const char *path)
 {
@@ -60,8 +62,8 @@ spare_make(struct wal *wal, const char *path, struct file **ret_file)
     }
     if (free_bytes < wal->segment_size) {
         MARK("wal: no space for a segment");
-        return fault(-ENOSPC, "wal: %s: no space for another segment of %llu bytes: %llu free", wal->folder,
-                (unsigned long long)wal->segment_size, (unsigned long long)free_bytes);
+        return fault(-ENOSPC, "wal: %s: no space for another segment of %llu bytes: %llu free",
+                wal->folder, (unsigned long long)wal->segment_size, (unsigned long long)free_bytes);
     }
     struct file *file = NULL;
     r = wal_file_open(wal, path, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &file);
@@ -141,7 +143,8 @@ wal_segment_add(struct wal *wal, uint32_t *ret_header_crc)
     r = segment_enter(wal, file, path, index);
     if (r < 0) {
         file_close(file);
-        return fault_note(r == -ENOSPC ? -EIO : r, "wal: making segment %llu", (unsigned long long)index);
+        return fault_note(
+                r == -ENOSPC ? -EIO : r, "wal: making segment %llu", (unsigned long long)index);
     }
     *ret_header_crc = wal_block_crc(wal->blocks);
     struct wal_evidence next = wal->evidence;
@@ -200,8 +203,8 @@ wal_segments_recycle(struct wal *wal, uint64_t from, uint64_t to)
             return fault_note(r, "wal: recycling segment %llu", (unsigned long long)index);
         }
     }
-    /* No flush of the folder: should the old name come back after a crash, even with another header in the file, the
-     * evidence says that the index is not wanted. */
+    /* No flush of the folder: should the old name come back after a crash, even with another header
+     * in the file, the evidence says that the index is not wanted. */
     MARK("wal: segment recycled");
     return 0;
 }

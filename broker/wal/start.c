@@ -1,9 +1,8 @@
 /* From replayed to writable, and what a running WAL says about itself. */
-#include "wal/wal_internal.h"
-
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/mem.h"
+#include "wal/wal_internal.h"
 
 #include <errno.h>
 
@@ -44,7 +43,8 @@ fibers_start(struct wal *wal)
 {
     int r = fiber_spawn("wal keeper", wal_keeper_run, wal, &wal->keeper);
     while (r == 0 && wal->committer_count < WAL_COMMITTERS) {
-        r = fiber_spawn("wal committer", wal_committer_run, wal, &wal->committers[wal->committer_count]);
+        r = fiber_spawn(
+                "wal committer", wal_committer_run, wal, &wal->committers[wal->committer_count]);
         wal->committer_count += r == 0;
     }
     return r;

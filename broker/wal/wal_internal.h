@@ -1,9 +1,9 @@
 #pragma once
 /* What the files of this room share. Nobody else includes it but the room's own tests.
  *
- * Positions and files are two lines: appends take positions at once, in memory (append.c); the keeper makes the segment
- * files that those positions will need (keeper.c); the committers join the two (commit.c). All on one reactor: state
- * changes only at waits. */
+ * Positions and files are two lines: appends take positions at once, in memory (append.c); the
+ * keeper makes the segment files that those positions will need (keeper.c); the committers join the
+ * two (commit.c). All on one reactor: state changes only at waits. */
 
 #include "reactor/call.h"
 #include "reactor/disk.h"
@@ -21,25 +21,26 @@
 /* How often a full disk is tried again. */
 #define WAL_SPACE_RETRY_NS ((uint64_t)1000000000)
 
-/* Opened -> replayed (wal_replay) -> started (wal_start): only then are there fibers, groups and segments in memory. */
+/* Opened -> replayed (wal_replay) -> started (wal_start): only then are there fibers, groups and
+ * segments in memory. */
 enum wal_phase { WAL_OPENED, WAL_REPLAYED, WAL_STARTED };
 
 /* A live segment of this incarnation; slot index % segments_max of wal->segments. */
 struct wal_segment {
     uint64_t index;
-    uint64_t last_sequence;      /* greatest sequence with a frame in it */
-    struct file *file;           /* NULL until the keeper made it */
+    uint64_t last_sequence; /* greatest sequence with a frame in it */
+    struct file *file;      /* NULL until the keeper made it */
 };
 
 /* What is written and flushed at once. */
 struct wal_group {
-    struct list link;            /* in wal->ready, wal->in_flight or wal->cached */
-    uint8_t *data;               /* WAL_GROUP_SIZE_MAX bytes, aligned */
-    size_t limit;                /* ends with the segment */
+    struct list link; /* in wal->ready, wal->in_flight or wal->cached */
+    uint8_t *data;    /* WAL_GROUP_SIZE_MAX bytes, aligned */
+    size_t limit;     /* ends with the segment */
     size_t used;
     uint64_t position;
-    uint64_t last_complete;      /* greatest sequence that ends in this group; 0: none */
-    struct list appends;         /* of wal_append.link: those whose last frame is here */
+    uint64_t last_complete; /* greatest sequence that ends in this group; 0: none */
+    struct list appends;    /* of wal_append.link: those whose last frame is here */
     uint64_t records;
     uint64_t payload;
     int result;
@@ -52,32 +53,32 @@ struct wal {
     uint64_t incarnation;
     uint64_t segment_size;
     uint64_t segments_max;
-    uint64_t record_size_max;    /* what fits into the volume when all before it is trimmed */
+    uint64_t record_size_max; /* what fits into the volume when all before it is trimmed */
     size_t group_size;
     bool read_only;
-    bool buffered;               /* the file system refuses O_DIRECT */
+    bool buffered; /* the file system refuses O_DIRECT */
     enum wal_phase phase;
     struct file *lock;
     struct file *evidence_file;
     struct wal_evidence evidence; /* as last written */
-    uint8_t *blocks;             /* WAL_EVIDENCE_PAIR_SIZE bytes, aligned; by one fiber at a time */
+    uint8_t *blocks; /* WAL_EVIDENCE_PAIR_SIZE bytes, aligned; by one fiber at a time */
 
     /* Files. */
-    uint64_t *found;             /* indexes of the segments found by wal_open, ascending */
+    uint64_t *found; /* indexes of the segments found by wal_open, ascending */
     size_t found_count;
-    uint64_t *spares;            /* indexes in names of spare files, at most segments_max */
+    uint64_t *spares; /* indexes in names of spare files, at most segments_max */
     size_t spare_count;
-    uint64_t highest_index;      /* ever given */
+    uint64_t highest_index; /* ever given */
 
     /* The live log of this incarnation. */
     struct wal_segment *segments;
     uint64_t first_segment;
-    uint64_t last_segment;       /* the last one with a file */
-    uint64_t tail;               /* where the next group will begin */
+    uint64_t last_segment; /* the last one with a file */
+    uint64_t tail;         /* where the next group will begin */
     uint64_t next_sequence;
     uint64_t durable_sequence;
     uint64_t trim_sequence;
-    uint32_t chain_crc;          /* of the frame last handed to the disk */
+    uint32_t chain_crc; /* of the frame last handed to the disk */
 
     struct wal_group *gathering; /* or NULL */
     struct list ready;           /* full groups, oldest first */
@@ -85,20 +86,20 @@ struct wal {
     struct list cached;
     size_t cached_count;
     uint64_t queued_bytes;
-    uint64_t pending;            /* appends begun and not done */
+    uint64_t pending; /* appends begun and not done */
     uint64_t last_commit_ns;
 
-    struct mutex line;           /* held by the append that waits for room */
-    struct wait_queue room;      /* it waits here (W5) */
-    struct wait_queue work;      /* committers */
+    struct mutex line;      /* held by the append that waits for room */
+    struct wait_queue room; /* it waits here (W5) */
+    struct wait_queue work; /* committers */
     struct wait_queue keeper_queue;
-    bool keeper_poked;           /* something to do came up while the keeper was busy */
-    bool keeper_armed;           /* it sleeps with a deadline: no need to wake it for evidence */
+    bool keeper_poked; /* something to do came up while the keeper was busy */
+    bool keeper_armed; /* it sleeps with a deadline: no need to wake it for evidence */
     bool no_space;
     uint64_t space_retry_ns;
-    bool closing;                /* no new appends */
-    bool stopping;               /* the keeper must end */
-    int error;                   /* W2 */
+    bool closing;  /* no new appends */
+    bool stopping; /* the keeper must end */
+    int error;     /* W2 */
     char error_text[200];
     unsigned committer_count;
     struct fiber *committers[WAL_COMMITTERS];
@@ -125,7 +126,8 @@ enum wal_name_kind wal_name_parse(const char *name, uint64_t *ret_index);
 MUST_CHECK int wal_path(const char *folder, const char *name, char *out);
 MUST_CHECK int wal_path_index(const char *folder, const char *prefix, uint64_t index, char *out);
 /* Opens for direct writing, without O_DIRECT where the file system refuses it. */
-MUST_CHECK MAY_SUSPEND int wal_file_open(struct wal *wal, const char *path, unsigned flags, struct file **ret_file);
+MUST_CHECK MAY_SUSPEND int wal_file_open(
+        struct wal *wal, const char *path, unsigned flags, struct file **ret_file);
 /* Flushes the folder and all folders above it that may be opened. */
 MUST_CHECK MAY_SUSPEND int wal_folders_sync(const char *folder);
 
@@ -133,8 +135,8 @@ MUST_CHECK MAY_SUSPEND int wal_folders_sync(const char *folder);
 /* Writes `next` with the next counter as the newest entry, durably, and makes it wal->evidence. */
 MUST_CHECK MAY_SUSPEND int wal_evidence_write(struct wal *wal, const struct wal_evidence *next);
 /* The newest valid entry. -EBADMSG: none; -EPROTONOSUPPORT. */
-MUST_CHECK MAY_SUSPEND int wal_evidence_read(const char *folder, const struct uuid *wal_id,
-        struct wal_evidence *ret_evidence);
+MUST_CHECK MAY_SUSPEND int wal_evidence_read(
+        const char *folder, const struct uuid *wal_id, struct wal_evidence *ret_evidence);
 /* Makes the file with one entry. */
 MUST_CHECK MAY_SUSPEND int wal_evidence_make(struct wal *wal);
 

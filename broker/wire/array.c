@@ -1,7 +1,7 @@
 /* Walking arrays of scalars. Arrays of structs are walked in decode.c. */
 #include "wire/message_internal.h"
 
-static const uint8_t kind_sizes[] = { [WIRE_BOOL] = sizeof(bool),
+const uint8_t wire_kind_sizes[] = { [WIRE_BOOL] = sizeof(bool),
     [WIRE_INT8] = 1,
     [WIRE_INT16] = 2,
     [WIRE_UINT16] = 2,
@@ -15,11 +15,14 @@ static const uint8_t kind_sizes[] = { [WIRE_BOOL] = sizeof(bool),
     [WIRE_STRUCT] = 0,
     [WIRE_ARRAY] = sizeof(struct wire_array) };
 
-size_t
-wire_kind_size(enum wire_kind kind)
-{
-    return kind_sizes[kind];
-}
+const uint8_t wire_kind_widths[WIRE_ARRAY + 1] = { [WIRE_BOOL] = 1,
+    [WIRE_INT8] = 1,
+    [WIRE_INT16] = 2,
+    [WIRE_UINT16] = 2,
+    [WIRE_INT32] = 4,
+    [WIRE_INT64] = 8,
+    [WIRE_FLOAT64] = 8,
+    [WIRE_UUID] = 16 };
 
 static bool
 scalar_next(struct wire_iterator *it, enum wire_kind kind, void *ret)
@@ -29,8 +32,8 @@ scalar_next(struct wire_iterator *it, enum wire_kind kind, void *ret)
     }
     it->left--;
     if (it->element) {
-        memcpy(ret, it->element, kind_sizes[kind]);
-        it->element += kind_sizes[kind];
+        memcpy(ret, it->element, wire_kind_sizes[kind]);
+        it->element += wire_kind_sizes[kind];
         return true;
     }
     struct wire_reader r = { .start = it->at, .at = it->at, .end = it->end };

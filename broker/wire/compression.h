@@ -2,9 +2,9 @@
 /* The codecs of record batches: gzip, snappy (with and without the framing of xerial's Java
  * library), lz4 frames, zstd.
  *
- * Decompressing streams: a caller that only looks at records needs one window, not the whole
- * output. V6  Output is bounded by a maximum and, above DECOMPRESSED_SIZE_FLOOR, by a ratio to the
- * input; memory inside the codecs is bounded too. (5 MB of gzip can unfold to 5 GB.) */
+ * Decompressing streams: a caller that only looks at records needs one window, not all the output.
+ * It stops (V6 in record_batch.h) at a maximum and, above DECOMPRESSED_SIZE_FLOOR, at a ratio to
+ * the input; memory inside the codecs is bounded too. (5 MB of gzip can unfold to 5 GB.) */
 
 #include "base/attr.h"
 #include "base/bytes.h"

@@ -28,22 +28,6 @@ struct decoder {
     struct frame frames[WIRE_NESTING_MAX];
 };
 
-static const uint8_t scalar_widths[] = { [WIRE_BOOL] = 1,
-    [WIRE_INT8] = 1,
-    [WIRE_INT16] = 2,
-    [WIRE_UINT16] = 2,
-    [WIRE_INT32] = 4,
-    [WIRE_INT64] = 8,
-    [WIRE_FLOAT64] = 8,
-    [WIRE_UUID] = 16,
-    [WIRE_ARRAY] = 0 };
-
-size_t
-wire_kind_width(enum wire_kind kind)
-{
-    return scalar_widths[kind];
-}
-
 size_t
 wire_element_minimum(
         const struct wire_field *field, int16_t version, bool flexible, bool *ret_fixed)
@@ -53,7 +37,7 @@ wire_element_minimum(
         *ret_fixed = extent.fixed;
         return extent.minimum ? extent.minimum : 1;
     }
-    size_t width = scalar_widths[field->element_kind];
+    size_t width = wire_kind_widths[field->element_kind];
     *ret_fixed = width != 0;
     if (width) {
         return width;
@@ -71,22 +55,10 @@ read_bytes(struct wire_reader *r, enum wire_length kind, bool flexible, struct b
     }
 }
 
-void
-wire_read_scalar(struct wire_reader *r, enum wire_kind kind, bool flexible, void *ret)
+/* A value of fixed width. */
+static inline void
+load_fixed(enum wire_kind kind, const uint8_t *p, void *ret)
 {
-    if (kind == WIRE_STRING || kind == WIRE_BYTES) {
-        read_bytes(r, kind == WIRE_STRING ? WIRE_LENGTH_STRING : WIRE_LENGTH_BYTES, flexible, ret);
-        return;
-    }
-    if (kind == WIRE_RECORDS) {
-        struct wire_records *records = ret;
-        read_bytes(r, WIRE_LENGTH_BYTES, flexible, records ? &records->bytes : NULL);
-        return;
-    }
-    const uint8_t *p = wire_reader_take(r, scalar_widths[kind]);
-    if (!p || !ret) {
-        return;
-    }
     if (kind == WIRE_INT32) {
         *(uint32_t *)ret = load_be32(p);
     } else if (kind == WIRE_INT64) {
@@ -102,6 +74,24 @@ wire_read_scalar(struct wire_reader *r, enum wire_kind kind, bool flexible, void
     } else {
         uint64_t bits = load_be64(p);
         memcpy(ret, &bits, sizeof bits);
+    }
+}
+
+void
+wire_read_scalar(struct wire_reader *r, enum wire_kind kind, bool flexible, void *ret)
+{
+    if (kind == WIRE_STRING || kind == WIRE_BYTES) {
+        read_bytes(r, kind == WIRE_STRING ? WIRE_LENGTH_STRING : WIRE_LENGTH_BYTES, flexible, ret);
+        return;
+    }
+    if (kind == WIRE_RECORDS) {
+        struct wire_records *records = ret;
+        read_bytes(r, WIRE_LENGTH_BYTES, flexible, records ? &records->bytes : NULL);
+        return;
+    }
+    const uint8_t *p = wire_reader_take(r, wire_kind_widths[kind]);
+    if (p && ret) {
+        load_fixed(kind, p, ret);
     }
 }
 
@@ -199,12 +189,19 @@ read_struct(struct decoder *d, const struct wire_field *field, uint8_t *out)
     return true;
 }
 
-static bool
-is_null(const struct wire_field *field, const void *value)
+/* A string, bytes or records. `out` may be NULL. */
+static void
+read_blob(struct decoder *d, const struct wire_field *field, bool flexible, uint8_t *out)
 {
-    const struct bytes *bytes = value;
     _Static_assert(offsetof(struct wire_records, bytes) == 0, "records begin with their bytes");
-    return field->kind >= WIRE_STRING && field->kind <= WIRE_RECORDS && !bytes->data;
+    enum wire_length length = field->kind == WIRE_STRING ? WIRE_LENGTH_STRING : WIRE_LENGTH_BYTES;
+    struct bytes bytes = wire_reader_bytes(d->r, length, flexible);
+    if (!bytes.data && !wire_versions_contain(field->nullable, d->version)) {
+        wire_reader_fail(d->r, "null where a value must be");
+    }
+    if (out) {
+        memcpy(out, &bytes, sizeof bytes);
+    }
 }
 
 /* True when a frame was opened, or after an error: in both cases the caller starts anew at the top
@@ -225,12 +222,7 @@ read_field(struct decoder *d, struct frame *frame, const struct wire_field *fiel
     } else if (field->kind == WIRE_STRUCT) {
         opened = read_struct(d, field, frame->out);
     } else {
-        struct wire_records scratch = { 0 };
-        void *into = frame->out ? frame->out + field->offset : (uint8_t *)&scratch;
-        wire_read_scalar(r, (enum wire_kind)field->kind, flexible, into);
-        if (is_null(field, into) && !wire_versions_contain(field->nullable, d->version)) {
-            wire_reader_fail(r, "null where a value must be");
-        }
+        read_blob(d, field, flexible, frame->out ? frame->out + field->offset : NULL);
     }
     return opened || r->error;
 }
@@ -291,20 +283,79 @@ read_tag(struct decoder *d, struct frame *frame)
     return read_field(d, frame, field);
 }
 
-/* The struct on top is complete: its next sibling, or back to the struct around it. */
-static void
+/* True as read_field. The loop that all bytes go through: values of fixed width are taken here. */
+static bool
+read_plain_fields(struct decoder *d, struct frame *frame)
+{
+    const struct wire_type *type = frame->type;
+    struct wire_reader *r = d->r;
+    while (frame->field < type->plain_count) {
+        const struct wire_field *field = &type->fields[frame->field++];
+        if (!wire_versions_contain(field->versions, d->version)) {
+            continue;
+        }
+        if (field->kind >= WIRE_STRING) {
+            if (read_field(d, frame, field)) {
+                return true;
+            }
+            continue;
+        }
+        const uint8_t *p = wire_reader_take(r, wire_kind_widths[field->kind]);
+        if (UNLIKELY(!p)) {
+            frame->current = field;
+            return true;
+        }
+        if (frame->out) {
+            load_fixed((enum wire_kind)field->kind, p, frame->out + field->offset);
+        }
+    }
+    return false;
+}
+
+/* True as read_field. */
+static bool
+read_tagged_fields(struct decoder *d, struct frame *frame)
+{
+    struct wire_reader *r = d->r;
+    if (!frame->in_tags && LIKELY(r->at < r->end && *r->at == 0)) {
+        r->at++; /* none, as nearly always */
+        return false;
+    }
+    if (!frame->in_tags) {
+        begin_tags(d, frame);
+    }
+    while (!r->error) {
+        if (frame->tag_end && r->at != frame->tag_end) {
+            wire_reader_fail(r, "a tagged field has another length than announced");
+            return true;
+        }
+        frame->tag_end = NULL;
+        if (frame->tags_left == 0) {
+            return false;
+        }
+        if (read_tag(d, frame)) {
+            return true;
+        }
+    }
+    return true;
+}
+
+/* The struct on top is complete. True: its next sibling begins. False: back to what is around it.
+ */
+static bool
 end_struct(struct decoder *d, struct frame *frame)
 {
     if (frame->left > 0) {
         frame->left--;
         frame->field = 0;
         frame->in_tags = false;
-        return;
+        return true;
     }
     if (frame->array) {
         frame->array->encoded.size = (size_t)(d->r->at - frame->array->encoded.data);
     }
     d->depth--;
+    return false;
 }
 
 /* Runs the struct on top until it opens another one, ends, or fails. */
@@ -312,32 +363,11 @@ static void
 step(struct decoder *d)
 {
     struct frame *frame = &d->frames[d->depth - 1];
-    const struct wire_type *type = frame->type;
-    while (frame->field < type->plain_count) {
-        const struct wire_field *field = &type->fields[frame->field++];
-        if (wire_versions_contain(field->versions, d->version) && read_field(d, frame, field)) {
+    do {
+        if (read_plain_fields(d, frame) || (d->flexible && read_tagged_fields(d, frame))) {
             return;
         }
-    }
-    if (d->flexible && !frame->in_tags) {
-        begin_tags(d, frame);
-    }
-    while (true) {
-        if (frame->tag_end && d->r->at != frame->tag_end) {
-            wire_reader_fail(d->r, "a tagged field has another length than announced");
-        }
-        frame->tag_end = NULL;
-        if (d->r->error) {
-            return;
-        }
-        if (frame->tags_left == 0) {
-            end_struct(d, frame);
-            return;
-        }
-        if (read_tag(d, frame)) {
-            return;
-        }
-    }
+    } while (end_struct(d, frame));
 }
 
 /* Runs until the stack is empty or an error. */

@@ -11,7 +11,8 @@ struct frame {
     const uint8_t *in;                /* the C struct */
     size_t tag_start; /* where the contents of the tagged field being written begin */
     int32_t left;     /* elements behind this one */
-    uint16_t field;   /* next field, plain or tagged */
+    uint64_t tags;    /* tagged fields still to be written, one bit each */
+    uint16_t field;   /* next plain field */
     bool in_tags;
     bool tag_open;
 };
@@ -25,12 +26,14 @@ struct encoder {
     struct frame frames[WIRE_NESTING_MAX];
 };
 
+static const char text_absent[] = "has a value, and the version has no such field";
+
 static void
 fail(struct encoder *e, const char *text)
 {
     if (!e->w->error) {
         e->error = text;
-        e->w->error = -EINVAL;
+        wire_writer_fail(e->w, -EINVAL);
     }
 }
 
@@ -53,20 +56,35 @@ records_are_null(const struct wire_records *records)
     return !records->bytes.data && !records->slices;
 }
 
+static inline bool
+same_fixed(enum wire_kind kind, const void *value, const void *by_default)
+{
+    switch (wire_kind_size(kind)) {
+    case 1:
+        return *(const uint8_t *)value == *(const uint8_t *)by_default;
+    case 4:
+        return *(const uint32_t *)value == *(const uint32_t *)by_default;
+    case 8:
+        return memcmp(value, by_default, 8) == 0;
+    default:
+        return memcmp(value, by_default, wire_kind_size(kind)) == 0;
+    }
+}
+
 static bool
 scalar_is_default(enum wire_kind kind, const void *value, const void *by_default)
 {
+    if (LIKELY(kind < WIRE_STRING)) {
+        return same_fixed(kind, value, by_default);
+    }
     if (kind == WIRE_STRING || kind == WIRE_BYTES) {
         return bytes_are_default(*(const struct bytes *)value, *(const struct bytes *)by_default);
     }
     if (kind == WIRE_RECORDS) {
         return records_are_null(value) == records_are_null(by_default);
     }
-    if (kind == WIRE_ARRAY) {
-        return ((const struct wire_array *)value)->count ==
-               ((const struct wire_array *)by_default)->count;
-    }
-    return memcmp(value, by_default, wire_kind_size(kind)) == 0;
+    return ((const struct wire_array *)value)->count ==
+           ((const struct wire_array *)by_default)->count;
 }
 
 /* Structs that may be absent or tagged hold scalars only; the generator sees to it. */
@@ -150,7 +168,7 @@ write_blob(struct encoder *e, enum wire_kind kind, bool flexible, bool nullable,
     }
 }
 
-static void
+static inline void
 write_scalar(struct wire_writer *w, enum wire_kind kind, const void *value)
 {
     uint8_t *p = wire_writer_reserve(w, wire_kind_width(kind));
@@ -265,27 +283,28 @@ write_field(struct encoder *e, const struct frame *frame, const struct wire_fiel
     return opened || e->w->error;
 }
 
-/* V3 */
-static void
-check_absent(struct encoder *e, const struct frame *frame, const struct wire_field *field)
-{
-    if (!(field->flags & WIRE_IGNORABLE) && !field_is_default(frame, field)) {
-        fail(e, "has a value, and the version has no such field");
-    }
-}
-
-/* Writes how many tagged fields follow: those that differ from their default. */
+/* Writes how many tagged fields follow: those that differ from their default. Checks the others. */
 static void
 begin_tags(struct encoder *e, struct frame *frame)
 {
+    const struct wire_type *type = frame->type;
     uint32_t count = 0;
-    for (uint16_t i = frame->type->plain_count; i < frame->type->field_count; i++) {
-        const struct wire_field *field = &frame->type->fields[i];
-        count += wire_versions_contain(field->versions, e->version) &&
-                 !field_is_default(frame, field);
+    for (uint16_t i = type->plain_count; i < type->field_count; i++) {
+        const struct wire_field *field = &type->fields[i];
+        if (field_is_default(frame, field)) {
+            continue;
+        }
+        if (wire_versions_contain(field->versions, e->version)) {
+            frame->tags |= (uint64_t)1 << (i - type->plain_count);
+            count++;
+        } else if (!(field->flags & WIRE_IGNORABLE)) {
+            frame->current = field;
+            fail(e, text_absent); /* V3 */
+        }
     }
-    frame->in_tags = true;
-    wire_writer_unsigned_varint(e->w, count);
+    if (e->flexible) {
+        wire_writer_unsigned_varint(e->w, count);
+    }
 }
 
 static void
@@ -301,20 +320,16 @@ end_tag(struct encoder *e, struct frame *frame)
 static bool
 write_tags(struct encoder *e, struct frame *frame)
 {
+    if (!frame->in_tags) {
+        frame->in_tags = true;
+        begin_tags(e, frame);
+    }
     end_tag(e, frame);
-    while (frame->field < frame->type->field_count) {
-        const struct wire_field *field = &frame->type->fields[frame->field++];
+    while (UNLIKELY(frame->tags) && !e->w->error) {
+        int next = __builtin_ctzll(frame->tags);
+        const struct wire_field *field = &frame->type->fields[frame->type->plain_count + next];
+        frame->tags &= frame->tags - 1;
         frame->current = field;
-        if (!wire_versions_contain(field->versions, e->version)) {
-            check_absent(e, frame, field);
-            if (e->w->error) {
-                return true;
-            }
-            continue;
-        }
-        if (field_is_default(frame, field)) {
-            continue;
-        }
         wire_writer_unsigned_varint(e->w, (uint32_t)field->tag);
         frame->tag_open = true;
         frame->tag_start = e->w->size;
@@ -326,38 +341,52 @@ write_tags(struct encoder *e, struct frame *frame)
     return e->w->error;
 }
 
+/* The fields of the struct on top. True when a frame was opened, or after an error. */
+static bool
+write_plain_fields(struct encoder *e, struct frame *frame)
+{
+    const struct wire_type *type = frame->type;
+    while (frame->field < type->plain_count) {
+        const struct wire_field *field = &type->fields[frame->field++];
+        if (UNLIKELY(!wire_versions_contain(field->versions, e->version))) {
+            if (!(field->flags & WIRE_IGNORABLE) && !field_is_default(frame, field)) {
+                frame->current = field;
+                fail(e, text_absent); /* V3 */
+                return true;
+            }
+            continue;
+        }
+        if (LIKELY(field->kind < WIRE_STRING)) {
+            write_scalar(e->w, (enum wire_kind)field->kind, frame->in + field->offset);
+            continue;
+        }
+        frame->current = field;
+        if (write_field(e, frame, field)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Runs the struct on top until it opens another one, ends, or fails. */
 static void
 step(struct encoder *e)
 {
     struct frame *frame = &e->frames[e->depth - 1];
-    const struct wire_type *type = frame->type;
-    while (frame->field < type->plain_count) {
-        const struct wire_field *field = &type->fields[frame->field++];
-        frame->current = field;
-        if (UNLIKELY(!wire_versions_contain(field->versions, e->version))) {
-            check_absent(e, frame, field);
-            if (e->w->error) {
-                return;
-            }
-        } else if (write_field(e, frame, field)) {
+    while (true) {
+        bool has_tags = e->flexible || frame->type->field_count > frame->type->plain_count;
+        if (write_plain_fields(e, frame) || (has_tags && write_tags(e, frame))) {
             return;
         }
-    }
-    if (e->flexible && !frame->in_tags) {
-        begin_tags(e, frame);
-    }
-    if (write_tags(e, frame)) {
-        return;
-    }
-    if (frame->left > 0) {
+        if (frame->left == 0) {
+            e->depth--;
+            return;
+        }
         frame->left--;
-        frame->in += type->size;
+        frame->in += frame->type->size;
         frame->field = 0;
         frame->in_tags = false;
-        return;
     }
-    e->depth--;
 }
 
 static int

@@ -5,9 +5,10 @@
  * Format of the schemas: docs/formats/schema.md.
  *
  * V2  Reading allocates nothing and validates everything: after wire_read succeeds, walking the
- * message cannot fail. V3  What a version cannot carry is never dropped silently: a field that the
- * version lacks, that has a value and that the schema does not call ignorable makes the write fail,
- * as in Kafka. V4  Nesting is bounded by the schemas (WIRE_NESTING_MAX), never by the input. */
+ *     message cannot fail. (A handler that finds half a request broken has already changed things.)
+ * V3  What a version cannot carry is never dropped silently: a field that the version lacks, that
+ *     has a value and that the schema does not call ignorable makes the write fail, as in Kafka.
+ * V4  Nesting is bounded by the schemas (WIRE_NESTING_MAX), never by the input. */
 
 #include "wire/array.h"
 #include "wire/reader.h"

@@ -18,10 +18,22 @@ wire_field_at_const(const void *message, const struct wire_field *field)
     return (const uint8_t *)message + field->offset;
 }
 
-/* Bytes of a value of that kind in C; 0 for WIRE_STRUCT, whose type says it. */
-size_t wire_kind_size(enum wire_kind kind);
-/* Bytes of a value of that kind on the wire when they are always the same, else 0. */
-size_t wire_kind_width(enum wire_kind kind);
+/* Bytes of a value of a kind in C; 0 for WIRE_STRUCT, whose type says it. */
+extern const uint8_t wire_kind_sizes[WIRE_ARRAY + 1];
+/* Bytes of a value of a kind on the wire when they are always the same, else 0. */
+extern const uint8_t wire_kind_widths[WIRE_ARRAY + 1];
+
+static inline size_t
+wire_kind_size(enum wire_kind kind)
+{
+    return wire_kind_sizes[kind];
+}
+
+static inline size_t
+wire_kind_width(enum wire_kind kind)
+{
+    return wire_kind_widths[kind];
+}
 
 /* C size of one element of an array. */
 static inline size_t

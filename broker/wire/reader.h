@@ -6,8 +6,8 @@
  * its end, so a caller may read on and look once. The text says what was wrong, the position where.
  *
  * V1  No length or count that was received is trusted: it is checked against the bytes that remain
- * before anything is sized by it. (A count of 2^31 in a 30-byte frame made other brokers allocate
- * gigabytes.) */
+ *     before anything is sized by it. (A count of 2^31 in a 30-byte frame made other brokers
+ *     allocate gigabytes.) */
 
 #include "base/attr.h"
 #include "base/bytes.h"

@@ -23,6 +23,13 @@ wire_writer_init_counting(struct wire_writer *w)
     *w = (struct wire_writer){ .size_max = SIZE_MAX / 2, .counting = true };
 }
 
+/* After the capacity or the slices have changed. */
+static void
+update_ready(struct wire_writer *w)
+{
+    w->ready = MAX(MIN(w->capacity, w->size_max - w->spliced_size), w->size);
+}
+
 void
 wire_writer_clear(struct wire_writer *w)
 {
@@ -33,6 +40,7 @@ wire_writer_clear(struct wire_writer *w)
     w->spliced_size = 0;
     w->size = 0;
     w->error = 0;
+    update_ready(w);
 }
 
 void
@@ -53,25 +61,34 @@ writer_grow(struct wire_writer *w, size_t needed)
     w->capacity = capacity;
 }
 
-uint8_t *
-wire_writer_reserve(struct wire_writer *w, size_t size)
+void
+wire_writer_fail(struct wire_writer *w, int error)
 {
-    if (UNLIKELY(w->error)) {
+    if (!w->error) {
+        w->error = error;
+    }
+    w->ready = w->size;
+}
+
+uint8_t *
+wire_writer_reserve_slow(struct wire_writer *w, size_t size)
+{
+    if (w->error) {
         return NULL;
     }
-    if (UNLIKELY(size > w->size_max - wire_writer_size(w))) {
-        w->error = -ENOBUFS;
+    if (size > w->size_max - wire_writer_size(w)) {
+        wire_writer_fail(w, -ENOBUFS);
         return NULL;
     }
     if (w->counting) {
         w->size += size;
+        w->ready = w->size;
         return NULL;
     }
-    if (UNLIKELY(size > w->capacity - w->size)) {
-        writer_grow(w, w->size + size);
-    }
+    writer_grow(w, w->size + size);
     uint8_t *p = w->data + w->size;
     w->size += size;
+    update_ready(w);
     return p;
 }
 
@@ -189,13 +206,14 @@ wire_writer_slice(struct wire_writer *w, const struct slice *slice)
         return;
     }
     if (slice->bytes.size > w->size_max - wire_writer_size(w)) {
-        w->error = -ENOBUFS;
+        wire_writer_fail(w, -ENOBUFS);
         return;
     }
     w->spliced_size += slice->bytes.size;
     if (w->counting) {
         return;
     }
+    update_ready(w);
     if (w->splice_count == w->splice_capacity) {
         w->splice_capacity = MAX(w->splice_capacity * 2, (size_t)8);
         w->splices = mem_realloc(w->splices, w->splice_capacity * sizeof *w->splices);

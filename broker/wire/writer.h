@@ -23,13 +23,14 @@ struct wire_writer {
     uint8_t *data;
     size_t size; /* of the run, without the slices */
     size_t capacity;
+    size_t ready;    /* the run may grow to here without a look at anything; never below size */
     size_t size_max; /* of run and slices together */
     struct wire_splice *splices;
     size_t splice_count;
     size_t splice_capacity;
     size_t spliced_size; /* bytes of all slices */
     bool counting;       /* only sizes are kept */
-    int error;           /* 0, -ENOBUFS or -EINVAL */
+    int error;           /* wire_writer_fail sets it: 0, -ENOBUFS or -EINVAL */
 };
 
 /* `size_max`: most bytes, slices included. */
@@ -40,9 +41,23 @@ void wire_writer_done(struct wire_writer *w);
 /* Forgets the bytes and the references, keeps the memory. */
 void wire_writer_clear(struct wire_writer *w);
 
+/* Keeps the first error; nothing is written from then on. */
+void wire_writer_fail(struct wire_writer *w, int error);
 /* Room for `size` more bytes of the run; NULL (and an error) when the maximum is passed, or when
  * only counting. The caller fills all of them before the next call. */
-uint8_t *wire_writer_reserve(struct wire_writer *w, size_t size);
+uint8_t *wire_writer_reserve_slow(struct wire_writer *w, size_t size);
+
+static inline uint8_t *
+wire_writer_reserve(struct wire_writer *w, size_t size)
+{
+    if (UNLIKELY(size > w->ready - w->size)) {
+        return wire_writer_reserve_slow(w, size);
+    }
+    uint8_t *p = w->data + w->size;
+    w->size += size;
+    return p;
+}
+
 void wire_writer_uint8(struct wire_writer *w, uint8_t value);
 void wire_writer_int8(struct wire_writer *w, int8_t value);
 void wire_writer_int16(struct wire_writer *w, int16_t value);

@@ -13,7 +13,7 @@ target_compile_options(freshet_flags INTERFACE ${common_warnings}
   $<$<C_COMPILER_ID:GNU>:${gcc_warnings}>
   $<$<BOOL:${FRESHET_WERROR}>:-Werror>)
 target_compile_definitions(freshet_flags INTERFACE _GNU_SOURCE)
-if(CMAKE_BUILD_TYPE MATCHES "Rel" AND NOT FRESHET_SANITIZE)
+if(CMAKE_BUILD_TYPE MATCHES "Rel" AND NOT FRESHET_SANITIZE AND NOT FRESHET_FUZZ)
   target_compile_definitions(freshet_flags INTERFACE _FORTIFY_SOURCE=2)
 endif()
 if(FRESHET_SANITIZE STREQUAL "address")

@@ -1,5 +1,5 @@
-/* What the reactor costs: switches, wake-ups, timers, calls between threads, and an echo server beside one of plain
- * blocking threads, with the same client in the same run.
+/* What the reactor costs: switches, wake-ups, timers, calls between threads, and an echo server
+ * beside one of plain blocking threads, with the same client in the same run.
  *
  *   bench_reactor [seconds per line, default 1] */
 #include "base/attr.h"
@@ -212,14 +212,15 @@ struct load {
     double per_s;
     double p50_us;
     double p99_us;
-    double server_cpu_us;    /* of all other threads of the process, per request */
+    double server_cpu_us; /* of all other threads of the process, per request */
 };
 
 static int
 connect_blocking(uint16_t port)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
+    };
     int one = 1;
     int number = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK(number >= 0 && connect(number, (struct sockaddr *)&address, sizeof address) == 0);
@@ -267,8 +268,11 @@ others_cpu_us(void)
     struct rusage mine;
     getrusage(RUSAGE_SELF, &all);
     getrusage(RUSAGE_THREAD, &mine);
-    return (double)(all.ru_utime.tv_sec + all.ru_stime.tv_sec - mine.ru_utime.tv_sec - mine.ru_stime.tv_sec) * 1e6 +
-           (double)(all.ru_utime.tv_usec + all.ru_stime.tv_usec - mine.ru_utime.tv_usec - mine.ru_stime.tv_usec);
+    return (double)(all.ru_utime.tv_sec + all.ru_stime.tv_sec - mine.ru_utime.tv_sec -
+                    mine.ru_stime.tv_sec) *
+                   1e6 +
+           (double)(all.ru_utime.tv_usec + all.ru_stime.tv_usec - mine.ru_utime.tv_usec -
+                    mine.ru_stime.tv_usec);
 }
 
 /* One thread sends a request on each connection, then reads all answers. */
@@ -314,9 +318,11 @@ load_run(void *arg)
 static void
 print_load(const char *server, const struct load *load)
 {
-    printf("%-8s echo of %6zu bytes, %2u connections %12.0f /s %8.1f MB/s  p50 %8.1f p99 %8.1f us  CPU %6.1f us\n", server,
-            load->size, load->connections, load->per_s, load->per_s * (double)load->size / 1e6, load->p50_us,
-            load->p99_us);
+    printf("%-8s echo of %6zu bytes, %2u connections %12.0f /s %8.1f MB/s  p50 %8.1f p99 %8.1f us  "
+           "CPU %6.1f us\n",
+            server, load->size, load->connections, load->per_s,
+            load->per_s * (double)load->size / 1e6, load->p50_us, load->p99_us,
+            load->server_cpu_us);
 }
 
 static const struct load loads[] = {
@@ -359,11 +365,13 @@ bare_accept(void *arg)
 static void
 bench_bare(void)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in address = { .sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t size = sizeof address;
     pthread_t thread;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK(listener >= 0 && bind(listener, (struct sockaddr *)&address, size) == 0 && listen(listener, 128) == 0);
+    CHECK(listener >= 0 && bind(listener, (struct sockaddr *)&address, size) == 0 &&
+            listen(listener, 128) == 0);
     CHECK(getsockname(listener, (struct sockaddr *)&address, &size) == 0);
     CHECK(pthread_create(&thread, NULL, bare_accept, (void *)(intptr_t)listener) == 0);
     for (size_t i = 0; i < ARRAY_SIZE(loads); i++) {
@@ -447,7 +455,9 @@ main(int argc, char **argv)
     bench_context();
     bench_bare();
     for (size_t i = 0; i < ARRAY_SIZE(engines); i++) {
-        struct reactors_options options = { .count = 2, .engine = engines[i], .stall_warn_ns = NS_PER_S };
+        struct reactors_options options = {
+            .count = 2, .engine = engines[i], .stall_warn_ns = NS_PER_S
+        };
         const char *name = io_engine_name(engines[i]);
         if (reactors_run(&options, engine_main, (void *)(uintptr_t)name) < 0) {
             printf("%-8s %s\n", name, fault_text());

@@ -1,10 +1,12 @@
-/* bench_wal [FOLDER]: what the WAL costs over bare flushed writes of the same size, on both engines, in one run.
- * Latency at depth 1, throughput with several writers, CPU seconds per GB. Not a test: prints figures. */
+/* bench_wal [FOLDER]: what the WAL costs over bare flushed writes of the same size, on both
+ * engines, in one run. Latency at depth 1, throughput with several writers, CPU seconds per GB. Not
+ * a test: prints figures. */
+#include "wal/wal.h"
+
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "reactor/clock.h"
-#include "wal/wal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,8 +25,8 @@
 struct load {
     struct wal *wal;
     size_t size;
-    uint64_t appends;            /* of each writer */
-    uint64_t *samples_ns;        /* NULL: not wanted */
+    uint64_t appends;     /* of each writer */
+    uint64_t *samples_ns; /* NULL: not wanted */
     int result;
 };
 
@@ -36,7 +38,7 @@ cpu_s(void)
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
 static int
@@ -57,11 +59,12 @@ latency_print(const char *what, size_t size, uint64_t *samples_ns, size_t count)
 }
 
 static void
-throughput_print(const char *what, size_t size, unsigned depth, uint64_t count, double seconds, double cpu)
+throughput_print(
+        const char *what, size_t size, unsigned depth, uint64_t count, double seconds, double cpu)
 {
     double bytes = (double)size * (double)count;
-    printf("%-16s %7zu B  depth %2u  %7.1f MB/s  %8.0f records/s  %6.3f CPU s/GB\n", what, size, depth,
-            bytes / seconds / 1e6, (double)count / seconds, cpu / (bytes / 1e9));
+    printf("%-16s %7zu B  depth %2u  %7.1f MB/s  %8.0f records/s  %6.3f CPU s/GB\n", what, size,
+            depth, bytes / seconds / 1e6, (double)count / seconds, cpu / (bytes / 1e9));
 }
 
 /* --- the disk alone --- */
@@ -126,7 +129,8 @@ bare(void)
         uint64_t began = clock_mono_ns();
         double cpu = cpu_s();
         r = bare_run(size, count, NULL);
-        throughput_print("bare O_DIRECT", size, 1, count, (double)(clock_mono_ns() - began) / 1e9, cpu_s() - cpu);
+        throughput_print("bare O_DIRECT", size, 1, count, (double)(clock_mono_ns() - began) / 1e9,
+                cpu_s() - cpu);
     }
     return r;
 }
@@ -212,8 +216,8 @@ throughput(struct wal *wal, const char *engine, size_t size, unsigned writers, u
     uint64_t began = clock_mono_ns();
     double cpu = cpu_s();
     int r = writers_run(&load, writers);
-    throughput_print(engine, size, writers, load.appends * writers, (double)(clock_mono_ns() - began) / 1e9,
-            cpu_s() - cpu);
+    throughput_print(engine, size, writers, load.appends * writers,
+            (double)(clock_mono_ns() - began) / 1e9, cpu_s() - cpu);
     return r;
 }
 
@@ -267,7 +271,8 @@ remove_entry(const char *path, const struct stat *status, int kind, struct FTW *
 int
 main(int count, char **texts)
 {
-    snprintf(folder, sizeof folder, "%s/bench_wal.%d", count > 1 ? texts[1] : "/var/tmp", (int)getpid());
+    snprintf(folder, sizeof folder, "%s/bench_wal.%d", count > 1 ? texts[1] : "/var/tmp",
+            (int)getpid());
     log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
     if (mkdir(folder, 0755) < 0) {
         perror(folder);

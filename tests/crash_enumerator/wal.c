@@ -1,5 +1,6 @@
-/* crash_wal [--points N] [--seconds N] [--seed N] [--all-bits]: enumerates power cuts and corruption of the WAL on the
- * simulator. Fails on any violation, on a mutant that was not found out, and when fewer than --points were seen. */
+/* crash_wal [--points N] [--seconds N] [--seed N] [--all-bits]: enumerates power cuts and
+ * corruption of the WAL on the simulator. Fails on any violation, on a mutant that was not found
+ * out, and when fewer than --points were seen. */
 #include "crash_enumerator/wal.h"
 
 #include "base/limits.h"
@@ -33,16 +34,17 @@ arguments_parse(int count, char **texts)
 {
     struct arguments arguments = { .points = 300000, .seconds = 400, .seed = 1 };
     for (int i = 1; i < count; i++) {
-        uint64_t *number = strcmp(texts[i], "--points") == 0 ? &arguments.points
-                : strcmp(texts[i], "--seconds") == 0         ? &arguments.seconds
-                : strcmp(texts[i], "--seed") == 0            ? &arguments.seed
-                                                             : NULL;
+        uint64_t *number = strcmp(texts[i], "--points") == 0    ? &arguments.points
+                           : strcmp(texts[i], "--seconds") == 0 ? &arguments.seconds
+                           : strcmp(texts[i], "--seed") == 0    ? &arguments.seed
+                                                                : NULL;
         if (number && i + 1 < count) {
             *number = strtoull(texts[++i], NULL, 10);
         } else if (strcmp(texts[i], "--all-bits") == 0) {
             arguments.all_bits = true;
         } else {
-            fprintf(stderr, "usage: crash_wal [--points N] [--seconds N] [--seed N] [--all-bits]\n");
+            fprintf(stderr,
+                    "usage: crash_wal [--points N] [--seconds N] [--seed N] [--all-bits]\n");
             exit(2);
         }
     }
@@ -60,7 +62,9 @@ crashes_run(const struct arguments *arguments, struct verdicts *verdicts)
         }
         /* Every fifth on a file system without O_DIRECT. */
         direct_refuse(seed % 5 == 0);
-        struct workload_options options = { .seed = seed, .appends = (unsigned)(4 + seed % 12), .close_last = seed % 2 == 0 };
+        struct workload_options options = {
+            .seed = seed, .appends = (unsigned)(4 + seed % 12), .close_last = seed % 2 == 0
+        };
         struct moments moments;
         int r = workload_run(&options, &moments);
         if (r < 0) {
@@ -83,21 +87,24 @@ crashes_run(const struct arguments *arguments, struct verdicts *verdicts)
         }
     }
     direct_refuse(false);
-    printf("power cuts: %" PRIu64 " points in %.1f s, %" PRIu64 " violations\n", verdicts->points, now_s() - began,
-            verdicts->violations);
+    printf("power cuts: %" PRIu64 " points in %.1f s, %" PRIu64 " violations\n", verdicts->points,
+            now_s() - began, verdicts->violations);
     return verdicts->violations == 0;
 }
 
 static void
-file_corrupt(struct verdicts *verdicts, const struct moment *moment, const char *path, uint64_t from, uint64_t to,
-        bool all_bits)
+file_corrupt(struct verdicts *verdicts, const struct moment *moment, const char *path,
+        uint64_t from, uint64_t to, bool all_bits)
 {
     for (uint64_t offset = from; offset < to; offset++) {
-        /* Headers in full: all of the first 104 bytes of a block, where every header of the format lies. */
+        /* Headers in full: all of the first 104 bytes of a block, where every header of the format
+         * lies. */
         bool header = offset % WAL_BLOCK < 104;
         for (unsigned bit = 0; bit < 8; bit++) {
             if (all_bits || (header && bit % 2 == offset % 2) || bit == offset % 8) {
-                struct corruption corruption = { .path = path, .offset = offset, .mask = (uint8_t)(1u << bit) };
+                struct corruption corruption = {
+                    .path = path, .offset = offset, .mask = (uint8_t)(1u << bit)
+                };
                 corrupt_check(verdicts, moment, &corruption);
             }
         }
@@ -108,11 +115,13 @@ file_corrupt(struct verdicts *verdicts, const struct moment *moment, const char 
     }
 }
 
-/* The nth write, or flush, of a segment fails: nothing that was acknowledged before or after may be lost (W2). */
+/* The nth write, or flush, of a segment fails: nothing that was acknowledged before or after may be
+ * lost (W2). */
 static bool
 faults_run(const struct arguments *arguments)
 {
-    static const enum sim_disk_fault_kind kinds[] = { SIM_DISK_WRITE_ERROR, SIM_DISK_FLUSH_ERROR, SIM_DISK_WRITE_FULL };
+    static const enum sim_disk_fault_kind kinds[] = { SIM_DISK_WRITE_ERROR, SIM_DISK_FLUSH_ERROR,
+        SIM_DISK_WRITE_FULL };
     double began = now_s();
     struct verdicts verdicts = { 0 };
     uint64_t failed = 0;
@@ -136,8 +145,9 @@ faults_run(const struct arguments *arguments)
             moments_done(&moments);
         }
     }
-    printf("failing disks: %" PRIu64 " runs, %" PRIu64 " of them stopped, %" PRIu64 " points in %.1f s, %" PRIu64
-           " violations\n", runs, failed, verdicts.points, now_s() - began, verdicts.violations);
+    printf("failing disks: %" PRIu64 " runs, %" PRIu64 " of them stopped, %" PRIu64
+           " points in %.1f s, %" PRIu64 " violations\n",
+            runs, failed, verdicts.points, now_s() - began, verdicts.violations);
     return verdicts.violations == 0 && failed > runs / 4;
 }
 
@@ -146,9 +156,16 @@ static bool
 marks_check(void)
 {
     static const char *const marks[] = {
-        "wal: segment recycled", "wal: record split", "wal: full, append waits", "wal: torn tail cut",
-        "wal: idle evidence", "wal: unfinished spare removed", "wal: damaged range", "wal: broken",
-        "wal: found the log again behind damage", "wal: direct writes refused",
+        "wal: segment recycled",
+        "wal: record split",
+        "wal: full, append waits",
+        "wal: torn tail cut",
+        "wal: idle evidence",
+        "wal: unfinished spare removed",
+        "wal: damaged range",
+        "wal: broken",
+        "wal: found the log again behind damage",
+        "wal: direct writes refused",
     };
     bool good = true;
     for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
@@ -188,15 +205,18 @@ corruption_run(const struct arguments *arguments)
                 continue;
             }
             for (uint64_t at = 0; at < ENUMERATOR_SEGMENT; at += step) {
-                file_corrupt(&verdicts, &moments.all[0], path, at, at + WAL_BLOCK, arguments->all_bits);
+                file_corrupt(
+                        &verdicts, &moments.all[0], path, at, at + WAL_BLOCK, arguments->all_bits);
             }
         }
-        file_corrupt(&verdicts, &moments.all[0], "wal/0/identity", 0, WAL_BLOCK, arguments->all_bits);
-        file_corrupt(&verdicts, &moments.all[0], "wal/0/evidence", 0, WAL_BLOCK, arguments->all_bits);
+        file_corrupt(
+                &verdicts, &moments.all[0], "wal/0/identity", 0, WAL_BLOCK, arguments->all_bits);
+        file_corrupt(
+                &verdicts, &moments.all[0], "wal/0/evidence", 0, WAL_BLOCK, arguments->all_bits);
         moments_done(&moments);
     }
-    printf("corruption: %" PRIu64 " points in %.1f s: %" PRIu64 " refused, %" PRIu64 " reported as damaged, %" PRIu64
-           " did no harm, %" PRIu64 " violations\n",
+    printf("corruption: %" PRIu64 " points in %.1f s: %" PRIu64 " refused, %" PRIu64
+           " reported as damaged, %" PRIu64 " did no harm, %" PRIu64 " violations\n",
             verdicts.points, now_s() - began, verdicts.refused, verdicts.damaged, verdicts.unharmed,
             verdicts.violations);
     return verdicts.violations == 0 && verdicts.damaged > 1000 && verdicts.refused > 1000;
@@ -218,7 +238,8 @@ main(int count, char **texts)
     good = corruption_run(&arguments) && good;
     good = marks_check() && good;
     if (verdicts.points < arguments.points) {
-        printf("FAILED: only %" PRIu64 " of %" PRIu64 " points\n", verdicts.points, arguments.points);
+        printf("FAILED: only %" PRIu64 " of %" PRIu64 " points\n", verdicts.points,
+                arguments.points);
         good = false;
     }
     printf("%s\n", good ? "ok" : "FAILED");

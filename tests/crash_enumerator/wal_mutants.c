@@ -1,9 +1,8 @@
-/* Planted mutants: the WAL with one promise taken away. The enumerator must find each out, or it proves nothing. The
- * switches stand in the linker (--wrap), not in the product. */
-#include "crash_enumerator/wal.h"
-
+/* Planted mutants: the WAL with one promise taken away. The enumerator must find each out, or it
+ * proves nothing. The switches stand in the linker (--wrap), not in the product. */
 #include "base/fault.h"
 #include "base/limits.h"
+#include "crash_enumerator/wal.h"
 #include "wal/wal_internal.h"
 
 #include <errno.h>
@@ -72,7 +71,8 @@ __wrap_file_open(const char *path, unsigned flags, struct file **ret_file)
 int
 __wrap_file_write_durable(struct file *file, const void *data, size_t size, uint64_t offset)
 {
-    if (mutant == MUTANT_WRITE_IS_NOT_FLUSHED || (mutant == MUTANT_EVIDENCE_IS_NOT_FLUSHED && in_evidence)) {
+    if (mutant == MUTANT_WRITE_IS_NOT_FLUSHED ||
+            (mutant == MUTANT_EVIDENCE_IS_NOT_FLUSHED && in_evidence)) {
         return file_write(file, data, size, offset);
     }
     return __real_file_write_durable(file, data, size, offset);
@@ -115,8 +115,8 @@ mutant_try(enum mutant which, uint64_t seed, uint64_t fault_nth, struct verdicts
     mutant = which;
     options.mutant_ack_early = which == MUTANT_ACK_BEFORE_FLUSH;
     options.fault = which == MUTANT_DISK_WRITES_ASTRAY ? SIM_DISK_WRITE_ASTRAY
-            : which == MUTANT_DISK_FLIPS_A_BIT        ? SIM_DISK_WRITE_FLIP
-                                                      : SIM_DISK_WRITE_LOST;
+                    : which == MUTANT_DISK_FLIPS_A_BIT ? SIM_DISK_WRITE_FLIP
+                                                       : SIM_DISK_WRITE_LOST;
     int r = workload_run(&options, &moments);
     if (r < 0) {
         printf("the workload itself failed: %d\n", r);
@@ -136,14 +136,16 @@ mutant_run(enum mutant which, uint64_t seed)
     if (which < MUTANT_DISK_LOSES_A_WRITE) {
         mutant_try(which, seed, 0, &verdicts);
     }
-    /* A fault of the disk may strike where it does no harm (padding, zeros): then at the next write. */
+    /* A fault of the disk may strike where it does no harm (padding, zeros): then at the next
+     * write. */
     uint64_t first = which == MUTANT_DISK_LOSES_THE_LAST_WRITE ? 22 : 9;
-    for (uint64_t nth = first; nth < first + 12 && which >= MUTANT_DISK_LOSES_A_WRITE && verdicts.violations == 0;
+    for (uint64_t nth = first;
+            nth < first + 12 && which >= MUTANT_DISK_LOSES_A_WRITE && verdicts.violations == 0;
             nth++) {
         mutant_try(which, seed, nth, &verdicts);
     }
-    printf("mutant: %-34s %s after %llu points\n", names[which], verdicts.violations ? "found out" : "NOT FOUND",
-            (unsigned long long)verdicts.points);
+    printf("mutant: %-34s %s after %llu points\n", names[which],
+            verdicts.violations ? "found out" : "NOT FOUND", (unsigned long long)verdicts.points);
     fflush(stdout);
     return verdicts.violations > 0;
 }

@@ -1,10 +1,9 @@
 /* Recovering crash images and judging what came back. */
-#include "crash_enumerator/wal.h"
-
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "crash_enumerator/wal.h"
 #include "wal/wal_internal.h"
 
 #include <errno.h>
@@ -19,7 +18,7 @@ struct delivered {
     struct {
         uint64_t sequence;
         bool damaged;
-        bool fits_old;           /* the payload is that of the old, or the present, generation's record */
+        bool fits_old; /* the payload is that of the old, or the present, generation's record */
         bool fits_now;
     } all[DELIVERED_MAX];
     size_t count;
@@ -37,7 +36,7 @@ struct recovery_run {
     char fault[300];
     struct wal_recovery recovery;
     struct delivered delivered;
-    struct generation after;     /* what was appended after the recovery */
+    struct generation after; /* what was appended after the recovery */
     struct sim_image *after_image;
     /* Interrupted recoveries. */
     struct moments inner;
@@ -91,8 +90,8 @@ has_needed(const struct generation *generation)
 
 /* NULL, or why the delivered records are not a possible state of that generation. */
 static const char *
-generation_judge(const struct generation *generation, const struct delivered *delivered, bool is_now,
-        bool damage_allowed)
+generation_judge(const struct generation *generation, const struct delivered *delivered,
+        bool is_now, bool damage_allowed)
 {
     for (size_t i = 0; i < delivered->count; i++) {
         uint64_t sequence = delivered->all[i].sequence;
@@ -118,7 +117,8 @@ generation_judge(const struct generation *generation, const struct delivered *de
         for (size_t d = 0; d < delivered->count && !found; d++) {
             uint64_t from = delivered->all[d].sequence;
             uint64_t to = d + 1 < delivered->count ? delivered->all[d + 1].sequence : UINT64_MAX;
-            found = delivered->all[d].damaged ? sequence >= from && sequence < to : sequence == from;
+            found = delivered->all[d].damaged ? sequence >= from && sequence < to
+                                              : sequence == from;
         }
         if (!found) {
             return "an acknowledged record is lost";
@@ -165,7 +165,8 @@ at_inner_boundary(void *arg, struct sim_host *host, const struct sim_boundary *b
     if (!run->replayed) {
         return;
     }
-    /* What one recovery delivered every later one must deliver again, until the start: make that the truth. */
+    /* What one recovery delivered every later one must deliver again, until the start: make that
+     * the truth. */
     struct generation *fixed = &moment->truth.old;
     *fixed = (struct generation){ .first_sequence = 1 };
     const struct delivered *delivered = &run->delivered;
@@ -261,7 +262,8 @@ recover_main(void *arg)
         run->replayed = true;
         if (run->depth != RECOVER_ONLY) {
             go_on(run, wal);
-            snprintf(run->fault, sizeof run->fault, "%s", run->later_result < 0 ? fault_text() : "");
+            snprintf(
+                    run->fault, sizeof run->fault, "%s", run->later_result < 0 ? fault_text() : "");
         }
     }
     if (run->depth == RECOVER_INTERRUPTED) {
@@ -272,7 +274,8 @@ recover_main(void *arg)
 }
 
 static void
-recovery_simulate(struct recovery_run *run, const struct sim_image *image, const struct sim_crash *crash)
+recovery_simulate(
+        struct recovery_run *run, const struct sim_image *image, const struct sim_crash *crash)
 {
     struct sim *sim = sim_new(7);
     struct sim_host *host = sim_host(sim, "local");
@@ -297,9 +300,10 @@ violation(struct verdicts *verdicts, const struct recovery_run *run, const struc
     if (verdicts->quiet || verdicts->violations > 10) {
         return;
     }
-    printf("VIOLATION: %s (open %d, replay %d, later %d: %s)\n", what, run->open_result, run->replay_result,
-            run->later_result, run->fault);
-    printf("  crash: keep %d index %zu seed %" PRIu64 "; incarnation %" PRIu64 "; corruption %s at %" PRIu64 "\n",
+    printf("VIOLATION: %s (open %d, replay %d, later %d: %s)\n", what, run->open_result,
+            run->replay_result, run->later_result, run->fault);
+    printf("  crash: keep %d index %zu seed %" PRIu64 "; incarnation %" PRIu64
+           "; corruption %s at %" PRIu64 "\n",
             (int)crash->keep, crash->index, crash->seed, run->incarnation,
             run->corruption.path ? run->corruption.path : "none", run->corruption.offset);
     const struct generation *generations[2] = { &run->truth->old, &run->truth->now };
@@ -313,16 +317,18 @@ violation(struct verdicts *verdicts, const struct recovery_run *run, const struc
     }
     printf("  delivered:");
     for (size_t i = 0; i < run->delivered.count; i++) {
-        printf(" %" PRIu64 "%s%s%s", run->delivered.all[i].sequence, run->delivered.all[i].damaged ? "!" : "",
-                run->delivered.all[i].fits_old ? "o" : "", run->delivered.all[i].fits_now ? "n" : "");
+        printf(" %" PRIu64 "%s%s%s", run->delivered.all[i].sequence,
+                run->delivered.all[i].damaged ? "!" : "", run->delivered.all[i].fits_old ? "o" : "",
+                run->delivered.all[i].fits_now ? "n" : "");
     }
-    printf("; starting %d started %d; damaged %" PRIu64 "\n", run->truth->starting, run->truth->started,
-            run->recovery.damaged_records);
+    printf("; starting %d started %d; damaged %" PRIu64 "\n", run->truth->starting,
+            run->truth->started, run->recovery.damaged_records);
 }
 
 static const struct sim_crash keep_none = { .keep = SIM_KEEP_NONE };
 
-/* The second crash: everything that was appended after the recovery must be there, and nothing else. */
+/* The second crash: everything that was appended after the recovery must be there, and nothing
+ * else. */
 static void
 after_check(struct verdicts *verdicts, struct recovery_run *run)
 {
@@ -385,7 +391,8 @@ recover_check(struct verdicts *verdicts, const struct moment *moment, const stru
 }
 
 void
-corrupt_check(struct verdicts *verdicts, const struct moment *moment, const struct corruption *corruption)
+corrupt_check(
+        struct verdicts *verdicts, const struct moment *moment, const struct corruption *corruption)
 {
     struct recovery_run *run = mem_alloc(sizeof *run);
     run->truth = &moment->truth;
@@ -440,7 +447,8 @@ void
 moment_enumerate(struct verdicts *verdicts, const struct moment *moment, uint64_t seed)
 {
     size_t units = sim_image_units(moment->image);
-    recover_check(verdicts, moment, &keep_none, seed % 16 == 0 ? RECOVER_INTERRUPTED : RECOVER_AND_APPEND);
+    recover_check(verdicts, moment, &keep_none,
+            seed % 16 == 0 ? RECOVER_INTERRUPTED : RECOVER_AND_APPEND);
     if (units == 0) {
         return;
     }
@@ -460,7 +468,9 @@ moment_enumerate(struct verdicts *verdicts, const struct moment *moment, uint64_
         crash = (struct sim_crash){
             .keep = SIM_KEEP_RANDOM,
             .seed = seed * 1000 + i,
-            .permille = i % 3 == 0 ? 500 : i % 3 == 1 ? 150 : 850,
+            .permille = i % 3 == 0   ? 500
+                        : i % 3 == 1 ? 150
+                                     : 850,
         };
         recover_check(verdicts, moment, &crash, i == 0 ? RECOVER_AND_APPEND : RECOVER_ONLY);
     }

@@ -1,10 +1,10 @@
-/* The scripted workload: several writers, trims, roll-over and recycling, a stop and a second life. */
-#include "crash_enumerator/wal.h"
-
+/* The scripted workload: several writers, trims, roll-over and recycling, a stop and a second life.
+ */
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "crash_enumerator/wal.h"
 #include "reactor/random.h"
 #include "reactor/sync.h"
 
@@ -269,7 +269,8 @@ workload_run(const struct workload_options *options, struct moments *moments)
     struct sim_host *host = sim_host(sim, "local");
     sim_disk_watch(host, at_boundary, &workload);
     if (options->fault_nth > 0) {
-        sim_disk_inject(host, options->fault, options->fault_any_file ? NULL : "segment-", options->fault_nth);
+        sim_disk_inject(host, options->fault, options->fault_any_file ? NULL : "segment-",
+                options->fault_nth);
     }
     struct reactors_options run = { .count = 1, .engine = IO_SIM, .sim = sim };
     int r = reactors_run(&run, workload_main, &workload);

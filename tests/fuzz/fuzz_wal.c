@@ -1,6 +1,7 @@
-/* Segment bytes -> recovery and inspection, on the simulator's disk. The input is a little program that lays frames (with
- * right CRCs, so that recovery's later checks are reached), raw bytes and evidence onto the disk; then the WAL is
- * opened, replayed, started and inspected. Nothing may crash, payloads come in order, memory stays bounded. */
+/* Segment bytes -> recovery and inspection, on the simulator's disk. The input is a little program
+ * that lays frames (with right CRCs, so that recovery's later checks are reached), raw bytes and
+ * evidence onto the disk; then the WAL is opened, replayed, started and inspected. Nothing may
+ * crash, payloads come in order, memory stays bounded. */
 #include "base/check.h"
 #include "base/crc.h"
 #include "base/limits.h"
@@ -49,7 +50,7 @@ take_be(struct input *input, unsigned bytes)
 
 struct build {
     uint8_t segments[FUZZ_SEGMENTS][FUZZ_SEGMENT];
-    uint64_t at;                 /* where the next frame goes, from the first segment's start */
+    uint64_t at; /* where the next frame goes, from the first segment's start */
     uint64_t sequence;
     uint32_t chain;
     struct wal_evidence evidence;
@@ -106,8 +107,9 @@ lay(struct build *build, struct input *input)
         } else if (kind < 240) {
             build->at = take_be(input, 3) % (FUZZ_SEGMENTS * FUZZ_SEGMENT) / 8 * 8;
         } else {
-            uint64_t *fields[] = { &build->evidence.trimmed, &build->evidence.durable, &build->evidence.cut,
-                &build->evidence.first_segment, &build->evidence.last_segment, &build->evidence.counter };
+            uint64_t *fields[] = { &build->evidence.trimmed, &build->evidence.durable,
+                &build->evidence.cut, &build->evidence.first_segment, &build->evidence.last_segment,
+                &build->evidence.counter };
             uint8_t which = take(input);
             uint64_t value = take_be(input, which & 128 ? 4 : 1);
             *fields[which % ARRAY_SIZE(fields)] = which & 64 ? value << 32 : value;

@@ -59,15 +59,18 @@ ledger_saw(struct ledger *ledger, const char *who, uint64_t sequence, uint64_t i
     CHECK(sequence < LEDGER_SLOTS_MAX && id > 0);
     struct ledger_entry *entry = &ledger->slots[sequence];
     if (entry->id && (entry->id != id || (epoch && entry->epoch && entry->epoch != epoch))) {
-        ledger_violate(ledger, "two histories: slot %llu has entry %llu of epoch %lld; %s sees %llu of epoch %lld",
-                (unsigned long long)sequence, (unsigned long long)entry->id, (long long)entry->epoch, who,
-                (unsigned long long)id, (long long)epoch);
+        ledger_violate(ledger,
+                "two histories: slot %llu has entry %llu of epoch %lld; %s sees %llu of epoch %lld",
+                (unsigned long long)sequence, (unsigned long long)entry->id,
+                (long long)entry->epoch, who, (unsigned long long)id, (long long)epoch);
         return;
     }
     uint64_t *slot = slot_of(ledger, id);
     if (*slot && *slot != sequence) {
-        ledger_violate(ledger, "applied twice: entry %llu is in slot %llu, and %s sees it in slot %llu",
-                (unsigned long long)id, (unsigned long long)*slot, who, (unsigned long long)sequence);
+        ledger_violate(ledger,
+                "applied twice: entry %llu is in slot %llu, and %s sees it in slot %llu",
+                (unsigned long long)id, (unsigned long long)*slot, who,
+                (unsigned long long)sequence);
         return;
     }
     *slot = sequence;
@@ -77,7 +80,8 @@ ledger_saw(struct ledger *ledger, const char *who, uint64_t sequence, uint64_t i
 }
 
 void
-ledger_acknowledged(struct ledger *ledger, const char *who, uint64_t sequence, uint64_t id, int64_t epoch)
+ledger_acknowledged(
+        struct ledger *ledger, const char *who, uint64_t sequence, uint64_t id, int64_t epoch)
 {
     ledger_saw(ledger, who, sequence, id, epoch);
     ledger->slots[sequence].acknowledged = true;
@@ -89,7 +93,8 @@ ledger_compare(struct ledger *ledger, const uint64_t *ids, size_t count)
     for (uint64_t sequence = 1; sequence <= ledger->last; sequence++) {
         const struct ledger_entry *entry = &ledger->slots[sequence];
         if (entry->acknowledged && sequence > count) {
-            ledger_violate(ledger, "lost: entry %llu was acknowledged in slot %llu, the history ends at %zu",
+            ledger_violate(ledger,
+                    "lost: entry %llu was acknowledged in slot %llu, the history ends at %zu",
                     (unsigned long long)entry->id, (unsigned long long)sequence, count);
         }
     }

@@ -1,6 +1,7 @@
 #pragma once
-/* What the whole world knows of one log: which entry settled in which slot, and which entries somebody was told are
- * logged. Every writer and reader reports here; two reports that do not fit are a violation.
+/* What the whole world knows of one log: which entry settled in which slot, and which entries
+ * somebody was told are logged. Every writer and reader reports here; two reports that do not fit
+ * are a violation.
  *
  *   one history     a slot has one entry, whoever looks, whenever
  *   exactly once    an entry is in one slot
@@ -29,11 +30,14 @@ struct ledger {
 
 void ledger_init(struct ledger *ledger);
 void ledger_done(struct ledger *ledger);
-void ledger_violate(struct ledger *ledger, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void ledger_violate(struct ledger *ledger, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
 /* `who` has seen entry `id` of `epoch` in the slot, as part of the history. */
-void ledger_saw(struct ledger *ledger, const char *who, uint64_t sequence, uint64_t id, int64_t epoch);
+void ledger_saw(
+        struct ledger *ledger, const char *who, uint64_t sequence, uint64_t id, int64_t epoch);
 /* As ledger_saw, and the proposer was told that it is logged. */
-void ledger_acknowledged(struct ledger *ledger, const char *who, uint64_t sequence, uint64_t id, int64_t epoch);
+void ledger_acknowledged(
+        struct ledger *ledger, const char *who, uint64_t sequence, uint64_t id, int64_t epoch);
 /* The slot of an entry; 0: nobody has seen it. */
 uint64_t ledger_slot(struct ledger *ledger, uint64_t id);
 /* The final history: ids[0] is in slot 1. */

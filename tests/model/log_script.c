@@ -1,9 +1,9 @@
-/* The small exhaustive part: two writers, every combination of what the store does to their first requests, of when the
- * second takes over, and of a pause of the first that is longer than the life of the log's objects. */
-#include "model/log_world.h"
-
+/* The small exhaustive part: two writers, every combination of what the store does to their first
+ * requests, of when the second takes over, and of a pause of the first that is longer than the life
+ * of the log's objects. */
 #include "base/attr.h"
 #include "base/check.h"
+#include "model/log_world.h"
 #include "reactor/clock.h"
 
 #include <stdio.h>
@@ -60,7 +60,8 @@ script_driver(void *arg)
     fate_set(first, digit(&number, FATES), 0);
     fate_set(first, digit(&number, FATES), 2);
     fate_set(second, digit(&number, FATES), 0);
-    second->start_ns = world_now_ns() + takeovers[digit(&number, ARRAY_SIZE(takeovers))] * (uint64_t)NS_PER_MS;
+    second->start_ns =
+            world_now_ns() + takeovers[digit(&number, ARRAY_SIZE(takeovers))] * (uint64_t)NS_PER_MS;
     unsigned pause_ms = pauses[digit(&number, ARRAY_SIZE(pauses))];
     actor_start(first);
     actor_start(second);

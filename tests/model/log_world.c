@@ -28,7 +28,7 @@ struct life {
     struct actor *actor;
     struct objlog *log;
     struct history history;
-    size_t reported;       /* entries of the history that the ledger has */
+    size_t reported; /* entries of the history that the ledger has */
     int64_t epoch;
     uint64_t last_snapshot;
     uint64_t former_snapshot;
@@ -100,8 +100,11 @@ life_report(struct life *life)
 static int
 life_open(struct life *life)
 {
-    const struct objlog_options options = { .objects = life->actor->objects, .prefix = "meta",
-        .log_id = { { 1 } }, .writer = random_uuid(), .epoch = life->epoch,
+    const struct objlog_options options = { .objects = life->actor->objects,
+        .prefix = "meta",
+        .log_id = { { 1 } },
+        .writer = random_uuid(),
+        .epoch = life->epoch,
         .mutants = life->actor->world->mutants };
     objlog_free(life->log);
     life->log = NULL;
@@ -161,7 +164,8 @@ static void
 life_judge(struct life *life, const char *what, int r)
 {
     if (r == -EBADMSG || r == -EMEDIUMTYPE) {
-        ledger_violate(&life->actor->world->ledger, "%s while %s: %s", life->actor->name, what, fault_text());
+        ledger_violate(&life->actor->world->ledger, "%s while %s: %s", life->actor->name, what,
+                fault_text());
     }
 }
 
@@ -193,7 +197,8 @@ life_append(struct life *life, uint64_t id)
         if (r == 0) {
             uint64_t sequence = objlog_next_sequence(life->log) - 1;
             history_add(&life->history, id);
-            ledger_acknowledged(&life->actor->world->ledger, life->actor->name, sequence, id, life->epoch);
+            ledger_acknowledged(
+                    &life->actor->world->ledger, life->actor->name, sequence, id, life->epoch);
             life->reported = life->history.count;
             return 0;
         }
@@ -201,7 +206,8 @@ life_append(struct life *life, uint64_t id)
         if (r != -EAGAIN) {
             return r;
         }
-        /* Somebody else's entry is in the slot, so ours is not logged: read it, and try the next slot. */
+        /* Somebody else's entry is in the slot, so ours is not logged: read it, and try the next
+         * slot. */
         r = life_read_on(life);
         if (r == 0) {
             r = objlog_confirm(life->log);
@@ -242,7 +248,8 @@ life_collect(void *arg)
 static bool
 world_goes_on(const struct actor *actor)
 {
-    return !actor->world->stopping && world_now_ns() < actor->world->end_ns && !fiber_is_cancelled();
+    return !actor->world->stopping && world_now_ns() < actor->world->end_ns &&
+           !fiber_is_cancelled();
 }
 
 static int
@@ -250,7 +257,9 @@ life_write(struct life *life)
 {
     struct actor *actor = life->actor;
     int r = life_append(life, ++actor->world->next_id); /* the fence */
-    for (uint64_t i = 0; r == 0 && world_goes_on(actor) && (!actor->append_limit || i < actor->append_limit); i++) {
+    for (uint64_t i = 0;
+            r == 0 && world_goes_on(actor) && (!actor->append_limit || i < actor->append_limit);
+            i++) {
         r = fiber_sleep_ns(1 + random_below(actor->pause_max_ns));
         if (r == 0) {
             r = life_append(life, ++actor->world->next_id);
@@ -384,7 +393,8 @@ world_read_all(struct world *world, struct objectstore *objects)
     struct life life = { .actor = &reader };
     int r = life_replay(&life);
     if (r) {
-        ledger_violate(&world->ledger, "the log cannot be read at the end: %d: %s", r, fault_text());
+        ledger_violate(
+                &world->ledger, "the log cannot be read at the end: %d: %s", r, fault_text());
     } else {
         ledger_compare(&world->ledger, life.history.ids, life.history.count);
     }
@@ -413,7 +423,8 @@ world_finish(struct world *world)
 void
 world_run(struct world *world, fiber_fn driver, void *arg)
 {
-    struct sim_process *process = sim_start(sim_host(world->sim, "driver"), 1, "driver", driver, arg);
+    struct sim_process *process =
+            sim_start(sim_host(world->sim, "driver"), 1, "driver", driver, arg);
     int r = sim_run_process(process, 3600 * (uint64_t)NS_PER_S);
     if (r) {
         ledger_violate(&world->ledger, "the simulation ended with %d: %s", r, fault_text());

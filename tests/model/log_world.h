@@ -1,7 +1,8 @@
 #pragma once
-/* A world of writers and readers of one object log in the simulator: each a process on a host of its own, with its own
- * faults between it and the one store. Writers take over from each other with rising epochs, whenever they like: there
- * is no lease here that would keep them apart, so M1, M2 and M3 alone must. */
+/* A world of writers and readers of one object log in the simulator: each a process on a host of
+ * its own, with its own faults between it and the one store. Writers take over from each other with
+ * rising epochs, whenever they like: there is no lease here that would keep them apart, so M1, M2
+ * and M3 alone must. */
 
 #include "model/ledger.h"
 #include "objectstore/faulty.h"
@@ -11,7 +12,7 @@
 #include <stdbool.h>
 
 #define WORLD_ACTORS_MAX 4
-#define WORLD_STORE      "model"
+#define WORLD_STORE "model"
 
 struct world;
 
@@ -36,7 +37,7 @@ struct world {
     struct ledger ledger;
     int64_t next_epoch; /* as the lease's conditional replace hands them out */
     uint64_t next_id;
-    uint64_t end_ns;    /* actors stop then */
+    uint64_t end_ns; /* actors stop then */
     bool stopping;
     struct actor actors[WORLD_ACTORS_MAX];
     unsigned actor_count;
@@ -50,8 +51,8 @@ void actor_start(struct actor *actor);
 /* One rule in faulty.h's notation. */
 void actor_fault(struct actor *actor, const char *rule);
 void actor_heal(struct actor *actor);
-/* Waits until the actors' processes are over; then lets late writes land, reads the log as a newcomer would, and compares.
- * Call on a fiber of the driver's process. */
+/* Waits until the actors' processes are over; then lets late writes land, reads the log as a
+ * newcomer would, and compares. Call on a fiber of the driver's process. */
 void world_finish(struct world *world);
 /* Runs the driver as a process until all is over. */
 void world_run(struct world *world, fiber_fn driver, void *arg);

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define LEASE_NS         (2 * (uint64_t)NS_PER_S)
+#define LEASE_NS (2 * (uint64_t)NS_PER_S)
 #define GARBAGE_DELAY_NS (4 * (uint64_t)NS_PER_S)
 #define TOPIC_PARTITIONS 3
 
@@ -24,7 +24,8 @@ broker_open(struct broker *broker)
     if (r) {
         return r;
     }
-    const struct store_options options = { .objects = broker->objects, .block_cache_bytes = 1 << 20,
+    const struct store_options options = { .objects = broker->objects,
+        .block_cache_bytes = 1 << 20,
         .fetch_timeout_ns = 5 * (uint64_t)NS_PER_S };
     return store_new(&options, &broker->store);
 }
@@ -56,8 +57,9 @@ report_state(struct broker *broker, uint64_t sequence)
     strbuf_done(&bytes);
     uint64_t *known = &broker->world->state_hash[slot];
     if (slot && *known && *known != hash) {
-        ledger_violate(&broker->world->ledger, "%s has another state than somebody before after record %llu.%llu",
-                broker->name, (unsigned long long)(sequence >> 20), (unsigned long long)(sequence & 0xfffff));
+        ledger_violate(&broker->world->ledger,
+                "%s has another state than somebody before after record %llu.%llu", broker->name,
+                (unsigned long long)(sequence >> 20), (unsigned long long)(sequence & 0xfffff));
     }
     *known = slot ? hash : 0;
 }
@@ -72,7 +74,8 @@ note_collected(struct meta_world *world, const struct meta_record *record)
 }
 
 static void
-on_record(void *arg, const struct meta_record *record, const struct meta_result *result, uint64_t sequence)
+on_record(void *arg, const struct meta_record *record, const struct meta_result *result,
+        uint64_t sequence)
 {
     struct broker *broker = arg;
     uint64_t slot = slot_of_record(sequence);
@@ -80,7 +83,8 @@ on_record(void *arg, const struct meta_record *record, const struct meta_result 
     if (record->type == META_INTENT_DONE && result->error == 0) {
         note_collected(broker->world, record);
     }
-    if (record->type == META_CONFIG && record->config.key.data[0] == 'k' && result->error == 0 && slot) {
+    if (record->type == META_CONFIG && record->config.key.data[0] == 'k' && result->error == 0 &&
+            slot) {
         char key[24];
         unsigned long long id;
         bytes_to_string(record->config.key, key, sizeof key);
@@ -99,8 +103,9 @@ watch_lease(struct broker *broker)
         return;
     }
     if (broker->epoch < world->valid_epoch) {
-        ledger_violate(&world->ledger, "%s: the lease of epoch %lld is valid after that of epoch %lld was",
-                broker->name, (long long)broker->epoch, (long long)world->valid_epoch);
+        ledger_violate(&world->ledger,
+                "%s: the lease of epoch %lld is valid after that of epoch %lld was", broker->name,
+                (long long)broker->epoch, (long long)world->valid_epoch);
     }
     world->valid_epoch = MAX(world->valid_epoch, broker->epoch);
 }
@@ -108,10 +113,15 @@ watch_lease(struct broker *broker)
 int
 broker_start(struct broker *broker)
 {
-    const struct meta_options options = { .objects = broker->objects, .broker_id = broker->id,
-        .host = bytes_of_string(broker->name), .port = 9092, .former_holder = broker->last_writer,
-        .lease_ns = LEASE_NS, .snapshot_interval = broker->snapshot_interval,
-        .garbage_delay_ns = GARBAGE_DELAY_NS, .mutants = broker->world->mutants };
+    const struct meta_options options = { .objects = broker->objects,
+        .broker_id = broker->id,
+        .host = bytes_of_string(broker->name),
+        .port = 9092,
+        .former_holder = broker->last_writer,
+        .lease_ns = LEASE_NS,
+        .snapshot_interval = broker->snapshot_interval,
+        .garbage_delay_ns = GARBAGE_DELAY_NS,
+        .mutants = broker->world->mutants };
     int r = meta_start(&options, &broker->meta);
     if (r == -EBADMSG || r == -EMEDIUMTYPE) {
         ledger_violate(&broker->world->ledger, "%s cannot start: %s", broker->name, fault_text());
@@ -133,7 +143,7 @@ static bool
 goes_on(const struct broker *broker)
 {
     return !broker->stopping && !broker->world->stopping && !meta_is_fenced(broker->meta) &&
-            !fiber_is_cancelled();
+           !fiber_is_cancelled();
 }
 
 static int
@@ -152,7 +162,8 @@ propose_entry(struct broker *broker)
     CHECK(id < META_WORLD_IDS_MAX);
     snprintf(key, sizeof key, "k%llu", (unsigned long long)id);
     const struct meta_record record = { .type = META_CONFIG,
-        .config = { META_RESOURCE_BROKER, BYTES_LITERAL(""), bytes_of_string(key), BYTES_LITERAL("v") } };
+        .config = { META_RESOURCE_BROKER, BYTES_LITERAL(""), bytes_of_string(key),
+                BYTES_LITERAL("v") } };
     struct meta_result result;
     int64_t epoch = broker->epoch;
     int r = meta_propose(broker->meta, &record, 1, &result);
@@ -162,8 +173,9 @@ propose_entry(struct broker *broker)
     }
     uint64_t slot = ledger_slot(&world->ledger, id);
     if (result.error || !slot || world->ledger.slots[slot].epoch != epoch) {
-        ledger_violate(&world->ledger, "%s: entry %llu was acknowledged in epoch %lld: result %d, slot %llu",
-                broker->name, (unsigned long long)id, (long long)epoch, result.error, (unsigned long long)slot);
+        ledger_violate(&world->ledger,
+                "%s: entry %llu was acknowledged in epoch %lld: result %d, slot %llu", broker->name,
+                (unsigned long long)id, (long long)epoch, result.error, (unsigned long long)slot);
         return -EBADMSG;
     }
     world->ledger.slots[slot].acknowledged = true;
@@ -212,7 +224,8 @@ static void
 note_write(struct broker *broker, uint64_t id, bool ended)
 {
     CHECK(id < META_WORLD_IDS_MAX);
-    broker->world->write_ended_ns[id] = sim_now_ns(broker->world->sim) + (ended ? 0 : 60 * (uint64_t)NS_PER_S);
+    broker->world->write_ended_ns[id] =
+            sim_now_ns(broker->world->sim) + (ended ? 0 : 60 * (uint64_t)NS_PER_S);
 }
 
 static int
@@ -222,7 +235,9 @@ write_object(struct broker *broker, uint64_t id)
     char key[OBJECT_KEY_TEXT_SIZE];
     uint64_t body = id;
     const struct iovec part = { &body, sizeof body };
-    const struct object_put put = { .key = store_object_key(id, key), .parts = &part, .part_count = 1,
+    const struct object_put put = { .key = store_object_key(id, key),
+        .parts = &part,
+        .part_count = 1,
         .deadline_ns = clock_mono_ns() + 2 * (uint64_t)NS_PER_S };
     int r = objectstore_put(broker->objects, &put, NULL);
     note_write(broker, id, true);
@@ -248,7 +263,8 @@ open_partition(struct broker *broker, struct partition_key key)
         return partition ? 0 : -ENOENT;
     }
     struct meta_record records[2] = {
-        { .type = META_BROKER_GONE, .broker_gone = { partition->owner, partition->owner_broker_epoch } },
+        { .type = META_BROKER_GONE,
+                .broker_gone = { partition->owner, partition->owner_broker_epoch } },
         { .type = META_OPEN, .open = { key, broker->id, meta_broker_epoch(broker->meta) } },
     };
     struct meta_result results[2];
@@ -264,16 +280,20 @@ commit_object(struct broker *broker, struct ids *ids, struct partition_key key)
     if (r) {
         return r;
     }
-    if (write_object(broker, id)) {
+    if (write_object(broker, id) || pause_a_bit()) {
         return 0; /* it may be there: an orphan of this epoch */
     }
     const struct meta_partition *partition = meta_partition_find(meta_state(broker->meta), key);
     if (!partition || random_below(8) == 0) {
         return 0;
     }
-    const struct meta_commit_range range = { key,
-        { .object_id = id, .base_offset = partition->end_offset, .end_offset = partition->end_offset + 10,
-                .position = 0, .size = 100, .block_count = 1, .leader_epoch = partition->epoch } };
+    const struct meta_commit_range range = { key, { .object_id = id,
+                                                          .base_offset = partition->end_offset,
+                                                          .end_offset = partition->end_offset + 10,
+                                                          .position = 0,
+                                                          .size = 100,
+                                                          .block_count = 1,
+                                                          .leader_epoch = partition->epoch } };
     const struct meta_record record = { .type = META_COMMIT,
         .commit = { broker->id, meta_broker_epoch(broker->meta), id, 100, &range, 1 } };
     struct meta_result result;
@@ -314,17 +334,28 @@ merge_partition(struct broker *broker, struct ids *ids, struct partition_key key
     if (r) {
         return r;
     }
-    struct store_range range = { .object_id = object, .base_offset = 0, .end_offset = partition.end_offset,
-        .size = 100, .block_count = 1, .leader_epoch = partition.epoch };
-    const struct manifest manifest = { .key = key, .manifest_id = manifest_id, .ranges = &range, .count = 1 };
+    struct store_range range = { .object_id = object,
+        .base_offset = 0,
+        .end_offset = partition.end_offset,
+        .size = 100,
+        .block_count = 1,
+        .leader_epoch = partition.epoch };
+    const struct manifest manifest = {
+        .key = key, .manifest_id = manifest_id, .ranges = &range, .count = 1
+    };
     if (old_object(broker, &partition, &old) || write_object(broker, object) ||
             write_manifest(broker, &manifest)) {
         return 0;
     }
     const struct meta_record record = { .type = META_MERGE,
-        .merge = { .key = key, .leader_epoch = partition.epoch, .manifest_id = manifest_id,
-                .manifest_end_offset = partition.end_offset, .added = &object, .added_count = 1,
-                .garbage = &old, .garbage_count = old ? 1 : 0 } };
+        .merge = { .key = key,
+                .leader_epoch = partition.epoch,
+                .manifest_id = manifest_id,
+                .manifest_end_offset = partition.end_offset,
+                .added = &object,
+                .added_count = 1,
+                .garbage = &old,
+                .garbage_count = old ? 1 : 0 } };
     struct meta_result result;
     return meta_propose(broker->meta, &record, 1, &result);
 }
@@ -338,7 +369,8 @@ raise_log_start(struct broker *broker, struct partition_key key)
     }
     uint64_t room = (uint64_t)(partition->end_offset - partition->log_start_offset);
     const struct meta_record record = { .type = META_LOG_START,
-        .log_start = { key, partition->epoch, partition->log_start_offset + (int64_t)random_below(room + 1) } };
+        .log_start = { key, partition->epoch,
+                partition->log_start_offset + (int64_t)random_below(room + 1) } };
     struct meta_result result;
     return meta_propose(broker->meta, &record, 1, &result);
 }
@@ -349,14 +381,17 @@ change_topics(struct broker *broker)
     const struct meta_topic *topic = meta_topic_next(meta_state(broker->meta), NULL);
     struct meta_result result;
     if (topic && random_below(2)) {
-        const struct meta_record gone = { .type = META_TOPIC_DELETE, .topic_delete = { topic->id } };
+        const struct meta_record gone = { .type = META_TOPIC_DELETE,
+            .topic_delete = { topic->id } };
         return meta_propose(broker->meta, &gone, 1, &result);
     }
     char name[24];
     snprintf(name, sizeof name, "topic-%u", broker->world->next_topic++);
     const int32_t owners[TOPIC_PARTITIONS] = { broker->id, broker->id, broker->id };
     const struct meta_record create = { .type = META_TOPIC,
-        .topic = { .name = bytes_of_string(name), .topic_id = random_uuid(), .partition_count = TOPIC_PARTITIONS,
+        .topic = { .name = bytes_of_string(name),
+                .topic_id = random_uuid(),
+                .partition_count = TOPIC_PARTITIONS,
                 .owners = owners } };
     return meta_propose(broker->meta, &create, 1, &result);
 }
@@ -406,7 +441,8 @@ broker_live(struct broker *broker)
         CHECK(fiber_spawn("life", bodies[i], broker, &fibers[i]) == 0);
     }
     uint64_t until_ns = clock_mono_ns() + random_below(20 * (uint64_t)NS_PER_S);
-    while (goes_on(broker) && clock_mono_ns() < until_ns && fiber_sleep_ns(50 * (uint64_t)NS_PER_MS) == 0) {
+    while (goes_on(broker) && clock_mono_ns() < until_ns &&
+            fiber_sleep_ns(50 * (uint64_t)NS_PER_MS) == 0) {
         watch_lease(broker);
     }
     broker->stopping = true;

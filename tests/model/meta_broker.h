@@ -1,5 +1,6 @@
 #pragma once
-/* One broker of the meta_world: what it proposes and writes, and what it reports of what it sees. */
+/* One broker of the meta_world: what it proposes and writes, and what it reports of what it sees.
+ */
 
 #include "meta/meta.h"
 #include "model/ledger.h"
@@ -8,7 +9,7 @@
 
 #define META_WORLD_BROKERS 3
 #define META_WORLD_IDS_MAX 32768
-#define META_WORLD_SLOTS   16 /* records of one log object that the ledger tells apart */
+#define META_WORLD_SLOTS 16 /* records of one log object that the ledger tells apart */
 
 struct meta_world;
 
@@ -23,7 +24,7 @@ struct broker {
     struct objectstore *objects;
     struct store *store;
     struct meta *meta;
-    int64_t epoch;           /* as controller */
+    int64_t epoch; /* as controller */
     bool stopping;
 };
 
@@ -31,10 +32,12 @@ struct meta_world {
     unsigned mutants;
     struct sim *sim;
     struct ledger ledger;
-    uint64_t state_hash[LEDGER_SLOTS_MAX]; /* after the record in that slot; 0: nobody has been there */
+    uint64_t state_hash[LEDGER_SLOTS_MAX]; /* after the record in that slot; 0: nobody has been
+                                              there */
     bool refused[META_WORLD_IDS_MAX];      /* by entry: reported as not logged */
-    uint64_t write_ended_ns[META_WORLD_IDS_MAX];  /* by object: when no request for it was under way any more */
-    uint64_t collected_ns[META_WORLD_IDS_MAX];    /* by object: META_INTENT_DONE */
+    uint64_t write_ended_ns[META_WORLD_IDS_MAX]; /* by object: when no request for it was under way
+                                                    any more */
+    uint64_t collected_ns[META_WORLD_IDS_MAX];   /* by object: META_INTENT_DONE */
     uint64_t next_id;
     uint32_t next_topic;
     int64_t valid_epoch; /* greatest epoch whose lease was seen valid */

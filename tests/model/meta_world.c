@@ -1,4 +1,5 @@
-/* See meta_world.h. Here: the hosts, the misfortunes and the last judgement; meta_broker.c is what a broker does. */
+/* See meta_world.h. Here: the hosts, the misfortunes and the last judgement; meta_broker.c is what
+ * a broker does. */
 #include "model/meta_world.h"
 
 #include "base/attr.h"
@@ -15,8 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RUN_NS   (60 * (uint64_t)NS_PER_S)
-#define LATE_NS  (3 * (uint64_t)NS_PER_S)
+#define RUN_NS (60 * (uint64_t)NS_PER_S)
+#define LATE_NS (3 * (uint64_t)NS_PER_S)
 #define QUIET_NS (120 * (uint64_t)NS_PER_S)
 
 static const char *const weather[] = {
@@ -37,6 +38,8 @@ static const char *const weather[] = {
     "any::503:p=0.3:n=20:ms=200",
     "any::slow:p=0.1:n=20:ms=1500",
     "delete::lost:p=0.5:n=10",
+    "delete:data*:hang:n=3",
+    "delete:data*:denied:n=5",
     "list::500:p=0.2:n=5",
 };
 
@@ -99,7 +102,8 @@ judge_named(struct meta_world *world, struct broker *broker, uint8_t *named, uin
                 continue;
             }
             named[partition->manifest_id] = 1;
-            int r = store_read_manifest(broker->store, partition->key, partition->manifest_id, &manifest);
+            int r = store_read_manifest(
+                    broker->store, partition->key, partition->manifest_id, &manifest);
             if (r) {
                 ledger_violate(&world->ledger, "manifest %llu cannot be read: %s",
                         (unsigned long long)partition->manifest_id, fault_text());
@@ -113,17 +117,20 @@ judge_named(struct meta_world *world, struct broker *broker, uint8_t *named, uin
     }
     for (uint64_t id = 1; id < named_size; id++) {
         if (named[id] && !object_exists(broker->objects, id)) {
-            ledger_violate(&world->ledger, "object %llu is named, and gone", (unsigned long long)id);
+            ledger_violate(
+                    &world->ledger, "object %llu is named, and gone", (unsigned long long)id);
         }
     }
 }
 
-/* A write that was under way, or was sent by a broker that did not know of its end, may land behind the collection of its
- * intent: an orphan that only an audit finds. Late writes land LATE_NS after they were sent. */
+/* A write that was under way, or was sent by a broker that did not know of its end, may land behind
+ * the collection of its intent: an orphan that only an audit finds. Late writes land LATE_NS after
+ * they were sent. */
 static bool
 may_be_orphan(const struct meta_world *world, uint64_t id)
 {
-    return world->collected_ns[id] && world->write_ended_ns[id] + LATE_NS >= world->collected_ns[id];
+    return world->collected_ns[id] &&
+           world->write_ended_ns[id] + LATE_NS >= world->collected_ns[id];
 }
 
 /* Whatever lies under data/ is named. */
@@ -136,8 +143,10 @@ judge_leftovers(struct meta_world *world, struct broker *broker, const uint8_t *
         uint64_t id;
         CHECK(store_object_id_of_key(list.entries[i].key, &id) == 0);
         if (!named[id] && !may_be_orphan(world, id)) {
-            ledger_violate(&world->ledger, "object %llu is left over: written at %llu ms, collected at %llu ms",
-                    (unsigned long long)id, (unsigned long long)(world->write_ended_ns[id] / NS_PER_MS),
+            ledger_violate(&world->ledger,
+                    "object %llu is left over: written at %llu ms, collected at %llu ms",
+                    (unsigned long long)id,
+                    (unsigned long long)(world->write_ended_ns[id] / NS_PER_MS),
                     (unsigned long long)(world->collected_ns[id] / NS_PER_MS));
         }
     }
@@ -153,8 +162,9 @@ judge_acknowledged(struct meta_world *world, const struct meta_state *state)
         char key[24];
         snprintf(key, sizeof key, "k%llu", (unsigned long long)entry->id);
         if (entry->acknowledged && !meta_config_get(state, META_RESOURCE_BROKER, BYTES_LITERAL(""),
-                                            bytes_of_string(key), &value)) {
-            ledger_violate(&world->ledger, "lost: entry %llu was acknowledged and is not in the state",
+                                           bytes_of_string(key), &value)) {
+            ledger_violate(&world->ledger,
+                    "lost: entry %llu was acknowledged and is not in the state",
                     (unsigned long long)entry->id);
         }
     }
@@ -191,7 +201,8 @@ bury(struct broker *broker)
         if (!dead || !dead->alive) {
             continue;
         }
-        const struct meta_record gone = { .type = META_BROKER_GONE, .broker_gone = { id, dead->epoch } };
+        const struct meta_record gone = { .type = META_BROKER_GONE,
+            .broker_gone = { id, dead->epoch } };
         int r = meta_propose_one(broker->meta, &gone, NULL);
         if (r) {
             return r;
@@ -241,8 +252,8 @@ driver_main(void *arg)
     struct meta_world *world = arg;
     uint64_t end_ns = clock_mono_ns() + RUN_NS;
     for (unsigned i = 0; i < META_WORLD_BROKERS; i++) {
-        world->brokers[i].process = sim_start(world->brokers[i].host, 1 + i % 2, "broker", broker_main,
-                &world->brokers[i]);
+        world->brokers[i].process = sim_start(
+                world->brokers[i].host, 1 + i % 2, "broker", broker_main, &world->brokers[i]);
     }
     while (clock_mono_ns() < end_ns && !world->ledger.violation[0]) {
         if (fiber_sleep_ns(random_below(2 * (uint64_t)NS_PER_S))) {
@@ -287,7 +298,8 @@ meta_world_run(uint64_t seed, unsigned mutants, char *why, size_t why_size)
         broker->host = sim_host(world->sim, broker->name);
         broker->snapshot_interval = 3 + sim_random_below(world->sim, 30);
     }
-    struct sim_process *driver = sim_start(sim_host(world->sim, "driver"), 1, "driver", driver_main, world);
+    struct sim_process *driver =
+            sim_start(sim_host(world->sim, "driver"), 1, "driver", driver_main, world);
     int r = sim_run_process(driver, 3600 * (uint64_t)NS_PER_S);
     if (r) {
         ledger_violate(&world->ledger, "the simulation ended with %d: %s", r, fault_text());

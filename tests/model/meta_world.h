@@ -1,13 +1,14 @@
 #pragma once
-/* A world of whole brokers' metadata in the simulator: each host runs meta_start, proposes configs, commits, merges, log
- * starts and deletions, writes data objects, stops or is killed, and starts again; one holds the lease at a time.
+/* A world of whole brokers' metadata in the simulator: each host runs meta_start, proposes configs,
+ * commits, merges, log starts and deletions, writes data objects, stops or is killed, and starts
+ * again; one holds the lease at a time.
  *
  * Beyond what ledger.h knows:
  *   same state      the state after a record is the same on whoever applies or replays it
- *   one lease       of two epochs, the lower one's lease is never valid after the higher one's was (M4)
- *   own term        what was acknowledged was applied in the proposer's own term (M2)
- *   no false no     what was reported as not logged is nowhere
- *   no live object removed, no dead one left (O2), looked at when all is quiet */
+ *   one lease       of two epochs, the lower one's lease is never valid after the higher one's was
+ * (M4) own term        what was acknowledged was applied in the proposer's own term (M2) no false
+ * no     what was reported as not logged is nowhere no live object removed, no dead one left (O2),
+ * looked at when all is quiet */
 
 #include <stdbool.h>
 #include <stddef.h>

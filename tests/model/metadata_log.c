@@ -1,7 +1,7 @@
 /* The model test of the metadata log.
  *
- *   model_metadata_log log [FIRST [COUNT]]       random worlds of writers and readers of the object log
- *   model_metadata_log scripts [FIRST [COUNT]]   all combinations of a small world
+ *   model_metadata_log log [FIRST [COUNT]]       random worlds of writers and readers of the object
+ * log model_metadata_log scripts [FIRST [COUNT]]   all combinations of a small world
  *   model_metadata_log mutants                   each planted fault is caught
  *   model_metadata_log meta [FIRST [COUNT]]      random worlds of whole brokers
  *
@@ -10,7 +10,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mark.h"
-#include "meta/log.h"
+#include "meta/mutants.h"
 #include "model/log_world.h"
 #include "model/meta_world.h"
 #include "reactor/clock.h"
@@ -20,9 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOG_SEEDS    2000
-#define META_SEEDS   400
-#define MUTANT_SEEDS 3000
+#define LOG_SEEDS 2000
+#define META_SEEDS 400
+#define MUTANT_SEEDS 1000
 #define MARKED_WORLDS 200
 
 static const char *const weather[] = {
@@ -93,7 +93,8 @@ log_driver(void *arg)
         }
         misfortune(world);
         for (unsigned i = 0; i < world->actor_count; i++) {
-            if (sim_process_state(world->actors[i].process) != SIM_RUNNING && random_below(3) == 0) {
+            if (sim_process_state(world->actors[i].process) != SIM_RUNNING &&
+                    random_below(3) == 0) {
                 actor_start(&world->actors[i]);
             }
         }
@@ -113,7 +114,8 @@ log_run(struct world *world, uint64_t seed, unsigned mutants)
     world_add(world, "rita", true);
     for (unsigned i = 0; i < world->actor_count; i++) {
         world->actors[i].snapshots_every = 2 + sim_random_below(world->sim, 12);
-        world->actors[i].pause_max_ns = (20 + sim_random_below(world->sim, 600)) * (uint64_t)NS_PER_MS;
+        world->actors[i].pause_max_ns =
+                (20 + sim_random_below(world->sim, 600)) * (uint64_t)NS_PER_MS;
     }
     world_run(world, log_driver, world);
 }
@@ -177,7 +179,8 @@ run_log(uint64_t first, uint64_t count)
             return report("log", seed, world.ledger.violation);
         }
     }
-    printf("%llu worlds, %llu entries: one history\n", (unsigned long long)count, (unsigned long long)entries);
+    printf("%llu worlds, %llu entries: one history\n", (unsigned long long)count,
+            (unsigned long long)entries);
     return expect_marks(log_marks, ARRAY_SIZE(log_marks), count);
 }
 
@@ -210,36 +213,62 @@ run_meta(uint64_t first, uint64_t count)
     return expect_marks(meta_marks, ARRAY_SIZE(meta_marks), count);
 }
 
+struct mutant {
+    const char *name;
+    unsigned bit;
+};
+
+static bool
+log_catches(uint64_t seed, unsigned bit, char *why, size_t why_size)
+{
+    log_run(&world, seed, bit);
+    snprintf(why, why_size, "%s", world.ledger.violation);
+    world_done(&world);
+    return why[0];
+}
+
+static bool
+meta_catches(uint64_t seed, unsigned bit, char *why, size_t why_size)
+{
+    return !meta_world_run(seed, bit, why, why_size);
+}
+
+static int
+run_mutant(const struct mutant *mutant, bool (*catches)(uint64_t, unsigned, char *, size_t))
+{
+    for (uint64_t seed = 1; seed <= MUTANT_SEEDS; seed++) {
+        char why[600];
+        if (catches(seed, mutant->bit, why, sizeof why)) {
+            printf("%s: caught by seed %llu: %s\n", mutant->name, (unsigned long long)seed, why);
+            return 0;
+        }
+    }
+    fprintf(stderr, "%s: not caught in %d seeds\n", mutant->name, MUTANT_SEEDS);
+    return 1;
+}
+
 /* A model that cannot fail proves nothing: each planted fault must be caught. */
 static int
 run_mutants(void)
 {
-    static const struct {
-        const char *name;
-        unsigned bit;
-    } mutants[] = {
-        { "M3: the floor is not read again after a create", OBJLOG_MUTANT_SKIP_FLOOR },
-        { "M1: 412 is trusted without reading back", OBJLOG_MUTANT_TRUST_412 },
-        { "M1: an undecided answer is taken for a failure", OBJLOG_MUTANT_GIVE_UP },
-        { "M3: objects are removed before the floor moves", OBJLOG_MUTANT_FLOOR_LAST },
-        { "M2: a higher epoch in the slot is ignored", OBJLOG_MUTANT_IGNORE_EPOCH },
+    static const struct mutant of_log[] = {
+        { "M3: the floor is not read again after a create", META_MUTANT_SKIP_FLOOR },
+        { "M1: 412 is trusted without reading back", META_MUTANT_TRUST_412 },
+        { "M1: an undecided answer is taken for a failure", META_MUTANT_GIVE_UP },
+        { "M3: objects are removed before the floor moves", META_MUTANT_FLOOR_LAST },
+        { "M2: a higher epoch in the slot is ignored", META_MUTANT_IGNORE_EPOCH },
+    };
+    static const struct mutant of_brokers[] = {
+        { "M4: a silent lease is taken early", META_MUTANT_IMPATIENT },
+        { "O2: ids of living epochs are collected", META_MUTANT_EAGER_ORPHANS },
+        { "O2: a removal that failed is logged as done", META_MUTANT_FORGET_REMOVAL },
     };
     int result = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(mutants); i++) {
-        bool caught = false;
-        for (uint64_t seed = 1; seed <= MUTANT_SEEDS && !caught; seed++) {
-            log_run(&world, seed, mutants[i].bit);
-            caught = world.ledger.violation[0];
-            world_done(&world);
-            if (caught) {
-                printf("%s: caught by seed %llu: %s\n", mutants[i].name, (unsigned long long)seed,
-                        world.ledger.violation);
-            }
-        }
-        if (!caught) {
-            fprintf(stderr, "%s: not caught in %d seeds\n", mutants[i].name, MUTANT_SEEDS);
-            result = 1;
-        }
+    for (size_t i = 0; i < ARRAY_SIZE(of_log); i++) {
+        result |= run_mutant(&of_log[i], log_catches);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(of_brokers); i++) {
+        result |= run_mutant(&of_brokers[i], meta_catches);
     }
     return result;
 }

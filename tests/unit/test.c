@@ -1,7 +1,8 @@
-/* The harness behind test.h: registers what the macros collected with CUnit, runs fiber tests once per real engine,
- * and gives each test a folder of its own.
+/* The harness behind test.h: registers what the macros collected with CUnit, runs fiber tests once
+ * per real engine, and gives each test a folder of its own.
  *
- *   unit_wal_append [part of a test's name]        FRESHET_TEST_ENGINE=threads limits the engines */
+ *   unit_wal_append [part of a test's name]        FRESHET_TEST_ENGINE=threads limits the engines
+ */
 #include "unit/test.h"
 
 #include "base/attr.h"
@@ -109,7 +110,8 @@ bytes_show(struct bytes bytes, char *out, size_t out_size)
 }
 
 bool
-test_bytes_equal(const char *file, int line, const char *what, struct bytes actual, struct bytes expected)
+test_bytes_equal(
+        const char *file, int line, const char *what, struct bytes actual, struct bytes expected)
 {
     char shown[2][300];
     if (bytes_equal(actual, expected)) {
@@ -118,8 +120,8 @@ test_bytes_equal(const char *file, int line, const char *what, struct bytes actu
     }
     bytes_show(actual, shown[0], sizeof shown[0]);
     bytes_show(expected, shown[1], sizeof shown[1]);
-    test_fail(file, line, "%s is %zu bytes \"%s\", not %zu bytes \"%s\"", what, actual.size, shown[0],
-            expected.size, shown[1]);
+    test_fail(file, line, "%s is %zu bytes \"%s\", not %zu bytes \"%s\"", what, actual.size,
+            shown[0], expected.size, shown[1]);
     return false;
 }
 

@@ -1,6 +1,5 @@
 /* Real requests over loopback, by libcurl and by hand, on threads beside the reactor. */
 #include "admin/admin.h"
-
 #include "base/fault.h"
 #include "base/mark.h"
 #include "reactor/call.h"
@@ -88,7 +87,9 @@ static struct answer *
 request(const struct admin *admin, const char *method, const char *path, const char *body)
 {
     static struct answer answer;
-    answer = (struct answer){ .port = admin_port(admin), .path = path, .method = method, .body = body };
+    answer = (struct answer){
+        .port = admin_port(admin), .path = path, .method = method, .body = body
+    };
     int r = offload_run(request_call, &answer);
     if (r < 0 && answer.status == 0) {
         answer.status = r;
@@ -121,8 +122,13 @@ static int
 start(unsigned connections_max, uint64_t connection_ms, struct admin **ret_admin)
 {
     const struct admin_source sources[] = { { collect_one, &test_value } };
-    const struct admin_options options = { .host = "127.0.0.1", .connections_max = connections_max, .connection_ms = connection_ms,
-        .version = "1.2.3", .sources = sources, .source_count = 1, .ready = ready };
+    const struct admin_options options = { .host = "127.0.0.1",
+        .connections_max = connections_max,
+        .connection_ms = connection_ms,
+        .version = "1.2.3",
+        .sources = sources,
+        .source_count = 1,
+        .ready = ready };
     not_ready = NULL;
     return admin_start(&options, ret_admin);
 }
@@ -310,7 +316,11 @@ FIBER_TEST(an_address_that_is_taken_is_an_error_that_names_it)
     CLEANUP(admin_stopp) struct admin *admin = NULL;
     struct admin *second;
     ASSERT_OK(start(8, 0, &admin));
-    struct admin_options options = { .host = "127.0.0.1", .port = admin_port(admin), .connections_max = 8, .version = "1", .ready = ready };
+    struct admin_options options = { .host = "127.0.0.1",
+        .port = admin_port(admin),
+        .connections_max = 8,
+        .version = "1",
+        .ready = ready };
     ASSERT_ERROR(admin_start(&options, &second), -EADDRINUSE);
     ASSERT(strstr(fault_text(), "127.0.0.1:"));
     options.host = "no such host.invalid";

@@ -1,6 +1,5 @@
 /* The text format, against what Prometheus' documentation asks for. */
 #include "admin/metrics.h"
-
 #include "unit/test.h"
 
 #include <errno.h>
@@ -78,7 +77,8 @@ TEST(numbers_that_are_none_have_their_own_words)
     metrics_sample_real(&m, NULL, 0, -(double)INFINITY);
     metrics_sample_real(&m, NULL, 0, (double)NAN);
     metrics_sample_real(&m, NULL, 0, 1e21);
-    ASSERT_STRING(strbuf_cstring(&m.text), "freshet_x +Inf\nfreshet_x -Inf\nfreshet_x NaN\nfreshet_x 1e+21\n");
+    ASSERT_STRING(strbuf_cstring(&m.text),
+            "freshet_x +Inf\nfreshet_x -Inf\nfreshet_x NaN\nfreshet_x 1e+21\n");
     metrics_done(&m);
 }
 

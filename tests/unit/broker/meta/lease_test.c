@@ -1,11 +1,11 @@
 /* The lease: who may hold it when, by whose clock, and what lost answers do to it. */
-#include "meta/lease.h"
-
 #include "base/mark.h"
+#include "meta/lease.h"
 #include "objectstore/faulty.h"
 #include "objectstore/memory.h"
 #include "reactor/clock.h"
 #include "support_records.h"
+#include "support_sim.h"
 #include "unit/test.h"
 
 #include <errno.h>
@@ -19,7 +19,8 @@ open_store(void)
     struct objectstore *objects = NULL;
     faulty_forget_all();
     memory_store_forget("lease-test");
-    return objectstore_open("faulty+memory://lease-test?faults=lease-test", &objects) ? NULL : objects;
+    return objectstore_open("faulty+memory://lease-test?faults=lease-test", &objects) ? NULL
+                                                                                      : objects;
 }
 
 static bool
@@ -32,9 +33,13 @@ rule(const char *text)
 static struct lease *
 make(struct objectstore *objects, uint32_t holder, uint32_t former)
 {
-    const struct lease_options options = { .objects = objects, .key = KEY, .cluster_id = test_uuid(900),
-        .holder = test_uuid(holder), .former_holder = former ? test_uuid(former) : UUID_ZERO,
-        .broker_id = (int32_t)holder, .duration_ns = DURATION };
+    const struct lease_options options = { .objects = objects,
+        .key = KEY,
+        .cluster_id = test_uuid(900),
+        .holder = test_uuid(holder),
+        .former_holder = former ? test_uuid(former) : UUID_ZERO,
+        .broker_id = (int32_t)holder,
+        .duration_ns = DURATION };
     return lease_new(&options);
 }
 
@@ -46,7 +51,8 @@ note_lost(void *arg)
 
 TEST(a_lease_comes_back_from_its_bytes)
 {
-    const struct lease_content content = { test_uuid(900), test_uuid(1), test_uuid(2), 7, DURATION, 3, true };
+    const struct lease_content content = { test_uuid(900), test_uuid(1), test_uuid(2), 7, DURATION,
+        3, true };
     uint8_t bytes[LEASE_SIZE];
     struct lease_content back;
     lease_content_encode(&content, bytes);
@@ -66,7 +72,7 @@ TEST(a_lease_comes_back_from_its_bytes)
 }
 
 /* M4 */
-FIBER_TEST(a_free_lease_is_taken_at_once_and_runs_out_by_our_clock)
+SIM_TEST(a_free_lease_is_taken_at_once_and_runs_out_by_our_clock)
 {
     struct objectstore *objects = open_store();
     struct lease *lease = make(objects, 1, 0);
@@ -86,7 +92,7 @@ FIBER_TEST(a_free_lease_is_taken_at_once_and_runs_out_by_our_clock)
 }
 
 /* M4 */
-FIBER_TEST(renewals_keep_it_valid)
+SIM_TEST(renewals_keep_it_valid)
 {
     struct objectstore *objects = open_store();
     struct lease *lease = make(objects, 1, 0);
@@ -109,7 +115,7 @@ FIBER_TEST(renewals_keep_it_valid)
 }
 
 /* M4: the answer of a renewal is lost; it counts, but only from when it was sent. */
-FIBER_TEST(a_renewal_whose_answer_was_lost_counts)
+SIM_TEST(a_renewal_whose_answer_was_lost_counts)
 {
     struct objectstore *objects = open_store();
     struct lease *lease = make(objects, 1, 0);
@@ -130,7 +136,7 @@ FIBER_TEST(a_renewal_whose_answer_was_lost_counts)
 }
 
 /* M4: without the store the lease runs out; nobody took it, so it becomes valid again. */
-FIBER_TEST(a_lease_that_ran_out_while_the_store_was_away_comes_back)
+SIM_TEST(a_lease_that_ran_out_while_the_store_was_away_comes_back)
 {
     struct objectstore *objects = open_store();
     struct lease *lease = make(objects, 1, 0);
@@ -152,7 +158,7 @@ FIBER_TEST(a_lease_that_ran_out_while_the_store_was_away_comes_back)
 }
 
 /* M4 */
-FIBER_TEST(a_challenger_waits_longer_than_the_duration_of_a_silent_lease)
+SIM_TEST(a_challenger_waits_longer_than_the_duration_of_a_silent_lease)
 {
     struct objectstore *objects = open_store();
     struct lease *silent = make(objects, 1, 0);
@@ -175,7 +181,7 @@ FIBER_TEST(a_challenger_waits_longer_than_the_duration_of_a_silent_lease)
     objectstore_close(objects);
 }
 
-FIBER_TEST(a_challenger_of_a_living_holder_is_told_busy)
+SIM_TEST(a_challenger_of_a_living_holder_is_told_busy)
 {
     struct objectstore *objects = open_store();
     struct lease *holder = make(objects, 1, 0);
@@ -191,7 +197,7 @@ FIBER_TEST(a_challenger_of_a_living_holder_is_told_busy)
     objectstore_close(objects);
 }
 
-FIBER_TEST(a_released_lease_and_that_of_a_dead_self_are_taken_at_once)
+SIM_TEST(a_released_lease_and_that_of_a_dead_self_are_taken_at_once)
 {
     struct objectstore *objects = open_store();
     struct lease *first = make(objects, 1, 0);
@@ -218,7 +224,7 @@ release_later(void *arg)
     }
 }
 
-FIBER_TEST(a_lease_released_while_somebody_waits_is_taken_early)
+SIM_TEST(a_lease_released_while_somebody_waits_is_taken_early)
 {
     struct objectstore *objects = open_store();
     struct lease *holder = make(objects, 1, 0);
@@ -235,7 +241,7 @@ FIBER_TEST(a_lease_released_while_somebody_waits_is_taken_early)
     objectstore_close(objects);
 }
 
-FIBER_TEST(lost_answers_while_taking_do_not_lose_the_lease)
+SIM_TEST(lost_answers_while_taking_do_not_lose_the_lease)
 {
     struct objectstore *objects = open_store();
     ASSERT(rule("put:meta/lease:lost:n=1"));
@@ -253,13 +259,17 @@ FIBER_TEST(lost_answers_while_taking_do_not_lose_the_lease)
     objectstore_close(objects);
 }
 
-FIBER_TEST(the_lease_of_another_cluster_is_not_taken)
+SIM_TEST(the_lease_of_another_cluster_is_not_taken)
 {
     struct objectstore *objects = open_store();
     struct lease *lease = make(objects, 1, 0);
     ASSERT_OK(lease_take(lease));
-    const struct lease_options options = { .objects = objects, .key = KEY, .cluster_id = test_uuid(901),
-        .holder = test_uuid(2), .broker_id = 2, .duration_ns = DURATION };
+    const struct lease_options options = { .objects = objects,
+        .key = KEY,
+        .cluster_id = test_uuid(901),
+        .holder = test_uuid(2),
+        .broker_id = 2,
+        .duration_ns = DURATION };
     struct lease *foreign = lease_new(&options);
     ASSERT_ERROR(lease_take(foreign), -EMEDIUMTYPE);
     lease_free(lease);

@@ -1,9 +1,10 @@
-/* The object log against a store that fails as stores do: whose is a slot, when are we fenced, what may be removed. */
-#include "meta/log.h"
-
+/* The object log against a store that fails as stores do: whose is a slot, when are we fenced, what
+ * may be removed. */
 #include "base/mark.h"
 #include "base/mem.h"
+#include "meta/log.h"
 #include "meta/log_format.h"
+#include "meta/mutants.h"
 #include "objectstore/faulty.h"
 #include "objectstore/memory.h"
 #include "reactor/clock.h"
@@ -35,8 +36,12 @@ static struct objlog *
 open_log(struct objectstore *objects, uint32_t writer, int64_t epoch, unsigned mutants)
 {
     struct objlog *log = NULL;
-    const struct objlog_options options = { .objects = objects, .prefix = "meta", .log_id = test_uuid(900),
-        .writer = test_uuid(writer), .epoch = epoch, .mutants = mutants };
+    const struct objlog_options options = { .objects = objects,
+        .prefix = "meta",
+        .log_id = test_uuid(900),
+        .writer = test_uuid(writer),
+        .epoch = epoch,
+        .mutants = mutants };
     return objlog_new(&options, &log) ? NULL : log;
 }
 
@@ -135,18 +140,20 @@ FIBER_TEST(the_echo_of_our_own_write_is_ours)
     objectstore_close(objects);
 }
 
-/* M1: a mutant that trusts 412 reports a loss that is none; the same switch is off in the test above. */
+/* M1: a mutant that trusts 412 reports a loss that is none; the same switch is off in the test
+ * above. */
 FIBER_TEST(a_mutant_that_trusts_412_is_wrong_about_its_own_write)
 {
     struct objectstore *objects = open_store();
-    struct objlog *log = open_log(objects, 1, 1, OBJLOG_MUTANT_TRUST_412);
+    struct objlog *log = open_log(objects, 1, 1, META_MUTANT_TRUST_412);
     ASSERT(rule("put:meta/log*:echo:n=1"));
     ASSERT_ERROR(append(log, "a"), -EAGAIN);
     objlog_free(log);
     objectstore_close(objects);
 }
 
-/* M1: nothing but an object in the slot settles it: 409, 500, 503 and time-outs are repeated with the same bytes. */
+/* M1: nothing but an object in the slot settles it: 409, 500, 503 and time-outs are repeated with
+ * the same bytes. */
 FIBER_TEST(undecided_answers_are_repeated_until_the_slot_is_settled)
 {
     struct objectstore *objects = open_store();
@@ -208,8 +215,9 @@ snapshot(struct objlog *log, const char *state)
     return objlog_write_snapshot(log, objlog_next_sequence(log) - 1, bytes_of_string(state));
 }
 
-/* M3, the scenario of meta.h: a writer sleeps while others write on, take a snapshot and remove the log below it. The slot
- * that it then creates is free, the create succeeds, and it must not believe it. */
+/* M3, the scenario of meta.h: a writer sleeps while others write on, take a snapshot and remove the
+ * log below it. The slot that it then creates is free, the create succeeds, and it must not believe
+ * it. */
 static int
 sleep_through_history(struct objectstore *objects, unsigned mutants)
 {
@@ -238,7 +246,7 @@ FIBER_TEST(a_writer_that_slept_through_history_knows_by_the_floor)
     objectstore_close(objects);
     objects = open_store();
     /* The mutant believes it: this test can tell. */
-    ASSERT_OK(sleep_through_history(objects, OBJLOG_MUTANT_SKIP_FLOOR));
+    ASSERT_OK(sleep_through_history(objects, META_MUTANT_SKIP_FLOOR));
     objectstore_close(objects);
 }
 
@@ -247,7 +255,7 @@ FIBER_TEST(a_reader_below_the_floor_is_told_to_start_again)
 {
     struct objectstore *objects = open_store();
     struct objlog *reader = open_log(objects, 0, 0, 0);
-    struct objlog *sleeper = open_log(objects, 1, 1, OBJLOG_MUTANT_SKIP_FLOOR);
+    struct objlog *sleeper = open_log(objects, 1, 1, META_MUTANT_SKIP_FLOOR);
     struct objlog *other = open_log(objects, 2, 2, 0);
     ASSERT_OK(append(sleeper, "a"));
     ASSERT_OK(expect(reader, "a"));
@@ -274,6 +282,31 @@ FIBER_TEST(a_reader_below_the_floor_is_told_to_start_again)
     /* The next removal takes the stray object too. */
     ASSERT_OK(objlog_set_floor(other, 3));
     ASSERT_EQ(count_keys(objects, "meta/log/"), 1);
+    objlog_free(reader);
+    objlog_free(sleeper);
+    objlog_free(other);
+    objectstore_close(objects);
+}
+
+/* M3 for readers: what follows the sleeper's object in the real history does not fit behind it. */
+FIBER_TEST(a_chain_that_breaks_below_the_floor_is_no_damage)
+{
+    struct objectstore *objects = open_store();
+    struct objlog *reader = open_log(objects, 0, 0, 0);
+    struct objlog *sleeper = open_log(objects, 1, 1, META_MUTANT_SKIP_FLOOR);
+    struct objlog *other = open_log(objects, 2, 2, 0);
+    ASSERT_OK(append(sleeper, "a"));
+    ASSERT_OK(expect(reader, "a"));
+    ASSERT_OK(expect(other, "a"));
+    ASSERT_OK(append(other, "b"));
+    ASSERT_OK(snapshot(other, "state"));
+    ASSERT_OK(append(other, "c"));
+    ASSERT_OK(objlog_set_floor(other, 2));
+    ASSERT_OK(append(sleeper, "never happened"));
+    ASSERT_OK(expect(reader, "never happened"));
+    uint64_t before = mark_count("objlog: a chain that breaks below the floor");
+    ASSERT_ERROR(expect(reader, "c"), -ESTALE);
+    ASSERT_EQ(mark_count("objlog: a chain that breaks below the floor"), before + 1);
     objlog_free(reader);
     objlog_free(sleeper);
     objlog_free(other);
@@ -317,8 +350,9 @@ FIBER_TEST(nothing_is_removed_before_the_floor_is_durable)
     uint8_t bytes[OBJLOG_FLOOR_SIZE];
     objlog_floor_encode(&broken, bytes);
     const struct iovec part = { bytes, sizeof bytes };
-    const struct object_put put = { .key = "meta/floor", .parts = &part, .part_count = 1,
-        .deadline_ns = DEADLINE_NONE };
+    const struct object_put put = {
+        .key = "meta/floor", .parts = &part, .part_count = 1, .deadline_ns = DEADLINE_NONE
+    };
     ASSERT_OK(objectstore_put(objects, &put, NULL));
     ASSERT_ERROR(objlog_set_floor(log, 3), -EMEDIUMTYPE);
     ASSERT_EQ(count_keys(objects, "meta/log/"), 4);
@@ -338,7 +372,9 @@ FIBER_TEST(a_damaged_newest_snapshot_leaves_the_one_before)
     snprintf(key, sizeof key, "meta/snapshot/%020d", 2);
     char rotten[] = "rotten";
     const struct iovec part = { rotten, sizeof rotten };
-    const struct object_put put = { .key = key, .parts = &part, .part_count = 1, .deadline_ns = DEADLINE_NONE };
+    const struct object_put put = {
+        .key = key, .parts = &part, .part_count = 1, .deadline_ns = DEADLINE_NONE
+    };
     ASSERT_OK(objectstore_put(objects, &put, NULL));
     CLEANUP(buf_unrefp) struct buf *state = NULL;
     struct objlog_position position;
@@ -351,8 +387,8 @@ FIBER_TEST(a_damaged_newest_snapshot_leaves_the_one_before)
     objectstore_close(objects);
 }
 
-/* M2: a writer whose epoch was overtaken before the newest snapshot reads no entry that would tell it. The model test
- * found this. */
+/* M2: a writer whose epoch was overtaken before the newest snapshot reads no entry that would tell
+ * it. The model test found this. */
 FIBER_TEST(a_snapshot_tells_the_epoch_that_it_has_reached)
 {
     struct objectstore *objects = open_store();
@@ -378,7 +414,9 @@ overwrite(struct objectstore *objects, int sequence, struct bytes bytes)
     snprintf(key, sizeof key, "meta/log/%020d", sequence);
     uint8_t *copy = mem_dup(bytes.data, bytes.size);
     const struct iovec part = { copy, bytes.size };
-    const struct object_put put = { .key = key, .parts = &part, .part_count = 1, .deadline_ns = DEADLINE_NONE };
+    const struct object_put put = {
+        .key = key, .parts = &part, .part_count = 1, .deadline_ns = DEADLINE_NONE
+    };
     int r = objectstore_put(objects, &put, NULL);
     mem_free(copy);
     return r;
@@ -390,7 +428,8 @@ fetch(struct objectstore *objects, int sequence)
     char key[64];
     struct buf *object = NULL;
     snprintf(key, sizeof key, "meta/log/%020d", sequence);
-    return objectstore_get(objects, key, OBJECT_WHOLE, DEADLINE_NONE, &object, NULL) ? NULL : object;
+    return objectstore_get(objects, key, OBJECT_WHOLE, DEADLINE_NONE, &object, NULL) ? NULL
+                                                                                     : object;
 }
 
 FIBER_TEST(every_flipped_byte_of_an_object_is_noticed_and_named)
@@ -450,7 +489,9 @@ FIBER_TEST(a_broken_chain_a_missing_object_and_a_foreign_one_are_refused)
     ASSERT_ERROR(expect(reader, "b"), -EBADMSG);
     ASSERT(strstr(test_fault(-EBADMSG), "object 2 is missing"));
     objlog_free(reader);
-    const struct objlog_options foreign = { .objects = objects, .prefix = "meta", .log_id = test_uuid(901) };
+    const struct objlog_options foreign = {
+        .objects = objects, .prefix = "meta", .log_id = test_uuid(901)
+    };
     ASSERT_OK(objlog_new(&foreign, &reader));
     ASSERT_ERROR(expect(reader, "a"), -EMEDIUMTYPE);
     objlog_free(reader);

@@ -1,10 +1,10 @@
-/* The whole of meta.h over a store in memory and in a folder: founding, proposing from every reactor, restarts, the
- * lease, fencing, snapshots with garbage collection of the log, and removal of objects. */
-#include "meta/meta.h"
-
+/* The whole of meta.h over a store in memory and in a folder: founding, proposing from every
+ * reactor, restarts, the lease, fencing, snapshots with garbage collection of the log, and removal
+ * of objects. */
 #include "base/mark.h"
 #include "base/mem.h"
 #include "meta/log.h"
+#include "meta/meta.h"
 #include "objectstore/memory.h"
 #include "reactor/call.h"
 #include "reactor/clock.h"
@@ -28,8 +28,11 @@ open_memory(void)
 static struct meta_options
 options_of(struct objectstore *objects)
 {
-    return (struct meta_options){ .objects = objects, .broker_id = 1, .host = BYTES_LITERAL("localhost"),
-        .port = 9092, .lease_ns = LEASE };
+    return (struct meta_options){ .objects = objects,
+        .broker_id = 1,
+        .host = BYTES_LITERAL("localhost"),
+        .port = 9092,
+        .lease_ns = LEASE };
 }
 
 static int
@@ -127,7 +130,8 @@ FIBER_TEST(a_second_broker_is_refused_while_the_first_lives)
     objectstore_close(objects);
 }
 
-/* M2, M4: the former self is proven dead by the lock of its WAL; here it is not dead, and the log fences it. */
+/* M2, M4: the former self is proven dead by the lock of its WAL; here it is not dead, and the log
+ * fences it. */
 FIBER_TEST(a_former_holder_is_replaced_at_once_and_fenced)
 {
     struct objectstore *objects = open_memory();
@@ -150,6 +154,29 @@ FIBER_TEST(a_former_holder_is_replaced_at_once_and_fenced)
     ASSERT_ERROR(meta_stop(first), -ESTALE);
     ASSERT(meta_lease_is_valid(second));
     ASSERT_OK(meta_stop(second));
+    objectstore_close(objects);
+}
+
+/* M2: somebody has removed the lease, so its epoch begins at one again; the log's does not. */
+FIBER_TEST(a_lost_lease_object_does_not_set_the_epoch_back)
+{
+    struct objectstore *objects = open_memory();
+    ASSERT(objects);
+    struct meta_options options = options_of(objects);
+    struct meta *meta;
+    for (int i = 0; i < 3; i++) {
+        ASSERT_OK(meta_start(&options, &meta));
+        ASSERT_OK(meta_stop(meta));
+    }
+    ASSERT_OK(objectstore_delete(objects, "meta/lease", DEADLINE_NONE));
+    uint64_t before = mark_count("meta: the log is ahead of the lease's epoch");
+    ASSERT_OK(meta_start(&options, &meta));
+    ASSERT_EQ(mark_count("meta: the log is ahead of the lease's epoch"), before + 1);
+    ASSERT_EQ(meta_state_controller_epoch(meta_state(meta)), 4);
+    struct uuid id = meta_cluster_id(meta);
+    ASSERT(uuid_equal(meta_state_cluster_id(meta_state(meta)), &id)); /* told by the log */
+    ASSERT_OK(create_topic(meta, 5, 1));
+    ASSERT_OK(meta_stop(meta));
     objectstore_close(objects);
 }
 
@@ -186,7 +213,8 @@ propose_on_reactor(void *arg)
 }
 
 static void
-count_record(void *arg, const struct meta_record *record, const struct meta_result *result, uint64_t sequence)
+count_record(void *arg, const struct meta_record *record, const struct meta_result *result,
+        uint64_t sequence)
 {
     size_t *count = arg;
     *count += record->type == META_TOPIC && result->error == 0 && sequence > 0;
@@ -206,7 +234,8 @@ FIBER_TEST(every_reactor_proposes_and_reads_its_own_writes)
     struct fiber_group group;
     fiber_group_init(&group);
     for (unsigned i = 0; i < 6; i++) {
-        proposers[i] = (struct proposer){ .meta = meta, .first = 20 * i, .reactor = i % reactor_count() };
+        proposers[i] =
+                (struct proposer){ .meta = meta, .first = 20 * i, .reactor = i % reactor_count() };
         fiber_group_spawn(&group, "proposer", propose_on_reactor, &proposers[i]);
     }
     ASSERT_OK(fiber_group_wait(&group));
@@ -282,7 +311,9 @@ put_object(struct objectstore *objects, uint64_t id)
     char key[OBJECT_KEY_TEXT_SIZE];
     char bytes[] = "an object";
     const struct iovec part = { bytes, sizeof bytes };
-    const struct object_put put = { .key = store_object_key(id, key), .parts = &part, .part_count = 1,
+    const struct object_put put = { .key = store_object_key(id, key),
+        .parts = &part,
+        .part_count = 1,
         .deadline_ns = DEADLINE_NONE };
     return objectstore_put(objects, &put, NULL);
 }
@@ -312,7 +343,8 @@ FIBER_TEST(marked_objects_go_after_the_delay_and_named_ones_stay)
     uint64_t id = result.first_id;
     for (uint64_t i = 0; i < 2; i++) {
         ASSERT_OK(put_object(objects, id + i));
-        struct meta_commit_range range = test_range(5, 0, id + i, (int64_t)i * 10, (int64_t)i * 10 + 10, 1);
+        struct meta_commit_range range =
+                test_range(5, 0, id + i, (int64_t)i * 10, (int64_t)i * 10 + 10, 1);
         struct meta_record commit = test_commit(1, meta_broker_epoch(meta), id + i, &range, 1);
         ASSERT_OK(meta_propose_one(meta, &commit, NULL));
     }
@@ -320,7 +352,8 @@ FIBER_TEST(marked_objects_go_after_the_delay_and_named_ones_stay)
     uint64_t marked_ns = clock_mono_ns();
     ASSERT_OK(meta_propose_one(meta, &start, NULL));
     ASSERT_EQ(meta_garbage_list(meta_state(meta), NULL, 0), 1);
-    while (meta_garbage_list(meta_state(meta), NULL, 0) && clock_mono_ns() - marked_ns < 5 * (uint64_t)NS_PER_S) {
+    while (meta_garbage_list(meta_state(meta), NULL, 0) &&
+            clock_mono_ns() - marked_ns < 5 * (uint64_t)NS_PER_S) {
         ASSERT(is_there(objects, id) || clock_mono_ns() - marked_ns >= options.garbage_delay_ns);
         ASSERT_OK(fiber_sleep_ns(10 * (uint64_t)NS_PER_MS));
     }
@@ -385,16 +418,24 @@ FIBER_TEST(a_deleted_topics_manifest_is_read_and_its_objects_go)
     ASSERT_OK(meta_propose_one(meta, &commit, NULL));
     ASSERT_OK(put_object(objects, id + 1));
     struct store *store;
-    const struct store_options store_options = { .objects = objects, .block_cache_bytes = 1 << 20, .fetch_timeout_ns = NS_PER_S };
+    const struct store_options store_options = {
+        .objects = objects, .block_cache_bytes = 1 << 20, .fetch_timeout_ns = NS_PER_S
+    };
     ASSERT_OK(store_new(&store_options, &store));
     struct store_range merged = range.range;
     merged.object_id = id + 1;
-    const struct manifest manifest = { .key = test_key(5, 0), .manifest_id = id + 2, .ranges = &merged, .count = 1 };
+    const struct manifest manifest = {
+        .key = test_key(5, 0), .manifest_id = id + 2, .ranges = &merged, .count = 1
+    };
     ASSERT_OK(store_write_manifest(store, &manifest, DEADLINE_NONE));
     uint64_t added[] = { id + 1 };
     struct meta_record merge = { .type = META_MERGE,
-        .merge = { .key = test_key(5, 0), .leader_epoch = 1, .manifest_id = id + 2, .manifest_end_offset = 10,
-                .added = added, .added_count = 1 } };
+        .merge = { .key = test_key(5, 0),
+                .leader_epoch = 1,
+                .manifest_id = id + 2,
+                .manifest_end_offset = 10,
+                .added = added,
+                .added_count = 1 } };
     ASSERT_OK(meta_propose_one(meta, &merge, NULL));
     struct meta_record gone = { .type = META_TOPIC_DELETE, .topic_delete = { test_uuid(5) } };
     ASSERT_OK(meta_propose_one(meta, &gone, NULL));
@@ -430,7 +471,8 @@ FIBER_TEST(a_folder_is_founded_and_started_again_in_a_blink)
     uint64_t restarted_ns = clock_mono_ns() - start_ns;
     ASSERT(meta_topic_by_name(meta_state(meta), BYTES_LITERAL("topic-5")));
     /* 100 ms on an idle machine; the bound here is for a busy one. */
-    fprintf(stderr, "founded in %llu ms, started again in %llu ms ", (unsigned long long)founded_ns / NS_PER_MS,
+    fprintf(stderr, "founded in %llu ms, started again in %llu ms ",
+            (unsigned long long)founded_ns / NS_PER_MS,
             (unsigned long long)restarted_ns / NS_PER_MS);
     ASSERT(founded_ns < 2 * (uint64_t)NS_PER_S);
     ASSERT(restarted_ns < 2 * (uint64_t)NS_PER_S);

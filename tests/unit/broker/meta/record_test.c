@@ -1,9 +1,8 @@
 /* Records survive the way to bytes and back, and no bytes get past the decoder. */
-#include "meta/record.h"
-
 #include "base/crc.h"
 #include "base/endian.h"
 #include "base/mem.h"
+#include "meta/record.h"
 #include "support_records.h"
 #include "unit/test.h"
 
@@ -19,25 +18,32 @@ all_records(struct meta_record *records, const struct meta_commit_range *ranges,
 {
     size_t n = 0;
     records[n++] = (struct meta_record){ .type = META_CLUSTER, .cluster = { test_uuid(1), 1 } };
-    records[n++] = (struct meta_record){ .type = META_CONTROLLER, .controller = { 9, test_uuid(2), 3 } };
+    records[n++] =
+            (struct meta_record){ .type = META_CONTROLLER, .controller = { 9, test_uuid(2), 3 } };
     records[n++] = test_broker(1, 4);
     records[n++] = (struct meta_record){ .type = META_BROKER_GONE, .broker_gone = { 1, 77 } };
     records[n++] = (struct meta_record){ .type = META_TOPIC,
         .topic = { BYTES_LITERAL("orders"), test_uuid(5), true, 3, owners, configs, 2 } };
-    records[n++] = (struct meta_record){ .type = META_TOPIC_DELETE, .topic_delete = { test_uuid(5) } };
-    records[n++] = (struct meta_record){ .type = META_PARTITIONS, .partitions = { test_uuid(5), 6, owners, 3 } };
+    records[n++] =
+            (struct meta_record){ .type = META_TOPIC_DELETE, .topic_delete = { test_uuid(5) } };
+    records[n++] = (struct meta_record){ .type = META_PARTITIONS,
+        .partitions = { test_uuid(5), 6, owners, 3 } };
     records[n++] = (struct meta_record){ .type = META_CONFIG,
-        .config = { META_RESOURCE_TOPIC, BYTES_LITERAL("orders"), BYTES_LITERAL("retention.ms"), BYTES_NULL } };
+        .config = { META_RESOURCE_TOPIC, BYTES_LITERAL("orders"), BYTES_LITERAL("retention.ms"),
+                BYTES_NULL } };
     records[n++] = test_open(5, 2, 1, 88);
-    records[n++] = (struct meta_record){ .type = META_PRODUCER_IDS, .producer_ids = { 1, 88, 1000 } };
+    records[n++] =
+            (struct meta_record){ .type = META_PRODUCER_IDS, .producer_ids = { 1, 88, 1000 } };
     records[n++] = test_intent(1, 88, 256);
     records[n++] = test_commit(1, 88, 12, ranges, 2);
     records[n++] = (struct meta_record){ .type = META_MERGE,
         .merge = { test_key(5, 1), 4, 20, 1000, 500, ids, 2, ids, 3 } };
-    records[n++] = (struct meta_record){ .type = META_LOG_START, .log_start = { test_key(5, 1), 4, 700 } };
+    records[n++] =
+            (struct meta_record){ .type = META_LOG_START, .log_start = { test_key(5, 1), 4, 700 } };
     records[n++] = (struct meta_record){ .type = META_GARBAGE_REMOVED, .ids = { ids, 3 } };
     records[n++] = (struct meta_record){ .type = META_INTENT_DONE, .intent_done = { 300, 256 } };
-    records[n++] = (struct meta_record){ .type = META_MANIFEST_GARBAGE, .manifest_garbage = { 20, ids, 3 } };
+    records[n++] = (struct meta_record){ .type = META_MANIFEST_GARBAGE,
+        .manifest_garbage = { 20, ids, 3 } };
     return n;
 }
 
@@ -136,10 +142,12 @@ TEST(a_record_that_is_cut_anywhere_is_damaged)
         for (size_t cut = 0; cut < bytes.size; cut++) {
             /* On the heap and exactly that long, so that AddressSanitizer sees a step too far. */
             uint8_t *copy = mem_dup(bytes.data, cut);
-            ASSERT_ERROR(meta_record_decode(bytes_of(copy, cut), &arena, &decoded, &size), -EBADMSG);
+            ASSERT_ERROR(
+                    meta_record_decode(bytes_of(copy, cut), &arena, &decoded, &size), -EBADMSG);
             if (cut >= 8) {
                 store_be32(copy + 4, (uint32_t)cut - 8);
-                ASSERT_ERROR(meta_record_decode(bytes_of(copy, cut), &arena, &decoded, &size), -EBADMSG);
+                ASSERT_ERROR(
+                        meta_record_decode(bytes_of(copy, cut), &arena, &decoded, &size), -EBADMSG);
             }
             mem_free(copy);
             arena_reset(&arena);
@@ -175,13 +183,16 @@ TEST(records_of_a_newer_freshet_are_refused_by_that_name)
     size_t size;
     arena_init(&arena, META_ARENA_SIZE);
     uint8_t unknown_type[8] = { 0, META_RECORD_TYPE_MAX + 1, 0, 1 };
-    ASSERT_ERROR(meta_record_decode(bytes_of(unknown_type, 8), &arena, &decoded, &size), -EMEDIUMTYPE);
+    ASSERT_ERROR(
+            meta_record_decode(bytes_of(unknown_type, 8), &arena, &decoded, &size), -EMEDIUMTYPE);
     ASSERT(strstr(test_fault(-EMEDIUMTYPE), "newer Freshet"));
     uint8_t new_version[8] = { 0, META_INTENT_DONE, 0, 2 };
-    ASSERT_ERROR(meta_record_decode(bytes_of(new_version, 8), &arena, &decoded, &size), -EMEDIUMTYPE);
+    ASSERT_ERROR(
+            meta_record_decode(bytes_of(new_version, 8), &arena, &decoded, &size), -EMEDIUMTYPE);
     uint8_t no_type[8] = { 0, 0, 0, 1 };
     ASSERT_ERROR(meta_record_decode(bytes_of(no_type, 8), &arena, &decoded, &size), -EBADMSG);
-    struct meta_record cluster = { .type = META_CLUSTER, .cluster = { test_uuid(1), META_FORMAT_VERSION + 1 } };
+    struct meta_record cluster = { .type = META_CLUSTER,
+        .cluster = { test_uuid(1), META_FORMAT_VERSION + 1 } };
     struct strbuf bytes;
     strbuf_init(&bytes, 4096);
     ASSERT_OK(meta_record_encode(&cluster, &bytes));
@@ -193,7 +204,8 @@ TEST(records_of_a_newer_freshet_are_refused_by_that_name)
 TEST(a_record_that_is_too_large_leaves_the_buffer_as_it_was)
 {
     uint64_t *many = mem_alloc_array(META_RECORD_SIZE_MAX / 8 + 1, sizeof *many);
-    struct meta_record large = { .type = META_GARBAGE_REMOVED, .ids = { many, META_RECORD_SIZE_MAX / 8 + 1 } };
+    struct meta_record large = { .type = META_GARBAGE_REMOVED,
+        .ids = { many, META_RECORD_SIZE_MAX / 8 + 1 } };
     struct meta_record small = { .type = META_GARBAGE_REMOVED, .ids = { ids, 3 } };
     struct strbuf bytes;
     strbuf_init(&bytes, META_PAYLOAD_SIZE_MAX);

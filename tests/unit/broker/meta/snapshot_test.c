@@ -1,9 +1,8 @@
-/* Snapshots: a state comes back from its bytes, equal states have equal bytes, damaged bytes are refused; and a random
- * history that goes through snapshots ends where the straight one does. */
-#include "meta/state.h"
-
+/* Snapshots: a state comes back from its bytes, equal states have equal bytes, damaged bytes are
+ * refused; and a random history that goes through snapshots ends where the straight one does. */
 #include "base/endian.h"
 #include "base/mem.h"
+#include "meta/state.h"
 #include "support_random.h"
 #include "support_records.h"
 #include "unit/test.h"
@@ -54,7 +53,8 @@ TEST(a_rich_state_comes_back_with_its_references)
     ASSERT(test_states_equal(state, copy));
     for (uint64_t id = 1; id < meta_state_next_object_id(state); id++) {
         ASSERT_EQ(meta_object_references(copy, id), meta_object_references(state, id));
-        ASSERT_EQ(meta_object_manifest_references(copy, id), meta_object_manifest_references(state, id));
+        ASSERT_EQ(meta_object_manifest_references(copy, id),
+                meta_object_manifest_references(state, id));
     }
     ASSERT_EQ(meta_state_sequence(copy), meta_state_sequence(state));
     meta_state_free(copy);
@@ -118,8 +118,9 @@ TEST(a_flipped_byte_never_breaks_the_decoder)
     meta_state_free(state);
 }
 
-/* Snapshot + replay == full replay: one replica applies everything, one goes through bytes at random places, and one
- * gets each record through its encoding. All results and all states are the same. */
+/* Snapshot + replay == full replay: one replica applies everything, one goes through bytes at
+ * random places, and one gets each record through its encoding. All results and all states are the
+ * same. */
 TEST(snapshot_and_replay_is_full_replay)
 {
     for (uint64_t seed = 1; seed <= 40; seed++) {
@@ -129,9 +130,10 @@ TEST(snapshot_and_replay_is_full_replay)
         for (int i = 0; i < 1500; i++) {
             struct meta_result result = history_step(&history);
             struct meta_result same = history_replay_last(&history, copy);
-            if (result.error != same.error || result.first_id != same.first_id || result.epoch != same.epoch) {
-                test_fail(__FILE__, __LINE__, "seed %llu step %d: %d, not %d", (unsigned long long)seed, i,
-                        same.error, result.error);
+            if (result.error != same.error || result.first_id != same.first_id ||
+                    result.epoch != same.epoch) {
+                test_fail(__FILE__, __LINE__, "seed %llu step %d: %d, not %d",
+                        (unsigned long long)seed, i, same.error, result.error);
                 return;
             }
             if (history_below(&history, 50) == 0) {
@@ -160,7 +162,8 @@ TEST(reference_counts_and_garbage_agree_with_a_naive_model)
         for (int i = 0; i < 1500; i++) {
             history_step(&history);
             if (i % 100 == 0 && !history_check(&history)) {
-                test_fail(__FILE__, __LINE__, "seed %llu step %d: %s", (unsigned long long)seed, i, history.why);
+                test_fail(__FILE__, __LINE__, "seed %llu step %d: %s", (unsigned long long)seed, i,
+                        history.why);
                 return;
             }
         }

@@ -90,7 +90,8 @@ static const struct meta_partition *
 any_partition(struct history *history)
 {
     const struct meta_topic *topic = any_topic(history);
-    return topic ? &topic->partitions[history_below(history, (uint64_t)topic->partition_count)] : NULL;
+    return topic ? &topic->partitions[history_below(history, (uint64_t)topic->partition_count)]
+                 : NULL;
 }
 
 /* An id that the broker may use now; `skip` unused ones are passed over. 0: none. */
@@ -99,7 +100,8 @@ fresh_id(struct history *history, int32_t broker_id, size_t skip)
 {
     const struct meta_intent *intent = meta_intent_next(history->state, 0);
     for (; intent; intent = meta_intent_next(history->state, intent->first_id)) {
-        if (intent->broker_id != broker_id || intent->broker_epoch != broker_epoch(history, broker_id)) {
+        if (intent->broker_id != broker_id ||
+                intent->broker_epoch != broker_epoch(history, broker_id)) {
             continue;
         }
         for (int32_t i = 0; i < intent->count; i++) {
@@ -145,7 +147,8 @@ step_commit(struct history *history)
         ranges[count++] = test_range(0, partition->key.index, id, base, end, epoch);
         ranges[count - 1].key = partition->key;
     }
-    struct meta_record record = test_commit(broker, broker_epoch(history, broker), id, ranges, count);
+    struct meta_record record =
+            test_commit(broker, broker_epoch(history, broker), id, ranges, count);
     struct meta_result result = step(history, &record);
     if (result.error == 0) {
         mark_used(history, id);
@@ -164,9 +167,11 @@ naive_find(struct history *history, uint64_t id)
     return NULL;
 }
 
-/* What the model's manifest names after a merge: the old one's without the garbage, and what was added. */
+/* What the model's manifest names after a merge: the old one's without the garbage, and what was
+ * added. */
 static void
-naive_merge(struct history *history, const struct meta_merge_record *merge, struct naive_manifest *former)
+naive_merge(struct history *history, const struct meta_merge_record *merge,
+        struct naive_manifest *former)
 {
     struct naive_manifest next = { .key = merge->key, .id = merge->manifest_id, .alive = true };
     for (size_t i = 0; former && i < former->count; i++) {
@@ -194,9 +199,11 @@ naive_merge(struct history *history, const struct meta_merge_record *merge, stru
 
 /* Drops all manifests of the partition: everything is below the log start. */
 static struct meta_result
-step_merge_away(struct history *history, const struct meta_partition *partition, struct naive_manifest *former)
+step_merge_away(struct history *history, const struct meta_partition *partition,
+        struct naive_manifest *former)
 {
-    struct meta_merge_record merge = { .key = partition->key, .leader_epoch = partition->epoch,
+    struct meta_merge_record merge = { .key = partition->key,
+        .leader_epoch = partition->epoch,
         .manifest_end_offset = partition->manifest_end_offset,
         .log_start_offset = partition->manifest_end_offset };
     uint64_t garbage[HISTORY_NAMED_MAX];
@@ -222,7 +229,8 @@ step_merge(struct history *history)
     if (former && history_below(history, 6) == 0) {
         return step_merge_away(history, partition, former);
     }
-    struct meta_merge_record merge = { .key = partition->key, .leader_epoch = partition->epoch,
+    struct meta_merge_record merge = { .key = partition->key,
+        .leader_epoch = partition->epoch,
         .manifest_end_offset = partition->manifest_end_offset };
     uint64_t added[HISTORY_NAMED_MAX];
     uint64_t garbage[HISTORY_NAMED_MAX];
@@ -233,8 +241,8 @@ step_merge(struct history *history)
         uint64_t last = history_below(history, (uint64_t)partition->range_count);
         merge.manifest_end_offset = partition->ranges[last].end_offset;
         bool adopt = history_below(history, 4) == 0;
-        added[merge.added_count++] = adopt ? partition->ranges[last].object_id
-                                           : fresh_id(history, partition->owner, 1);
+        added[merge.added_count++] =
+                adopt ? partition->ranges[last].object_id : fresh_id(history, partition->owner, 1);
     }
     for (size_t i = 0; former && i < former->count; i++) {
         bool again = merge.added_count && added[0] == former->named[i];
@@ -258,9 +266,11 @@ static struct meta_result
 step_topic(struct history *history)
 {
     static const int32_t owners[] = { 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0 };
-    static const struct meta_config_entry configs[] = { { { (const uint8_t *)"a", 1 }, { (const uint8_t *)"1", 1 } },
+    static const struct meta_config_entry configs[] = { { { (const uint8_t *)"a", 1 },
+                                                                { (const uint8_t *)"1", 1 } },
         { { (const uint8_t *)"b", 1 }, { (const uint8_t *)"2", 1 } } };
-    struct meta_record record = test_topic(history->next_topic % 256, 1 + (int32_t)history_below(history, 5));
+    struct meta_record record =
+            test_topic(history->next_topic % 256, 1 + (int32_t)history_below(history, 5));
     record.topic.topic_id = test_uuid(history->next_topic);
     record.topic.owners = owners;
     record.topic.configs = configs;
@@ -274,7 +284,8 @@ static struct meta_result
 step_delete(struct history *history)
 {
     const struct meta_topic *topic = any_topic(history);
-    struct meta_record record = { .type = META_TOPIC_DELETE, .topic_delete = { topic ? topic->id : UUID_ZERO } };
+    struct meta_record record = { .type = META_TOPIC_DELETE,
+        .topic_delete = { topic ? topic->id : UUID_ZERO } };
     struct meta_result result = step(history, &record);
     for (size_t i = 0; result.error == 0 && i < history->manifest_count; i++) {
         struct naive_manifest *manifest = &history->manifests[i];
@@ -307,7 +318,8 @@ step_removed(struct history *history)
 {
     uint64_t ids[8];
     size_t count = MIN(meta_garbage_list(history->state, ids, 8), (size_t)8);
-    const struct meta_record record = { .type = META_GARBAGE_REMOVED, .ids = { ids, (int32_t)count } };
+    const struct meta_record record = { .type = META_GARBAGE_REMOVED,
+        .ids = { ids, (int32_t)count } };
     struct meta_result result = step(history, &record);
     for (size_t i = 0; i < count; i++) {
         history->removed[ids[i]] = 1;
@@ -318,7 +330,8 @@ step_removed(struct history *history)
 static struct meta_result
 step_intent_done(struct history *history)
 {
-    const struct meta_intent *intent = meta_intent_next(history->state, history_below(history, 500));
+    const struct meta_intent *intent =
+            meta_intent_next(history->state, history_below(history, 500));
     struct meta_record record = { .type = META_INTENT_DONE };
     if (intent) {
         record.intent_done.first_id = intent->first_id;
@@ -336,10 +349,13 @@ step_partition(struct history *history, uint64_t kind)
     if (kind == 0) {
         int64_t from = partition ? partition->log_start_offset : 0;
         record = (struct meta_record){ .type = META_LOG_START,
-            .log_start = { key, partition ? partition->epoch : 0, from + (int64_t)history_below(history, 60) } };
+            .log_start = { key, partition ? partition->epoch : 0,
+                    from + (int64_t)history_below(history, 60) } };
     } else {
-        int32_t broker = history_below(history, 8) && partition ? partition->owner : any_broker(history);
-        record = (struct meta_record){ .type = META_OPEN, .open = { key, broker, broker_epoch(history, broker) } };
+        int32_t broker =
+                history_below(history, 8) && partition ? partition->owner : any_broker(history);
+        record = (struct meta_record){ .type = META_OPEN,
+            .open = { key, broker, broker_epoch(history, broker) } };
     }
     return step(history, &record);
 }
@@ -364,11 +380,13 @@ step_small(struct history *history)
             .controller = { history->next_controller++, test_uuid(7), broker } };
         break;
     case 3:
-        record = (struct meta_record){ .type = META_PRODUCER_IDS, .producer_ids = { broker, epoch, 100 } };
+        record = (struct meta_record){ .type = META_PRODUCER_IDS,
+            .producer_ids = { broker, epoch, 100 } };
         break;
     case 4:
         record = (struct meta_record){ .type = META_PARTITIONS,
-            .partitions = { topic ? topic->id : UUID_ZERO, topic ? topic->partition_count + 1 : 1, owners, 1 } };
+            .partitions = { topic ? topic->id : UUID_ZERO, topic ? topic->partition_count + 1 : 1,
+                    owners, 1 } };
         break;
     case 5:
         record = (struct meta_record){ .type = META_CONFIG,
@@ -377,7 +395,8 @@ step_small(struct history *history)
                     history_below(history, 3) ? BYTES_LITERAL("value") : BYTES_NULL } };
         break;
     default:
-        record = (struct meta_record){ .type = META_CLUSTER, .cluster = { test_uuid(900), META_FORMAT_VERSION } };
+        record = (struct meta_record){ .type = META_CLUSTER,
+            .cluster = { test_uuid(900), META_FORMAT_VERSION } };
         break;
     }
     return step(history, &record);
@@ -422,7 +441,8 @@ history_step(struct history *history)
 
 /* Who names the object: recent ranges of all partitions, manifests of the model. */
 static void
-naive_count(const struct history *history, uint64_t id, uint32_t *ret_ranges, uint32_t *ret_manifests)
+naive_count(
+        const struct history *history, uint64_t id, uint32_t *ret_ranges, uint32_t *ret_manifests)
 {
     uint32_t ranges = 0;
     uint32_t manifests = 0;
@@ -448,7 +468,8 @@ naive_count(const struct history *history, uint64_t id, uint32_t *ret_ranges, ui
 static bool
 ranges_are_contiguous(const struct meta_partition *partition)
 {
-    int64_t next = partition->range_count ? partition->ranges[0].base_offset : partition->end_offset;
+    int64_t next =
+            partition->range_count ? partition->ranges[0].base_offset : partition->end_offset;
     if (partition->range_count && next < partition->manifest_end_offset) {
         return false;
     }
@@ -472,15 +493,17 @@ history_check(struct history *history)
         is_garbage[ids[i]] = 1;
     }
     history->why[0] = 0;
-    for (uint64_t id = 1; id < meta_state_next_object_id(history->state) && !history->why[0]; id++) {
+    for (uint64_t id = 1; id < meta_state_next_object_id(history->state) && !history->why[0];
+            id++) {
         uint32_t ranges;
         uint32_t manifests;
         naive_count(history, id, &ranges, &manifests);
         bool wanted = history->used[id] && !history->removed[id] && ranges + manifests == 0;
         if (meta_object_references(history->state, id) != ranges || is_garbage[id] != wanted) {
-            snprintf(history->why, sizeof history->why, "object %llu: %u ranges, %u manifests, counted %u, garbage %d",
-                    (unsigned long long)id, ranges, manifests, meta_object_references(history->state, id),
-                    is_garbage[id]);
+            snprintf(history->why, sizeof history->why,
+                    "object %llu: %u ranges, %u manifests, counted %u, garbage %d",
+                    (unsigned long long)id, ranges, manifests,
+                    meta_object_references(history->state, id), is_garbage[id]);
         }
     }
     const struct meta_topic *topic = NULL;

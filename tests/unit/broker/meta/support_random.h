@@ -1,17 +1,17 @@
 #pragma once
-/* Random histories of the metadata log: records that mostly fit the state they meet, and some that do not. A naive model
- * runs beside it: which manifests name which objects, kept as plain lists. */
+/* Random histories of the metadata log: records that mostly fit the state they meet, and some that
+ * do not. A naive model runs beside it: which manifests name which objects, kept as plain lists. */
 
 #include "meta/state.h"
 
-#define HISTORY_IDS_MAX       65536
+#define HISTORY_IDS_MAX 65536
 #define HISTORY_MANIFESTS_MAX 4096
-#define HISTORY_NAMED_MAX     16
+#define HISTORY_NAMED_MAX 16
 
 struct naive_manifest {
     struct partition_key key;
     uint64_t id;
-    bool alive;  /* of a partition that lives; else it waits to be read */
+    bool alive; /* of a partition that lives; else it waits to be read */
     bool gone;
     uint64_t named[HISTORY_NAMED_MAX];
     size_t count;

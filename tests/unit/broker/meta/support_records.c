@@ -31,7 +31,8 @@ struct meta_state *
 test_state(int64_t *ret_epoch)
 {
     struct meta_state *state = meta_state_new();
-    struct meta_record cluster = { .type = META_CLUSTER, .cluster = { test_uuid(900), META_FORMAT_VERSION } };
+    struct meta_record cluster = { .type = META_CLUSTER,
+        .cluster = { test_uuid(900), META_FORMAT_VERSION } };
     struct meta_record broker = test_broker(1, 1);
     CHECK(test_apply(state, &cluster).error == 0);
     struct meta_result result = test_apply(state, &broker);
@@ -44,8 +45,11 @@ struct meta_record
 test_broker(int32_t id, uint32_t incarnation)
 {
     return (struct meta_record){ .type = META_BROKER,
-        .broker = { .broker_id = id, .incarnation = test_uuid(1000 + incarnation),
-                .host = BYTES_LITERAL("localhost"), .port = 9092, .admin_host = BYTES_LITERAL("127.0.0.1"),
+        .broker = { .broker_id = id,
+                .incarnation = test_uuid(1000 + incarnation),
+                .host = BYTES_LITERAL("localhost"),
+                .port = 9092,
+                .admin_host = BYTES_LITERAL("127.0.0.1"),
                 .admin_port = 9644 } };
 }
 
@@ -57,7 +61,9 @@ test_topic(uint32_t n, int32_t partitions)
     CHECK(n < 256 && partitions <= 16);
     snprintf(names[n], sizeof names[n], "topic-%u", n);
     return (struct meta_record){ .type = META_TOPIC,
-        .topic = { .name = bytes_of_string(names[n]), .topic_id = test_uuid(n), .partition_count = partitions,
+        .topic = { .name = bytes_of_string(names[n]),
+                .topic_id = test_uuid(n),
+                .partition_count = partitions,
                 .owners = owners } };
 }
 
@@ -71,25 +77,39 @@ test_open(uint32_t topic, int32_t index, int32_t broker_id, int64_t broker_epoch
 struct meta_record
 test_intent(int32_t broker_id, int64_t broker_epoch, int32_t count)
 {
-    return (struct meta_record){ .type = META_INTENT, .intent = { broker_id, broker_epoch, count } };
+    return (struct meta_record){ .type = META_INTENT,
+        .intent = { broker_id, broker_epoch, count } };
 }
 
 struct meta_commit_range
-test_range(uint32_t topic, int32_t index, uint64_t object_id, int64_t base, int64_t end, int32_t leader_epoch)
+test_range(uint32_t topic, int32_t index, uint64_t object_id, int64_t base, int64_t end,
+        int32_t leader_epoch)
 {
     return (struct meta_commit_range){ test_key(topic, index),
-        { .object_id = object_id, .base_offset = base, .end_offset = end, .timestamp_max = 1700000000000 + end,
-                .position = 4096, .size = 1000, .index_position = 9000, .block_count = 1,
-                .checkpoint_size = 64, .checkpoint_position = 8000, .leader_epoch = leader_epoch } };
+        { .object_id = object_id,
+                .base_offset = base,
+                .end_offset = end,
+                .timestamp_max = 1700000000000 + end,
+                .position = 4096,
+                .size = 1000,
+                .index_position = 9000,
+                .block_count = 1,
+                .checkpoint_size = 64,
+                .checkpoint_position = 8000,
+                .leader_epoch = leader_epoch } };
 }
 
 struct meta_record
-test_commit(int32_t broker_id, int64_t broker_epoch, uint64_t object_id, const struct meta_commit_range *ranges,
-        int32_t count)
+test_commit(int32_t broker_id, int64_t broker_epoch, uint64_t object_id,
+        const struct meta_commit_range *ranges, int32_t count)
 {
     return (struct meta_record){ .type = META_COMMIT,
-        .commit = { .broker_id = broker_id, .broker_epoch = broker_epoch, .object_id = object_id,
-                .object_size = 10000, .ranges = ranges, .range_count = count } };
+        .commit = { .broker_id = broker_id,
+                .broker_epoch = broker_epoch,
+                .object_id = object_id,
+                .object_size = 10000,
+                .ranges = ranges,
+                .range_count = count } };
 }
 
 struct strbuf

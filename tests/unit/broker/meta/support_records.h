@@ -16,7 +16,8 @@ struct meta_result test_apply(struct meta_state *state, const struct meta_record
 struct meta_record test_broker(int32_t id, uint32_t incarnation);
 /* Topic n, named "topic-<n>", all partitions owned by broker 1. The arrays are static. */
 struct meta_record test_topic(uint32_t n, int32_t partitions);
-struct meta_record test_open(uint32_t topic, int32_t index, int32_t broker_id, int64_t broker_epoch);
+struct meta_record test_open(
+        uint32_t topic, int32_t index, int32_t broker_id, int64_t broker_epoch);
 struct meta_record test_intent(int32_t broker_id, int64_t broker_epoch, int32_t count);
 struct meta_commit_range test_range(uint32_t topic, int32_t index, uint64_t object_id, int64_t base,
         int64_t end, int32_t leader_epoch);

@@ -1,6 +1,4 @@
 /* Messages between reactors, helper threads, foreign threads. */
-#include "unit/test.h"
-
 #include "base/attr.h"
 #include "base/fault.h"
 #include "base/limits.h"
@@ -9,6 +7,7 @@
 #include "reactor/call.h"
 #include "reactor/clock.h"
 #include "reactor/sync.h"
+#include "unit/test.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -79,7 +78,7 @@ struct mail {
     unsigned expected;
     unsigned wrong;
     _Atomic unsigned arrived;
-    unsigned late;           /* of the inline ones */
+    unsigned late; /* of the inline ones */
     struct semaphore gate;
 };
 
@@ -359,7 +358,9 @@ many_main(void *arg)
     int r = 0;
     for (unsigned i = 0; i < 200 && r == 0; i++) {
         unsigned index;
-        r = reactor_call(i % reactor_count(), where, &index) == 7 && index == i % reactor_count() ? 0 : -1;
+        r = reactor_call(i % reactor_count(), where, &index) == 7 && index == i % reactor_count()
+                    ? 0
+                    : -1;
     }
     *result = r == 0;
 }

@@ -1,12 +1,11 @@
 /* Files on the machine's disk, by each real engine. */
-#include "unit/test.h"
-
 #include "base/attr.h"
 #include "base/buf.h"
 #include "base/fault.h"
 #include "base/mem.h"
 #include "reactor/clock.h"
 #include "reactor/disk.h"
+#include "unit/test.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -54,7 +53,8 @@ FIBER_TEST(opening_obeys_its_flags)
     char c;
     ASSERT_ERROR(file_read(file, &c, 1, 0), -EBADF);
     file_close(file);
-    ASSERT_ERROR(file_open(path_of("one"), FILE_WRITE | FILE_CREATE | FILE_EXCLUSIVE, &file), -EEXIST);
+    ASSERT_ERROR(
+            file_open(path_of("one"), FILE_WRITE | FILE_CREATE | FILE_EXCLUSIVE, &file), -EEXIST);
     ASSERT_OK(file_open(path_of("one"), FILE_READ | FILE_WRITE | FILE_TRUNCATE, &file));
     uint64_t size = 9;
     ASSERT_OK(file_size(file, &size));

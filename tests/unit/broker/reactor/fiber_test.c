@@ -1,6 +1,4 @@
 /* Fibers: order, joining, cancelling, deadlines, guards, many of them. */
-#include "unit/test.h"
-
 #include "base/attr.h"
 #include "base/fault.h"
 #include "base/limits.h"
@@ -10,6 +8,7 @@
 #include "reactor/clock.h"
 #include "reactor/fiber.h"
 #include "reactor/sync.h"
+#include "unit/test.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -171,7 +170,10 @@ member(void *arg)
     struct step *step = arg;
     int r = fiber_sleep_ns(step->number * NS_PER_MS);
     note(arg);
-    return r < 0 ? r : step->number == 2 ? fault(-EIO, "member two") : step->number == 3 ? -ENOENT : 0;
+    return r < 0               ? r
+           : step->number == 2 ? fault(-EIO, "member two")
+           : step->number == 3 ? -ENOENT
+                               : 0;
 }
 
 FIBER_TEST(a_group_waits_for_all_and_keeps_the_first_failure_with_its_story)

@@ -1,6 +1,4 @@
 /* Runs, engines, statistics, the stall detector, signals, clocks and randomness. */
-#include "unit/test.h"
-
 #include "base/attr.h"
 #include "base/fault.h"
 #include "base/log.h"
@@ -8,6 +6,7 @@
 #include "reactor/crash_point.h"
 #include "reactor/fiber.h"
 #include "reactor/random.h"
+#include "unit/test.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -226,7 +225,8 @@ TEST(the_list_of_crash_points_is_complete)
     char line[512];
     const char *tests = strstr(__FILE__, "tests/unit/");
     ASSERT(tests);
-    snprintf(command, sizeof command, "grep -rhoE 'crash_point\\(\"[^\"]*\"\\)' %.*sbroker --include=*.c",
+    snprintf(command, sizeof command,
+            "grep -rhoE 'crash_point\\(\"[^\"]*\"\\)' %.*sbroker --include=*.c",
             (int)(tests - __FILE__), __FILE__);
     FILE *found = popen(command, "r");
     ASSERT(found);

@@ -1,6 +1,5 @@
-/* The simulated disk: what survives a power cut, faults, locks, and the speed of an enumeration of crashes. */
-#include "unit/test.h"
-
+/* The simulated disk: what survives a power cut, faults, locks, and the speed of an enumeration of
+ * crashes. */
 #include "base/attr.h"
 #include "base/buf.h"
 #include "base/crc.h"
@@ -10,6 +9,7 @@
 #include "reactor/crash_point.h"
 #include "reactor/disk.h"
 #include "reactor/sim.h"
+#include "unit/test.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,7 +25,8 @@ run_in(struct sim *sim, fiber_fn fn, void *arg)
 
 /* A fresh simulation whose disk is what the image is after a crash. */
 static int
-run_on(uint64_t seed, const struct sim_image *image, const struct sim_crash *crash, fiber_fn fn, void *arg)
+run_on(uint64_t seed, const struct sim_image *image, const struct sim_crash *crash, fiber_fn fn,
+        void *arg)
 {
     struct sim *sim = sim_new(seed);
     sim_disk_load(sim_host(sim, "local"), image, crash);
@@ -36,7 +37,7 @@ run_on(uint64_t seed, const struct sim_image *image, const struct sim_crash *cra
 
 struct look {
     char data[16384];
-    int64_t size;            /* or -errno */
+    int64_t size; /* or -errno */
 };
 
 static void
@@ -299,7 +300,8 @@ read_far_main(void *arg)
     }
 }
 
-/* S3: an older unflushed write never comes back over a newer durable one, also when that is all zeros. */
+/* S3: an older unflushed write never comes back over a newer durable one, also when that is all
+ * zeros. */
 TEST(an_older_write_does_not_come_back_over_a_newer_durable_one)
 {
     struct sim *sim = sim_new(6);
@@ -514,7 +516,9 @@ TEST(a_killed_process_holds_its_lock_until_its_last_write_has_landed)
     ASSERT_EQ(sim_process_state(first), SIM_KILLED);
     ASSERT_ERROR(locker.results[2], -ECANCELED);
     ASSERT_ERROR(locker.results[3], -EWOULDBLOCK);
-    ASSERT_ERROR(sim_run_process(sim_start(locker.host, 1, "wait", wait_main, NULL), 10ull * NS_PER_S), 0);
+    ASSERT_ERROR(
+            sim_run_process(sim_start(locker.host, 1, "wait", wait_main, NULL), 10ull * NS_PER_S),
+            0);
     ASSERT_OK(run_in(sim, take_lock_main, &locker));
     ASSERT_OK(locker.results[3]);
     sim_free(sim);
@@ -604,7 +608,7 @@ TEST(folders_are_listed)
 #endif
 
 struct log_run {
-    unsigned acknowledged;   /* at the boundary that was passed last */
+    unsigned acknowledged; /* at the boundary that was passed last */
     struct sim_image *images[IMAGES_MAX];
     unsigned acknowledged_at[IMAGES_MAX];
     size_t image_count;
@@ -665,7 +669,8 @@ recover_main(void *arg)
     if (run->result < 0) {
         return;
     }
-    while (file_read(file, record, sizeof record, (uint64_t)run->recovered * RECORD_SIZE) == RECORD_SIZE &&
+    while (file_read(file, record, sizeof record, (uint64_t)run->recovered * RECORD_SIZE) ==
+                    RECORD_SIZE &&
             load_be32(record) == run->recovered &&
             load_be32(record + 4) == crc32c(bytes_of(record + 8, RECORD_SIZE - 8))) {
         run->recovered++;
@@ -682,11 +687,13 @@ crash_everywhere(struct log_run *run, unsigned random_rounds, uint64_t *ret_runs
     for (size_t i = 0; i < run->image_count; i++) {
         size_t units = sim_image_units(run->images[i]);
         for (size_t k = 0; k < units * 2 + 2 + random_rounds; k++) {
-            struct sim_crash crash = { .keep = SIM_KEEP_NONE, .index = k / 2, .seed = k * 77 + i, .permille = 500 };
-            crash.keep = k < units * 2         ? (k % 2 ? SIM_KEEP_ONE : SIM_KEEP_ALL_BUT)
-                         : k == units * 2      ? SIM_KEEP_NONE
-                         : k == units * 2 + 1  ? SIM_KEEP_ALL
-                                               : SIM_KEEP_RANDOM;
+            struct sim_crash crash = {
+                .keep = SIM_KEEP_NONE, .index = k / 2, .seed = k * 77 + i, .permille = 500
+            };
+            crash.keep = k < units * 2        ? (k % 2 ? SIM_KEEP_ONE : SIM_KEEP_ALL_BUT)
+                         : k == units * 2     ? SIM_KEEP_NONE
+                         : k == units * 2 + 1 ? SIM_KEEP_ALL
+                                              : SIM_KEEP_RANDOM;
             if (run_on(k, run->images[i], &crash, recover_main, run) < 0) {
                 return 1000000;
             }

@@ -1,6 +1,4 @@
 /* Simulated worlds: determinism, time, processes, and the network between them. */
-#include "unit/test.h"
-
 #include "base/attr.h"
 #include "base/mem.h"
 #include "reactor/call.h"
@@ -10,6 +8,7 @@
 #include "reactor/sim.h"
 #include "reactor/sync.h"
 #include "reactor/tcp.h"
+#include "unit/test.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -79,7 +78,8 @@ TEST(the_same_seed_gives_the_same_run)
         uint64_t hash = busy_hash(seed, &first);
         ASSERT(hash != 0);
         ASSERT(busy_hash(seed, &second) == hash);
-        ASSERT_BYTES(bytes_of(second.order, sizeof second.order), bytes_of(first.order, sizeof first.order));
+        ASSERT_BYTES(bytes_of(second.order, sizeof second.order),
+                bytes_of(first.order, sizeof first.order));
         ASSERT(busy_hash(seed + 1, &second) != hash);
     }
 }
@@ -222,7 +222,8 @@ server_main(void *arg)
         return;
     }
     while (listener_accept(listener, &accepted) == 0) {
-        if (stream_adopt(&accepted, &stream) == 0 && fiber_spawn("serve", serve_one, stream, NULL) < 0) {
+        if (stream_adopt(&accepted, &stream) == 0 &&
+                fiber_spawn("serve", serve_one, stream, NULL) < 0) {
             stream_close(stream);
         }
     }
@@ -290,7 +291,8 @@ TEST(a_megabyte_crosses_a_lossy_network)
         struct sim *sim = network_new(seed, &world);
         struct sim_net_weather weather = { 100000, 5000000, 50000, 0, 60ull * NS_PER_S };
         sim_net_set_weather(sim, &weather);
-        struct sim_process *client = sim_start(sim_host(sim, "client"), 1, "client", client_main, &world);
+        struct sim_process *client =
+                sim_start(sim_host(sim, "client"), 1, "client", client_main, &world);
         ASSERT_OK(sim_run_process(client, 200ull * NS_PER_S));
         ASSERT_OK(world.results[0]);
         ASSERT_OK(world.results[1]);
@@ -303,7 +305,8 @@ TEST(a_killed_server_resets_or_ends_its_connections)
 {
     struct world world = { 0 };
     struct sim *sim = network_new(7, &world);
-    struct sim_process *client = sim_start(sim_host(sim, "client"), 1, "client", client_main, &world);
+    struct sim_process *client =
+            sim_start(sim_host(sim, "client"), 1, "client", client_main, &world);
     while (!world.count) {
         ASSERT_ERROR(sim_run(sim, 10 * NS_PER_MS), -ETIMEDOUT);
     }
@@ -340,7 +343,8 @@ TEST(a_server_without_power_is_silent_until_it_is_asked)
     static const struct sim_crash keep_all = { .keep = SIM_KEEP_ALL };
     struct world world = { 0 };
     struct sim *sim = network_new(9, &world);
-    struct sim_process *client = sim_start(sim_host(sim, "client"), 1, "client", client_main, &world);
+    struct sim_process *client =
+            sim_start(sim_host(sim, "client"), 1, "client", client_main, &world);
     while (!world.count) {
         ASSERT_ERROR(sim_run(sim, 10 * NS_PER_MS), -ETIMEDOUT);
     }
@@ -356,7 +360,8 @@ TEST(nobody_listens_there)
     struct world world = { 0 };
     struct sim *sim = sim_new(10);
     (void)sim_host(sim, "server");
-    struct sim_process *client = sim_start(sim_host(sim, "client"), 1, "client", client_main, &world);
+    struct sim_process *client =
+            sim_start(sim_host(sim, "client"), 1, "client", client_main, &world);
     ASSERT_OK(sim_run_process(client, NS_PER_S));
     ASSERT_ERROR(world.results[0], -ECONNREFUSED);
     sim_free(sim);
@@ -369,7 +374,8 @@ driver_main(void *arg)
     struct sim *sim = sim_current();
     for (int i = 0; i < 3; i++) {
         struct world *inner = mem_alloc(sizeof *inner);
-        struct sim_process *process = sim_start(sim_host(sim, "victim"), 2, "victim", forever_main, inner);
+        struct sim_process *process =
+                sim_start(sim_host(sim, "victim"), 2, "victim", forever_main, inner);
         world->results[0] |= fiber_sleep_ns(NS_PER_MS);
         sim_kill(process);
         world->results[1] |= sim_wait(process);

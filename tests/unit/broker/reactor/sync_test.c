@@ -1,9 +1,8 @@
 /* Wait queues, semaphores, mutexes. */
-#include "unit/test.h"
-
 #include "base/attr.h"
 #include "reactor/clock.h"
 #include "reactor/sync.h"
+#include "unit/test.h"
 
 #include <errno.h>
 

@@ -1,6 +1,4 @@
 /* Streams and listeners on the real engines. */
-#include "unit/test.h"
-
 #include "base/attr.h"
 #include "base/mem.h"
 #include "reactor/call.h"
@@ -8,6 +6,7 @@
 #include "reactor/random.h"
 #include "reactor/sync.h"
 #include "reactor/tcp.h"
+#include "unit/test.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,8 @@
 /* The heap of deadlines. */
-#include "unit/test.h"
-
 #include "base/mem.h"
 #include "reactor/random.h"
 #include "reactor/timers.h"
+#include "unit/test.h"
 
 #define COUNT 2000
 
@@ -25,7 +24,8 @@ TEST(timers_come_out_in_order_whatever_was_disarmed)
     size_t count = 0;
     struct timer *timer;
     while ((timer = timers_pop_due(&timers, UINT64_MAX))) {
-        ASSERT(timer->due_ns > due || (timer->due_ns == due && (count == 0 || timer->order > order)));
+        ASSERT(timer->due_ns > due ||
+                (timer->due_ns == due && (count == 0 || timer->order > order)));
         ASSERT((size_t)(timer - all) % 3 != 0);
         ASSERT_EQ(timer->place == TIMER_IDLE, 1);
         due = timer->due_ns;

@@ -1,14 +1,15 @@
 /* What is computed from the machine, listeners, and combinations. */
-#include "settings/settings.h"
-
 #include "base/fault.h"
 #include "base/limits.h"
+#include "settings/settings.h"
 #include "unit/test.h"
 
 #include <errno.h>
 #include <string.h>
 
-static const struct settings_machine laptop = { .processors = 8, .memory_bytes = 16 * GIB, .volume_free_bytes = 500 * GIB,
+static const struct settings_machine laptop = { .processors = 8,
+    .memory_bytes = 16 * GIB,
+    .volume_free_bytes = 500 * GIB,
     .working_directory = "/srv/freshet" };
 
 static int
@@ -27,7 +28,8 @@ TEST(defaults_with_a_machine_are_valid)
     ASSERT_EQ(settings_long(s, "block.cache.bytes"), 4 * GIB);
     ASSERT_EQ(settings_long(s, "wal.capacity.bytes"), 10 * GIB);
     ASSERT_STRING(settings_string(s, "store.url"), "file:///srv/freshet/data/store");
-    ASSERT_STRING(settings_origin_text(s, setting_find(SETTING_BROKER, BYTES_LITERAL("reactors"))), "computed");
+    ASSERT_STRING(settings_origin_text(s, setting_find(SETTING_BROKER, BYTES_LITERAL("reactors"))),
+            "computed");
     settings_free(s);
 }
 
@@ -118,9 +120,10 @@ TEST(listeners_are_parsed)
 
 TEST(bad_listeners_are_refused)
 {
-    static const char *const bad[] = { "", "9092", "PLAINTEXT://", "PLAINTEXT://host", "PLAINTEXT://host:", "://h:1",
-        "PLAINTEXT://h:65536", "PLAINTEXT://h:1x", "PLAINTEXT://::1:9092", "PLAINTEXT://h:1,PLAINTEXT://h:2",
-        "PLAIN TEXT://h:1", "PLAINTEXT://a b:1", "PLAINTEXT://h:-1", "PLAINTEXT://h:999999999999" };
+    static const char *const bad[] = { "", "9092", "PLAINTEXT://", "PLAINTEXT://host",
+        "PLAINTEXT://host:", "://h:1", "PLAINTEXT://h:65536", "PLAINTEXT://h:1x",
+        "PLAINTEXT://::1:9092", "PLAINTEXT://h:1,PLAINTEXT://h:2", "PLAIN TEXT://h:1",
+        "PLAINTEXT://a b:1", "PLAINTEXT://h:-1", "PLAINTEXT://h:999999999999" };
     struct settings *s = settings_new();
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         if (put(s, "listeners", bad[i]) != -EINVAL) {
@@ -150,7 +153,8 @@ TEST(combinations_that_cannot_work_are_refused)
         ASSERT_OK(settings_compute(s, &laptop));
         int r = settings_validate(s);
         if (r >= 0 || !strstr(fault_text(), bad[i][2])) {
-            test_fail(__FILE__, __LINE__, "%s: %s gave %d, %s", bad[i][0], bad[i][1], r, fault_text());
+            test_fail(__FILE__, __LINE__, "%s: %s gave %d, %s", bad[i][0], bad[i][1], r,
+                    fault_text());
         }
         settings_free(s);
     }

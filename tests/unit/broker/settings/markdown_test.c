@@ -1,7 +1,6 @@
 /* docs/configuration.md is what the table says. */
-#include "settings/settings.h"
-
 #include "base/strbuf.h"
+#include "settings/settings.h"
 #include "unit/test.h"
 
 #include <stdio.h>
@@ -13,7 +12,8 @@ open_document(void)
 {
     char path[1024];
     const char *mark = strstr(__FILE__, "tests/unit/");
-    snprintf(path, sizeof path, "%.*sdocs/configuration.md", mark ? (int)(mark - __FILE__) : 0, __FILE__);
+    snprintf(path, sizeof path, "%.*sdocs/configuration.md", mark ? (int)(mark - __FILE__) : 0,
+            __FILE__);
     return fopen(path, "re");
 }
 

@@ -1,8 +1,7 @@
 /* Values, layers and getters. */
-#include "settings/settings.h"
-
 #include "base/fault.h"
 #include "base/mark.h"
+#include "settings/settings.h"
 #include "unit/test.h"
 
 #include <errno.h>
@@ -62,7 +61,8 @@ TEST(a_bad_value_leaves_the_old_one) /* C3 */
     struct settings *s = settings_new();
     ASSERT_OK(put(s, "num.partitions", "5", SETTING_FROM_FILE));
     ASSERT_ERROR(put(s, "num.partitions", "0", SETTING_FROM_FILE), -EINVAL);
-    ASSERT_STRING(fault_text(), "Invalid value 0 for configuration num.partitions: Value must be at least 1");
+    ASSERT_STRING(fault_text(),
+            "Invalid value 0 for configuration num.partitions: Value must be at least 1");
     ASSERT_EQ(settings_int(s, "num.partitions"), 5);
     settings_free(s);
 }
@@ -126,7 +126,8 @@ TEST(environment_variables_set_settings)
     ASSERT_OK(load(s, "FRESHET_NUM_PARTITIONS=9", "PATH=/bin"));
     ASSERT_EQ(settings_int(s, "num.partitions"), 9);
     ASSERT_STRING(settings_origin_text(s, row("num.partitions")), "environment");
-    ASSERT_OK(load(s, "FRESHET_ADVERTISED_LISTENERS=PLAINTEXT://b=1:9092", "FRESHET_BROKER_RACK=eu-1"));
+    ASSERT_OK(load(
+            s, "FRESHET_ADVERTISED_LISTENERS=PLAINTEXT://b=1:9092", "FRESHET_BROKER_RACK=eu-1"));
     ASSERT_STRING(settings_string(s, "broker.rack"), "eu-1");
     settings_free(s);
 }
@@ -135,14 +136,16 @@ TEST(unknown_environment_variables_are_errors_but_for_those_of_tests_and_kuberne
 {
     struct settings *s = settings_new();
     ASSERT_ERROR(load(s, "FRESHET_NUM_PARTITION=9", "A=b"), -EINVAL);
-    ASSERT_STRING(fault_text(), "environment variable FRESHET_NUM_PARTITION: unknown setting num.partition: did you "
-                                "mean num.partitions?");
+    ASSERT_STRING(fault_text(),
+            "environment variable FRESHET_NUM_PARTITION: unknown setting num.partition: did you "
+            "mean num.partitions?");
     ASSERT_ERROR(load(s, "FRESHET_=9", "A=b"), -EINVAL);
     ASSERT_ERROR(load(s, "FRESHET_NUM_PARTITIONS=many", "A=b"), -EINVAL);
     ASSERT(strstr(fault_text(), "FRESHET_NUM_PARTITIONS"));
     ASSERT_OK(load(s, "FRESHET_CRASH_POINT=wal: x", "FRESHET_TEST_ENGINE=uring"));
     ASSERT_OK(load(s, "FRESHET_SERVICE_HOST=10.0.0.1", "FRESHET_PORT=tcp://10.0.0.1:9092"));
-    ASSERT_OK(load(s, "FRESHET_PORT_9092_TCP_ADDR=10.0.0.1", "FRESHET_BROKER_SERVICE_PORT_KAFKA=9092"));
+    ASSERT_OK(load(
+            s, "FRESHET_PORT_9092_TCP_ADDR=10.0.0.1", "FRESHET_BROKER_SERVICE_PORT_KAFKA=9092"));
     ASSERT_ERROR(load(s, "FRESHET_PORT=9092", "A=b"), -EINVAL);
     settings_free(s);
 }
@@ -181,8 +184,9 @@ TEST(a_topic_has_its_overrides_over_the_brokers_settings)
 {
     struct settings *s = settings_new();
     struct topic_settings topic;
-    struct overrides overrides[] = { { "retention.ms", "1000" }, { "cleanup.policy", "compact,delete" },
-        { "message.timestamp.type", "LogAppendTime" }, { NULL, NULL } };
+    struct overrides overrides[] = { { "retention.ms", "1000" },
+        { "cleanup.policy", "compact,delete" }, { "message.timestamp.type", "LogAppendTime" },
+        { NULL, NULL } };
     ASSERT_OK(put(s, "message.max.bytes", "77", SETTING_FROM_FILE));
     ASSERT_OK(put(s, "log.retention.hours", "1", SETTING_FROM_FILE));
     topic_settings_resolve(s, NULL, NULL, &topic);
@@ -216,10 +220,12 @@ TEST(compaction_lags_of_a_topic_must_be_in_order)
     struct settings *s = settings_new();
     struct topic_settings topic;
     char error[SETTINGS_ERROR_SIZE];
-    struct overrides overrides[] = { { "min.compaction.lag.ms", "9" }, { "max.compaction.lag.ms", "8" }, { NULL, NULL } };
+    struct overrides overrides[] = { { "min.compaction.lag.ms", "9" },
+        { "max.compaction.lag.ms", "8" }, { NULL, NULL } };
     topic_settings_resolve(s, find_override, overrides, &topic);
     ASSERT_ERROR(topic_settings_check_combination(&topic, error), -EINVAL);
-    ASSERT_STRING(error, "conflict topic config setting min.compaction.lag.ms (9) > max.compaction.lag.ms (8)");
+    ASSERT_STRING(error,
+            "conflict topic config setting min.compaction.lag.ms (9) > max.compaction.lag.ms (8)");
     topic_settings_resolve(s, NULL, NULL, &topic);
     ASSERT_OK(topic_settings_check_combination(&topic, error));
     settings_free(s);
@@ -233,7 +239,8 @@ TEST(the_default_of_a_topic_setting_says_where_it_comes_from)
     const struct setting *retention = setting_find(SETTING_TOPIC, BYTES_LITERAL("retention.ms"));
     ASSERT_STRING(topic_settings_default(s, retention, scratch, &broker), "604800000");
     ASSERT_STRING(broker->name, "log.retention.ms");
-    const struct setting *remote = setting_find(SETTING_TOPIC, BYTES_LITERAL("remote.storage.enable"));
+    const struct setting *remote =
+            setting_find(SETTING_TOPIC, BYTES_LITERAL("remote.storage.enable"));
     ASSERT_STRING(topic_settings_default(s, remote, scratch, &broker), "false");
     ASSERT(!broker);
     settings_free(s);

@@ -1,8 +1,7 @@
 /* YAML files, friendly and hostile. */
-#include "settings/settings.h"
-
 #include "base/fault.h"
 #include "base/strbuf.h"
+#include "settings/settings.h"
 #include "unit/test.h"
 
 #include <errno.h>
@@ -29,7 +28,9 @@ TEST(flat_keys_nested_maps_and_lists_are_the_same)
     ASSERT_STRING(settings_string(s, "listeners"), "PLAINTEXT://127.0.0.1:1,SSL://127.0.0.1:2");
     ASSERT(!settings_bool(s, "auto.create.topics.enable"));
     ASSERT_STRING(settings_string(s, "broker.rack"), "eu 1");
-    ASSERT_STRING(settings_origin_text(s, setting_find(SETTING_BROKER, BYTES_LITERAL("log.segment.bytes"))), "f.yaml:6");
+    ASSERT_STRING(settings_origin_text(
+                          s, setting_find(SETTING_BROKER, BYTES_LITERAL("log.segment.bytes"))),
+            "f.yaml:6");
     settings_free(s);
 }
 
@@ -56,8 +57,8 @@ TEST(errors_name_the_line_and_the_column) /* C1 */
     static const struct bad bad[] = {
         { "num.partitions: 3\nlog:\n  retension.ms: 1\n",
                 "f.yaml:3:3: unknown setting log.retension.ms: did you mean log.retention.ms?" },
-        { "num.partitions: many\n",
-                "f.yaml:1:17: Invalid value many for configuration num.partitions: Not a number of type INT" },
+        { "num.partitions: many\n", "f.yaml:1:17: Invalid value many for configuration "
+                                    "num.partitions: Not a number of type INT" },
         { "num.partitions:\n", "f.yaml:1:16: num.partitions has no value" },
         { "num.partitions: [1, 2]\n", "f.yaml:1:17: num.partitions is one int, not a list" },
         { "num.partitions: 1\nnum:\n  partitions: 2\n",
@@ -75,13 +76,15 @@ TEST(errors_name_the_line_and_the_column) /* C1 */
         { "? [a]\n: c\n", "f.yaml:1:3: a list where none can be" },
         { "'': c\n", "f.yaml:1:1: an empty key, or one with a NUL" },
         { "\"num\\0\": c\n", "f.yaml:1:1: an empty key, or one with a NUL" },
-        { "ssl.keystore.location: /x\n", "f.yaml:1:1: ssl.keystore.location is refused: TLS on listeners is not there yet" },
+        { "ssl.keystore.location: /x\n",
+                "f.yaml:1:1: ssl.keystore.location is refused: TLS on listeners is not there yet" },
     };
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         struct settings *s = settings_new();
         int r = load(s, bad[i].text);
         if (r != -EINVAL || strcmp(fault_text(), bad[i].message) != 0) {
-            test_fail(__FILE__, __LINE__, "%d: \"%s\", not \"%s\"", r, fault_text(), bad[i].message);
+            test_fail(
+                    __FILE__, __LINE__, "%d: \"%s\", not \"%s\"", r, fault_text(), bad[i].message);
         }
         settings_free(s);
     }
@@ -90,8 +93,9 @@ TEST(errors_name_the_line_and_the_column) /* C1 */
 
 TEST(broken_yaml_is_refused_with_its_place)
 {
-    static const char *const bad[] = { "a: [1, 2\n", "\ta: b\n", "a: 'x\n", "a: b: c\n", "\xff\xfe\xff", "%YAML 9.9\n---\na: b\n",
-        "a: \"\\x\"\n", "{", "[", "!<", "&", "a: |9\n", "\x01" };
+    static const char *const bad[] = { "a: [1, 2\n", "\ta: b\n", "a: 'x\n", "a: b: c\n",
+        "\xff\xfe\xff", "%YAML 9.9\n---\na: b\n", "a: \"\\x\"\n", "{", "[", "!<", "&", "a: |9\n",
+        "\x01" };
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         struct settings *s = settings_new();
         if (load(s, bad[i]) != -EINVAL || strncmp(fault_text(), "f.yaml:", 7) != 0) {
@@ -136,6 +140,7 @@ TEST(size_depth_and_length_are_bounded) /* C4 */
     ASSERT_ERROR(load_repeated("", "aaaaaaaaaaaaaaaa", 17), -EINVAL);
     ASSERT_ERROR(load_repeated("", "{aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: ", 8), -EINVAL);
     ASSERT_STRING(fault_text(), "f.yaml:1:248: a key of more than 256 bytes");
-    ASSERT_ERROR(load_repeated("listeners:\n", "- aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", 2000), -EINVAL);
+    ASSERT_ERROR(
+            load_repeated("listeners:\n", "- aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", 2000), -EINVAL);
     ASSERT(strstr(fault_text(), "the list is too long"));
 }

@@ -268,11 +268,14 @@ FIBER_TEST(a_store_can_be_freed_while_it_reads_ahead)
     struct store_range range = object_of_blocks(store, 1, 20);
     struct store_reader reader = { 0 };
     ASSERT(read_on(store, &range, &reader) > 0);
-    struct faulty_rule slow;
-    ASSERT_OK(faulty_parse("get:*:slow:ms=100", &slow));
-    ASSERT_OK(faulty_add("free", &slow));
     ASSERT(read_on(store, &range, &reader) > 0);
-    ASSERT(read_on(store, &range, &reader) > 0);
+    while (store->cache.load_count > 0) {
+        ASSERT_OK(fiber_sleep_ns(1000000));
+    }
+    struct faulty_rule hang;
+    ASSERT_OK(faulty_parse("get:*:hang", &hang));
+    ASSERT_OK(faulty_add("free", &hang));
+    ASSERT(read_on(store, &range, &reader) > 0); /* from the cache; what comes next hangs */
     ASSERT(store->cache.load_count > 0);
     store_unmake(store, objects);
     faulty_clear("free");

@@ -221,6 +221,30 @@ FIBER_TEST(more_bytes_than_the_queue_holds_wait_their_turn)
     ASSERT_OK(wal_close(wal));
 }
 
+FIBER_TEST(more_appends_than_may_be_under_way_wait_their_turn)
+{
+    struct wal_options options = wal_test_options(test_directory(), 1);
+    options.segment_size = 4 * MIB;
+    options.capacity = 4 * options.segment_size;
+    struct wal *wal = NULL;
+    uint64_t waits = mark_count("wal: too many appends under way");
+    ASSERT_OK(wal_test_begin(&options, NULL, &wal));
+    CLEANUP(mem_freep)
+    struct wal_append *appends = mem_alloc_array(WAL_WAITERS_MAX + 1, sizeof *appends);
+    struct iovec part = { .iov_base = wal, .iov_len = 1 };
+    for (size_t i = 0; i < WAL_WAITERS_MAX; i++) {
+        ASSERT_OK(wal_append_begin(wal, &part, 1, &appends[i]));
+    }
+    ASSERT_EQ(mark_count("wal: too many appends under way"), waits);
+    ASSERT_OK(wal_append_begin(wal, &part, 1, &appends[WAL_WAITERS_MAX]));
+    ASSERT(mark_count("wal: too many appends under way") > waits);
+    for (size_t i = 0; i <= WAL_WAITERS_MAX; i++) {
+        ASSERT_EQ(appends[i].sequence, i + 1);
+        ASSERT_OK(wal_wait(wal, &appends[i]));
+    }
+    ASSERT_OK(wal_close(wal));
+}
+
 FIBER_TEST(trimmed_segments_are_recycled_and_their_old_frames_never_come_back)
 {
     CLEANUP(mem_freep) struct wal_test_seen *seen = wal_test_seen_new();

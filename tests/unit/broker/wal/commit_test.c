@@ -88,12 +88,15 @@ FIBER_TEST(acknowledged_means_on_the_disk_at_that_moment) /* W1 */
     ASSERT_OK(wal_test_begin(&options, NULL, &wal));
     for (uint64_t sequence = 1; sequence <= 5; sequence++) {
         ASSERT_OK(wal_test_append(wal, 300));
-        CLEANUP(buf_unrefp) struct buf *segment = wal_test_read(options.folder, "segment-0000000000000001");
+        CLEANUP(buf_unrefp)
+        struct buf *segment = wal_test_read(options.folder, "segment-0000000000000001");
         struct wal_frame frame;
-        ASSERT(wal_frame_decode(segment->data + sequence * WAL_BLOCK, &wal->identity.wal_id, &frame));
+        ASSERT(wal_frame_decode(
+                segment->data + sequence * WAL_BLOCK, &wal->identity.wal_id, &frame));
         ASSERT_EQ(frame.sequence, sequence);
         ASSERT_EQ(frame.durable_up_to, sequence - 1);
-        struct bytes body = bytes_of(segment->data + sequence * WAL_BLOCK + WAL_FRAME_HEADER, frame.body_size);
+        struct bytes body =
+                bytes_of(segment->data + sequence * WAL_BLOCK + WAL_FRAME_HEADER, frame.body_size);
         ASSERT(wal_test_payload_fits(sequence, body));
     }
     struct wal_stats stats;

@@ -33,7 +33,7 @@ count(void *arg, const struct wal_inspect_record *record)
     if (strcmp(record->state, "valid") == 0) {
         counts->valid++;
         counts->wrong |= record->record_size == record->payload_size &&
-                !wal_test_payload_fits(record->sequence, record->payload);
+                         !wal_test_payload_fits(record->sequence, record->payload);
     }
     return 0;
 }
@@ -85,7 +85,8 @@ FIBER_TEST(inspect_calls_frames_of_a_forgotten_log_old)
         ASSERT_OK(wal_test_append(wal, 1000));
     }
     wal_test_abandon(wal);
-    /* The log is forgotten, but the power fails before its files are recycled: as if start had got no further. */
+    /* The log is forgotten, but the power fails before its files are recycled: as if start had got
+     * no further. */
     options.incarnation = 2;
     ASSERT_OK(wal_open(&options, &wal));
     struct wal_recovery recovery;

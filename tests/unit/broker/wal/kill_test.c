@@ -1,5 +1,5 @@
-/* kill -9 on a real disk: a child appends and reports what was acknowledged, dies at a random moment, and recovery must
- * find all of it. Each round recovers what the round before left. */
+/* kill -9 on a real disk: a child appends and reports what was acknowledged, dies at a random
+ * moment, and recovery must find all of it. Each round recovers what the round before left. */
 #include "base/mem.h"
 #include "reactor/random.h"
 #include "unit/broker/wal/support_wal.h"
@@ -17,7 +17,7 @@
 #define WRITERS 4
 
 struct report {
-    uint64_t trimmed;            /* 0: `sequence` was acknowledged */
+    uint64_t trimmed; /* 0: `sequence` was acknowledged */
     uint64_t sequence;
     uint64_t size;
 };
@@ -131,10 +131,12 @@ static size_t
 child_watch(pid_t pid, int pipe, uint64_t *trimmed)
 {
     size_t count = 0;
-    size_t kill_at = 10 + (size_t)random() % 300;
+    static uint64_t draws;
+    size_t kill_at = 10 + (size_t)(hash_u64(++draws) % 300);
     struct report report;
     size_t reports = 0;
-    while (count < ARRAY_SIZE(acked) && read(pipe, &report, sizeof report) == (ssize_t)sizeof report) {
+    while (count < ARRAY_SIZE(acked) &&
+            read(pipe, &report, sizeof report) == (ssize_t)sizeof report) {
         if (report.trimmed) {
             *trimmed = MAX(*trimmed, report.trimmed);
         } else {
@@ -186,7 +188,8 @@ kill_rounds(enum io_engine engine)
         ASSERT(count > 0);
         for (size_t i = 0; i < count; i++) {
             if (acked[i].sequence >= trimmed && !was_found(seen, acked[i])) {
-                test_fail(__FILE__, __LINE__, "round %d: sequence %llu was acknowledged and is lost", round,
+                test_fail(__FILE__, __LINE__,
+                        "round %d: sequence %llu was acknowledged and is lost", round,
                         (unsigned long long)acked[i].sequence);
                 return;
             }

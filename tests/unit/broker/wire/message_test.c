@@ -444,8 +444,6 @@ TEST(arrays_of_scalars_have_their_own_iterators)
     wire_writer_done(&w);
 }
 
-/* V4: the schemas decide how deep messages nest; the deepest of all is read with the whole stack in
- * use. */
 TEST(bytes_behind_a_message_stay_in_the_reader)
 {
     const uint8_t body[] = { 0, 0, 0, 0, 'r', 'e', 's', 't' };
