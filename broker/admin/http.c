@@ -25,7 +25,7 @@ struct http_connection {
     uint64_t begun_ns;
 };
 
-static void
+PRINTF(2, 0) static void
 http_log(void *arg, const char *format, va_list args)
 {
     char text[256];

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -38,6 +37,21 @@ find_name(const char *name, size_t size)
     return NULL;
 }
 
+/* Up to nine digits and nothing else, or 0. */
+static long
+parse_count(const char *digits)
+{
+    long count = 0;
+    size_t size = strspn(digits, "0123456789");
+    if (size == 0 || size > 9 || digits[size]) {
+        return 0;
+    }
+    for (size_t i = 0; i < size; i++) {
+        count = count * 10 + (digits[i] - '0');
+    }
+    return count;
+}
+
 int
 crash_point_setup(const char *setting)
 {
@@ -50,10 +64,8 @@ crash_point_setup(const char *setting)
     long count = 1;
     size_t size = strlen(setting);
     if (colon && colon[1] >= '0' && colon[1] <= '9') {
-        char *end;
-        errno = 0;
-        count = strtol(colon + 1, &end, 10);
-        if (errno || *end || count < 1) {
+        count = parse_count(colon + 1);
+        if (count < 1) {
             return fault(-EINVAL, "crash point: \"%s\" has no good count", setting);
         }
         size = (size_t)(colon - setting);

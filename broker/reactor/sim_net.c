@@ -1,70 +1,11 @@
 /* The simulated network: connections between hosts, delivered in order and late, cut and reset at
  * will. */
+#include "reactor/sim_net.h"
+
 #include "base/mem.h"
-#include "reactor/net_driver.h"
-#include "reactor/sim_world.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-#define SEGMENT_MAX 65536u
-#define WINDOW_SIZE (256 * KIB)
-#define BACKLOG_MAX 128u
-#define RETRY_NS (200 * NS_PER_MS)
-
-enum segment_kind { SEGMENT_DATA, SEGMENT_END, SEGMENT_RESET };
-
-struct segment {
-    struct list link;
-    enum segment_kind kind;
-    uint64_t due_ns;
-    size_t size;
-    size_t used; /* bytes that were read */
-    uint8_t data[];
-};
-
-/* One end of a connection. What it sends waits in `outgoing`; what came and was not read in
- * `received`. */
-struct endpoint {
-    struct list link;    /* in the world */
-    struct list backlog; /* in a listener */
-    struct sim *sim;
-    struct sim_host *host;
-    struct sim_process *process;
-    struct endpoint *peer; /* NULL: gone */
-    uint64_t id;
-    struct list outgoing;
-    struct list received;
-    size_t unread;
-    size_t in_flight; /* sent and not read by the peer */
-    struct sim_event pump;
-    bool pump_armed;
-    uint64_t blocked_since_ns;
-    int error;   /* the connection is broken */
-    bool ended;  /* the peer sends no more */
-    bool shut;   /* shut down on this side */
-    bool closed; /* no stream has it any more */
-    bool gone;   /* its host lost power: it answers nothing */
-    struct fiber *reader;
-    struct fiber *writer;
-    char text[ADDRESS_TEXT_SIZE];
-};
-
-struct sim_stream {
-    struct stream stream;
-    struct endpoint *end;
-};
-
-struct sim_listener {
-    struct listener listener;
-    struct list link;
-    struct sim_host *host;
-    struct sim_process *process;
-    struct list backlog;
-    unsigned backlog_count;
-    struct fiber *acceptor;
-};
 
 /* One direction that is cut. */
 struct cut {
@@ -72,8 +13,6 @@ struct cut {
     struct sim_host *from;
     struct sim_host *to;
 };
-
-static const struct stream_kind sim_stream_kind;
 
 void
 sim_net_set_weather(struct sim *sim, const struct sim_net_weather *weather)
@@ -109,42 +48,26 @@ sim_net_cut(struct sim_host *from, struct sim_host *to, bool cut)
     sim_note(from->sim, 8, cut, 0);
 }
 
-static uint64_t
-latency_ns(struct sim *sim)
+bool
+sim_net_is_cut(const struct sim_host *from, const struct sim_host *to)
+{
+    return cut_find(from, to) != NULL;
+}
+
+uint64_t
+sim_net_latency_ns(struct sim *sim)
 {
     return sim_world_between(sim, sim->net.latency_min_ns, sim->net.latency_max_ns);
 }
 
-static void
-wake(struct fiber **place, int result)
+void
+sim_net_wake(struct fiber **place, int result)
 {
     struct fiber *fiber = *place;
     if (fiber) {
         *place = NULL;
         fiber_wake(fiber, result);
     }
-}
-
-static void
-wake_interrupt(struct fiber *fiber, int reason)
-{
-    struct fiber **place = fiber->wait_object;
-    *place = NULL;
-    fiber_wake(fiber, reason);
-}
-
-/* Until somebody wakes *place. */
-static int
-wait_at(struct fiber **place, uint64_t deadline_ns)
-{
-    int r = fiber_wait_begin();
-    if (r < 0) {
-        return r;
-    }
-    CHECK(!*place);
-    *place = fiber_current();
-    fiber_current()->wait_object = place;
-    return fiber_suspend(wake_interrupt, deadline_ns);
 }
 
 static void
@@ -166,8 +89,8 @@ endpoint_break(struct endpoint *end, int error)
     segments_free(&end->outgoing);
     segments_free(&end->received);
     end->unread = 0;
-    wake(&end->reader, 0);
-    wake(&end->writer, 0);
+    sim_net_wake(&end->reader, 0);
+    sim_net_wake(&end->writer, 0);
 }
 
 static void
@@ -197,7 +120,7 @@ endpoint_tidy(struct endpoint *end)
 
 static void pump_arm(struct endpoint *end, uint64_t time_ns);
 
-static struct segment *
+struct segment *
 segment_new(struct endpoint *end, enum segment_kind kind, size_t size)
 {
     struct sim *sim = end->sim;
@@ -207,7 +130,7 @@ segment_new(struct endpoint *end, enum segment_kind kind, size_t size)
                                    : CONTAINER_OF(end->outgoing.prev, struct segment, link);
     segment->kind = kind;
     segment->size = size;
-    segment->due_ns = sim->now_ns + latency_ns(sim);
+    segment->due_ns = sim->now_ns + sim_net_latency_ns(sim);
     if (sim_world_chance(sim, sim->net.loss_ppm)) {
         segment->due_ns += RETRY_NS;
     }
@@ -235,12 +158,12 @@ deliver(struct endpoint *from, struct segment *segment)
                 bytes_hash(bytes_of(segment->data, segment->size), segment->size));
         to->unread += segment->size;
         list_push_back(&to->received, &segment->link);
-        wake(&to->reader, 0);
+        sim_net_wake(&to->reader, 0);
         return;
     }
     if (segment->kind == SEGMENT_END) {
         to->ended = true;
-        wake(&to->reader, 0);
+        sim_net_wake(&to->reader, 0);
     } else if (segment->kind == SEGMENT_RESET) {
         endpoint_break(to, -ECONNRESET);
     }
@@ -252,7 +175,7 @@ static bool
 is_blocked(struct endpoint *end)
 {
     struct sim *sim = end->sim;
-    if (!end->peer || !cut_find(end->host, end->peer->host)) {
+    if (!end->peer || !sim_net_is_cut(end->host, end->peer->host)) {
         end->blocked_since_ns = 0;
         return false;
     }
@@ -302,7 +225,7 @@ pump_arm(struct endpoint *end, uint64_t time_ns)
     }
 }
 
-static struct endpoint *
+struct endpoint *
 endpoint_new(struct sim_host *host, struct sim_process *process, uint16_t port)
 {
     struct sim *sim = host->sim;
@@ -319,8 +242,7 @@ endpoint_new(struct sim_host *host, struct sim_process *process, uint16_t port)
     return end;
 }
 
-/* What a kernel does when the last descriptor of a connection is closed. */
-static void
+void
 endpoint_close(struct endpoint *end)
 {
     bool silent = end->process && end->process->dying && end->process->silent;
@@ -373,323 +295,3 @@ sim_net_free(struct sim *sim)
         mem_free(CONTAINER_OF(node, struct cut, link));
     }
 }
-
-/* ---- streams ---- */
-
-static struct endpoint *
-end_of(struct stream *stream)
-{
-    return CONTAINER_OF(stream, struct sim_stream, stream)->end;
-}
-
-static int
-stream_new(struct endpoint *end, struct stream **ret_stream)
-{
-    struct sim_stream *stream = mem_alloc(sizeof *stream);
-    stream->stream.kind = &sim_stream_kind;
-    stream->end = end;
-    snprintf(stream->stream.local, sizeof stream->stream.local, "%s", end->text);
-    snprintf(stream->stream.peer, sizeof stream->stream.peer, "%s",
-            end->peer ? end->peer->text : "gone");
-    *ret_stream = &stream->stream;
-    return 0;
-}
-
-static size_t
-take_bytes(struct endpoint *end, uint8_t *out, size_t size)
-{
-    size_t done = 0;
-    struct segment *segment;
-    /* A reader may get less than there is. */
-    if (size > 1 && sim_world_random(end->sim) % 4 == 0) {
-        size = (size_t)sim_world_between(end->sim, 1, size);
-    }
-    while (done < size && (segment = LIST_FIRST(&end->received, struct segment, link))) {
-        size_t n = MIN(size - done, segment->size - segment->used);
-        memcpy(out + done, segment->data + segment->used, n);
-        segment->used += n;
-        done += n;
-        if (segment->used == segment->size) {
-            list_remove(&segment->link);
-            mem_free(segment);
-        }
-    }
-    end->unread -= done;
-    if (end->peer) {
-        end->peer->in_flight -= done;
-        wake(&end->peer->writer, 0);
-    }
-    return done;
-}
-
-static int64_t
-sim_stream_read(struct stream *stream, void *data, size_t size, uint64_t deadline_ns)
-{
-    struct endpoint *end = end_of(stream);
-    for (;;) {
-        if (end->error) {
-            return fault(end->error, "tcp: read from %s: %s", stream->peer,
-                    strerrordesc_np(-end->error));
-        }
-        if (end->unread > 0) {
-            fiber_give_way();
-            return end->error ? end->error : (int64_t)take_bytes(end, data, size);
-        }
-        if (end->ended || end->shut) {
-            return 0;
-        }
-        int r = wait_at(&end->reader, deadline_ns);
-        if (r < 0) {
-            return fault(r, "tcp: read from %s: %s", stream->peer, strerrordesc_np(-r));
-        }
-    }
-}
-
-/* Waits for room in the window; bytes that may be sent. */
-static int64_t
-wait_for_room(struct endpoint *end, uint64_t deadline_ns)
-{
-    while (!end->error && !end->shut && end->in_flight >= WINDOW_SIZE) {
-        int r = wait_at(&end->writer, deadline_ns);
-        if (r < 0) {
-            return r;
-        }
-    }
-    return end->error ? end->error : end->shut ? -EPIPE : (int64_t)(WINDOW_SIZE - end->in_flight);
-}
-
-static int
-write_part(struct endpoint *end, const uint8_t *data, size_t size, uint64_t deadline_ns)
-{
-    while (size > 0) {
-        int64_t room = wait_for_room(end, deadline_ns);
-        if (room < 0) {
-            return (int)room;
-        }
-        size_t n =
-                MIN(size, MIN((size_t)room, (size_t)sim_world_between(end->sim, 1, SEGMENT_MAX)));
-        struct segment *segment = segment_new(end, SEGMENT_DATA, n);
-        memcpy(segment->data, data, n);
-        end->in_flight += n;
-        data += n;
-        size -= n;
-    }
-    return 0;
-}
-
-static int
-sim_stream_write(
-        struct stream *stream, const struct iovec *parts, size_t count, uint64_t deadline_ns)
-{
-    struct endpoint *end = end_of(stream);
-    for (size_t i = 0; i < count; i++) {
-        int r = write_part(end, parts[i].iov_base, parts[i].iov_len, deadline_ns);
-        if (r < 0) {
-            return fault(r, "tcp: write to %s: %s", stream->peer, strerrordesc_np(-r));
-        }
-    }
-    return 0;
-}
-
-static void
-sim_stream_shutdown(struct stream *stream)
-{
-    struct endpoint *end = end_of(stream);
-    if (end->shut || end->error) {
-        return;
-    }
-    end->shut = true;
-    segment_new(end, SEGMENT_END, 0);
-    wake(&end->reader, 0);
-    wake(&end->writer, 0);
-}
-
-static void
-sim_stream_close(struct stream *stream)
-{
-    endpoint_close(end_of(stream));
-    mem_free(CONTAINER_OF(stream, struct sim_stream, stream));
-}
-
-static const struct stream_kind sim_stream_kind = {
-    .read = sim_stream_read,
-    .write = sim_stream_write,
-    .shutdown = sim_stream_shutdown,
-    .close = sim_stream_close,
-};
-
-/* ---- listeners and connections ---- */
-
-static struct sim_listener *
-listener_find(const struct sim_host *host, uint16_t port)
-{
-    LIST_FOREACH (node, &host->sim->listeners) {
-        struct sim_listener *listener = CONTAINER_OF(node, struct sim_listener, link);
-        if (listener->host == host && listener->listener.port == port) {
-            return listener;
-        }
-    }
-    return NULL;
-}
-
-static int
-sim_accept(struct listener *base, struct accepted *ret_accepted)
-{
-    struct sim_listener *listener = CONTAINER_OF(base, struct sim_listener, listener);
-    while (list_is_empty(&listener->backlog)) {
-        int r = wait_at(&listener->acceptor, DEADLINE_NONE);
-        if (r < 0) {
-            return r;
-        }
-    }
-    struct endpoint *end =
-            CONTAINER_OF(list_pop_front(&listener->backlog), struct endpoint, backlog);
-    listener->backlog_count--;
-    ret_accepted->descriptor = (int)end->id;
-    snprintf(ret_accepted->peer, sizeof ret_accepted->peer, "%s",
-            end->peer ? end->peer->text : "gone");
-    return 0;
-}
-
-static void
-sim_listener_close(struct listener *base)
-{
-    struct sim_listener *listener = CONTAINER_OF(base, struct sim_listener, listener);
-    CHECK(!listener->acceptor);
-    while (!list_is_empty(&listener->backlog)) {
-        endpoint_close(CONTAINER_OF(listener->backlog.next, struct endpoint, backlog));
-    }
-    list_remove(&listener->link);
-    mem_free(listener);
-}
-
-static const struct listener_kind sim_listener_kind = {
-    .accept = sim_accept,
-    .close = sim_listener_close,
-};
-
-static int
-sim_listen(const char *address, uint16_t port, struct listener **ret_listener)
-{
-    struct sim_process *process = sim_process_here();
-    (void)address;
-    while (port == 0) {
-        uint16_t next = process->host->port_next++;
-        port = listener_find(process->host, next) ? 0 : next;
-    }
-    if (listener_find(process->host, port)) {
-        return fault(
-                -EADDRINUSE, "tcp: cannot listen on %s port %u: in use", process->host->name, port);
-    }
-    struct sim_listener *listener = mem_alloc(sizeof *listener);
-    listener->listener.kind = &sim_listener_kind;
-    listener->listener.port = port;
-    listener->host = process->host;
-    listener->process = process;
-    list_init(&listener->backlog);
-    list_push_back(&sim_here->listeners, &listener->link);
-    *ret_listener = &listener->listener;
-    return 0;
-}
-
-static int
-sim_adopt(const struct accepted *accepted, struct stream **ret_stream)
-{
-    LIST_FOREACH (node, &sim_here->endpoints) {
-        struct endpoint *end = CONTAINER_OF(node, struct endpoint, link);
-        if (end->id == (uint64_t)accepted->descriptor && !end->closed) {
-            return stream_new(end, ret_stream);
-        }
-    }
-    return fault(
-            -EBADF, "sim: connection %d from %s is gone", accepted->descriptor, accepted->peer);
-}
-
-static struct sim_host *
-host_find(const char *name)
-{
-    struct sim_host *here = sim_process_here()->host;
-    if (name[0] == 0 || strcmp(name, "localhost") == 0 || strcmp(name, "127.0.0.1") == 0) {
-        return here;
-    }
-    LIST_FOREACH (node, &sim_here->hosts) {
-        struct sim_host *host = CONTAINER_OF(node, struct sim_host, link);
-        if (strcmp(host->name, name) == 0 || strcmp(host->address, name) == 0) {
-            return host;
-        }
-    }
-    return NULL;
-}
-
-static int
-sleep_within(uint64_t duration_ns, uint64_t deadline_ns)
-{
-    uint64_t now_ns = clock_mono_ns();
-    bool late = deadline_ns != DEADLINE_NONE && now_ns + duration_ns >= deadline_ns;
-    int r = fiber_sleep_until(late ? deadline_ns : now_ns + duration_ns);
-    return r < 0 ? r : late ? -ETIMEDOUT : 0;
-}
-
-/* Sends SYN until it comes through to a listener with room, or nobody listens. */
-static int
-find_listener(struct sim_host *to, uint16_t port, uint64_t deadline_ns,
-        struct sim_listener **ret_listener)
-{
-    struct sim_host *from = sim_process_here()->host;
-    uint64_t start_ns = clock_mono_ns();
-    for (;;) {
-        int r = sleep_within(latency_ns(sim_here), deadline_ns);
-        if (r < 0) {
-            return r;
-        }
-        bool open = !cut_find(from, to) && !cut_find(to, from);
-        *ret_listener = open ? listener_find(to, port) : NULL;
-        if (open && !*ret_listener) {
-            return -ECONNREFUSED;
-        }
-        if (open && (*ret_listener)->backlog_count < BACKLOG_MAX) {
-            return 0;
-        }
-        if (clock_mono_ns() - start_ns > sim_here->net.give_up_ns) {
-            return -ETIMEDOUT;
-        }
-        r = sleep_within(RETRY_NS, deadline_ns);
-        if (r < 0) {
-            return r;
-        }
-    }
-}
-
-static int
-sim_connect(const char *name, uint16_t port, uint64_t deadline_ns, struct stream **ret_stream)
-{
-    struct sim_process *process = sim_process_here();
-    struct sim_host *to = host_find(name);
-    struct sim_listener *listener;
-    if (!to) {
-        return fault(-EADDRNOTAVAIL, "tcp: cannot resolve %s", name);
-    }
-    int r = find_listener(to, port, deadline_ns, &listener);
-    if (r < 0) {
-        return fault(r, "tcp: no connection to %s port %u: %s", name, port, strerrordesc_np(-r));
-    }
-    struct endpoint *here = endpoint_new(process->host, process, process->host->port_next++);
-    struct endpoint *there = endpoint_new(to, listener->process, port);
-    here->peer = there;
-    there->peer = here;
-    list_push_back(&listener->backlog, &there->backlog);
-    listener->backlog_count++;
-    wake(&listener->acceptor, 0);
-    r = stream_new(here, ret_stream);
-    if (r == 0 && (r = sleep_within(latency_ns(sim_here), deadline_ns)) < 0) {
-        stream_close(*ret_stream);
-        return fault(r, "tcp: no answer from %s port %u", name, port);
-    }
-    return r;
-}
-
-const struct net_driver net_sim = {
-    .listen = sim_listen,
-    .adopt = sim_adopt,
-    .connect = sim_connect,
-};

@@ -1,5 +1,5 @@
-/* What broker/objectstore/objectstore.h promises about single objects, asked of whatever store the URL names: memory,
- * folder, faulty wrapper and real servers must all pass the same questions. */
+/* What broker/objectstore/objectstore.h promises about single objects, asked of whatever store the
+ * URL names: memory, folder, faulty wrapper and real servers must all pass the same questions. */
 #include "base/mem.h"
 #include "conformance/support.h"
 #include "reactor/call.h"
@@ -393,4 +393,22 @@ FIBER_TEST(wrong_credentials_are_refused_and_named_without_the_secret)
     ASSERT_ERROR(listed, -EACCES);
     ASSERT(strstr(story, "SignatureDoesNotMatch") != NULL);
     ASSERT(strstr(story, "WrongSecret") == NULL);
+}
+
+FIBER_TEST(a_server_whose_authority_is_unknown_is_refused)
+{
+    const char *ca_file = getenv("S3_CA_FILE");
+    if (!conformance_is_s3() || !ca_file || !*ca_file) {
+        return;
+    }
+    struct objectstore *store = NULL;
+    struct buf *read = NULL;
+    ASSERT_OK(objectstore_open(getenv("S3_STORE_URL"), &store));
+    int get = objectstore_get(store, "c-tls/x", OBJECT_WHOLE, conformance_deadline(), &read, NULL);
+    int created = conformance_create(store, "c-tls/x", BYTES_LITERAL("x"), NULL);
+    bool named = strstr(test_fault(created), "certificate") != NULL;
+    objectstore_close(store);
+    ASSERT_ERROR(get, -EACCES);
+    ASSERT_ERROR(created, -EACCES); /* nothing was sent: that much is known */
+    ASSERT(named);
 }

@@ -1,5 +1,5 @@
-/* S1 under contention: of many conditional writers of one version exactly one wins. Servers that let two win would
- * let two brokers write the same slot of the metadata log. */
+/* S1 under contention: of many conditional writers of one version exactly one wins. Servers that
+ * let two win would let two brokers write the same slot of the metadata log. */
 #include "base/mem.h"
 #include "conformance/support.h"
 #include "reactor/call.h"
@@ -163,7 +163,8 @@ count_up(void *arg)
             return r;
         }
         bytes_to_string(buf_bytes(read), text, sizeof text);
-        /* The writer's number and its count make each body unique: equal bodies may have equal etags. */
+        /* The writer's number and its count make each body unique: equal bodies may have equal
+         * etags. */
         unsigned long value = strtoul(text, NULL, 10);
         snprintf(text, sizeof text, "%lu %u %u", value + 1, counter->number, done);
         r = conformance_replace(

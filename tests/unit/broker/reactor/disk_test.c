@@ -2,6 +2,7 @@
 #include "base/attr.h"
 #include "base/buf.h"
 #include "base/fault.h"
+#include "base/mark.h"
 #include "base/mem.h"
 #include "reactor/clock.h"
 #include "reactor/disk.h"
@@ -201,6 +202,32 @@ FIBER_TEST(many_fibers_write_one_file_at_once)
         ASSERT_EQ(file_read(file, data, sizeof data, i * 512), 512);
         ASSERT(data[0] == i % 251 && data[511] == i % 251);
     }
+    file_close(file);
+}
+
+#define READERS 3000u
+
+static int
+read_byte(void *arg)
+{
+    char c = 0;
+    int64_t n = file_read(arg, &c, 1, 0);
+    return n == 1 && c == 'r' ? 0 : -EIO;
+}
+
+FIBER_TEST(more_operations_at_once_than_the_ring_has_entries)
+{
+    struct fiber_group group;
+    struct file *file;
+    uint64_t marks = mark_count("reactor: submission queue full");
+    ASSERT_OK(file_open(path_of("ring"), FILE_READ | FILE_WRITE | FILE_CREATE, &file));
+    ASSERT_OK(file_write(file, "r", 1, 0));
+    fiber_group_init(&group);
+    for (unsigned i = 0; i < READERS; i++) {
+        fiber_group_spawn(&group, "reader", read_byte, file);
+    }
+    ASSERT_OK(fiber_group_wait(&group));
+    ASSERT(reactor_engine() != IO_URING || mark_count("reactor: submission queue full") > marks);
     file_close(file);
 }
 
