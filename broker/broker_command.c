@@ -1,11 +1,10 @@
 /* `freshet broker`: settings from file, environment and command line, then the reactors. */
-#include "commands.h"
-#include "machine.h"
-#include "process.h"
-
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "commands.h"
+#include "machine.h"
+#include "process.h"
 #include "reactor/crash_point.h"
 #include "reactor/reactor.h"
 
@@ -66,8 +65,8 @@ set_one(struct settings *settings, const char *assignment)
         fprintf(stderr, "freshet broker: '%s' is not KEY=VALUE\n", assignment);
         return -EINVAL;
     }
-    int r = settings_set(settings, bytes_of(assignment, (size_t)(equals - assignment)), bytes_of_string(equals + 1),
-            SETTING_FROM_COMMAND_LINE);
+    int r = settings_set(settings, bytes_of(assignment, (size_t)(equals - assignment)),
+            bytes_of_string(equals + 1), SETTING_FROM_COMMAND_LINE);
     return r < 0 ? complain(r) : 0;
 }
 
@@ -155,7 +154,8 @@ run(const struct settings *settings)
     const char *format = settings_string(settings, "log.format");
     log_setup(level_of(settings_string(settings, "log.level")),
             strcmp(format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT);
-    int r = io_engine_parse(bytes_of_string(settings_string(settings, "io.engine")), &options.engine);
+    int r = io_engine_parse(
+            bytes_of_string(settings_string(settings, "io.engine")), &options.engine);
     if (r == 0) {
         r = reactors_run(&options, process_main, &process);
     }

@@ -73,15 +73,17 @@ write_requests(struct metrics *m, const struct sums *sums)
     for (int16_t key = 0; key <= WIRE_API_KEY_MAX; key++) {
         const struct wire_api *api = wire_api_find(key);
         if (api && sums->apis[key].requests) {
-            metrics_sample(m, &(struct metric_label){ "api", api->name }, 1, sums->apis[key].requests);
+            metrics_sample(
+                    m, &(struct metric_label){ "api", api->name }, 1, sums->apis[key].requests);
         }
     }
-    metrics_family(m, METRIC_HISTOGRAM, "freshet_request_duration_seconds", "Time from request to answer, by API.");
+    metrics_family(m, METRIC_HISTOGRAM, "freshet_request_duration_seconds",
+            "Time from request to answer, by API.");
     for (int16_t key = 0; key <= WIRE_API_KEY_MAX; key++) {
         const struct wire_api *api = wire_api_find(key);
         if (api && sums->apis[key].requests) {
-            struct metric_histogram h = { sums->apis[key].latency_us_buckets, ARRAY_SIZE(upper), upper, true,
-                (double)sums->apis[key].latency_us_sum / 1e6 };
+            struct metric_histogram h = { sums->apis[key].latency_us_buckets, ARRAY_SIZE(upper),
+                upper, true, (double)sums->apis[key].latency_us_sum / 1e6 };
             metrics_sample_histogram(m, &(struct metric_label){ "api", api->name }, 1, &h);
         }
     }
@@ -98,20 +100,29 @@ write_traffic(struct metrics *m, const struct sums *sums)
         out += sums->apis[key].bytes_out;
         errors += sums->apis[key].errors;
     }
-    metrics_counter(m, "freshet_network_receive_bytes_total", "Bytes of Kafka requests received.", in);
+    metrics_counter(
+            m, "freshet_network_receive_bytes_total", "Bytes of Kafka requests received.", in);
     metrics_counter(m, "freshet_network_transmit_bytes_total", "Bytes of Kafka answers sent.", out);
-    metrics_counter(m, "freshet_requests_failed_total", "Requests that ended their connection.", errors);
-    metrics_counter(m, "freshet_append_bytes_total", "Bytes of record batches appended.", sums->shard.appended_bytes);
-    metrics_counter(m, "freshet_append_batches_total", "Record batches appended.", sums->shard.appended_batches);
-    metrics_counter(m, "freshet_append_duplicates_total", "Repeated batches of idempotent producers.",
-            sums->shard.duplicate_batches);
-    metrics_counter(m, "freshet_read_bytes_total", "Bytes of record batches read for consumers.", sums->shard.read_bytes);
-    metrics_gauge(m, "freshet_partitions", "Partitions open on this broker.", sums->shard.partitions);
-    metrics_gauge(m, "freshet_upload_lag_bytes", "Bytes that are not in committed objects yet.", sums->shard.upload_lag_bytes);
-    metrics_gauge(m, "freshet_log_cache_bytes", "Bytes held by the cache of newest batches.", sums->shard.cache_bytes);
-    metrics_counter(m, "freshet_uploads_total", "Objects written and committed.", sums->shard.uploads);
-    metrics_counter(m, "freshet_upload_failures_total", "Writes of objects that had to be repeated.",
-            sums->shard.upload_failures);
+    metrics_counter(
+            m, "freshet_requests_failed_total", "Requests that ended their connection.", errors);
+    metrics_counter(m, "freshet_append_bytes_total", "Bytes of record batches appended.",
+            sums->shard.appended_bytes);
+    metrics_counter(m, "freshet_append_batches_total", "Record batches appended.",
+            sums->shard.appended_batches);
+    metrics_counter(m, "freshet_append_duplicates_total",
+            "Repeated batches of idempotent producers.", sums->shard.duplicate_batches);
+    metrics_counter(m, "freshet_read_bytes_total", "Bytes of record batches read for consumers.",
+            sums->shard.read_bytes);
+    metrics_gauge(
+            m, "freshet_partitions", "Partitions open on this broker.", sums->shard.partitions);
+    metrics_gauge(m, "freshet_upload_lag_bytes", "Bytes that are not in committed objects yet.",
+            sums->shard.upload_lag_bytes);
+    metrics_gauge(m, "freshet_log_cache_bytes", "Bytes held by the cache of newest batches.",
+            sums->shard.cache_bytes);
+    metrics_counter(
+            m, "freshet_uploads_total", "Objects written and committed.", sums->shard.uploads);
+    metrics_counter(m, "freshet_upload_failures_total",
+            "Writes of objects that had to be repeated.", sums->shard.upload_failures);
 }
 
 static void
@@ -121,13 +132,18 @@ write_wal(struct metrics *m, const struct sums *sums)
     microsecond_bounds(upper, ARRAY_SIZE(upper));
     struct metric_histogram h = { sums->wal.commit_us_buckets, ARRAY_SIZE(upper), upper, true,
         (double)sums->wal.commit_us_sum / 1e6 };
-    metrics_family(m, METRIC_HISTOGRAM, "freshet_wal_commit_duration_seconds", "Time until a record is durable.");
+    metrics_family(m, METRIC_HISTOGRAM, "freshet_wal_commit_duration_seconds",
+            "Time until a record is durable.");
     metrics_sample_histogram(m, NULL, 0, &h);
-    metrics_gauge(m, "freshet_wal_used_bytes", "Bytes on the WAL volume that are not in objects yet.", sums->wal_used);
-    metrics_gauge(m, "freshet_wal_capacity_bytes", "Most bytes that the WAL may take.", sums->wal_capacity);
+    metrics_gauge(m, "freshet_wal_used_bytes",
+            "Bytes on the WAL volume that are not in objects yet.", sums->wal_used);
+    metrics_gauge(m, "freshet_wal_capacity_bytes", "Most bytes that the WAL may take.",
+            sums->wal_capacity);
     metrics_counter(m, "freshet_wal_groups_total", "Group commits.", sums->wal.groups);
-    metrics_counter(m, "freshet_wal_written_bytes_total", "Bytes written to the WAL, with headers.", sums->wal.group_bytes);
-    metrics_counter(m, "freshet_wal_full_waits_total", "Appends that waited because the WAL was full.", sums->wal.full_waits);
+    metrics_counter(m, "freshet_wal_written_bytes_total", "Bytes written to the WAL, with headers.",
+            sums->wal.group_bytes);
+    metrics_counter(m, "freshet_wal_full_waits_total",
+            "Appends that waited because the WAL was full.", sums->wal.full_waits);
 }
 
 static void
@@ -136,25 +152,34 @@ write_objects(struct metrics *m, const struct sums *sums)
     static const char *const names[OBJECT_OP_COUNT] = { "get", "head", "put", "delete", "list" };
     struct object_stats stats;
     objectstore_stats_get(sums->source->objects, &stats);
-    metrics_family(m, METRIC_COUNTER, "freshet_store_requests_total", "Requests to the object store.");
+    metrics_family(
+            m, METRIC_COUNTER, "freshet_store_requests_total", "Requests to the object store.");
     for (size_t i = 0; i < OBJECT_OP_COUNT; i++) {
         metrics_sample(m, &(struct metric_label){ "operation", names[i] }, 1, stats.requests[i]);
     }
-    metrics_family(m, METRIC_COUNTER, "freshet_store_errors_total", "Failed requests to the object store.");
+    metrics_family(m, METRIC_COUNTER, "freshet_store_errors_total",
+            "Failed requests to the object store.");
     for (size_t i = 0; i < OBJECT_OP_COUNT; i++) {
         metrics_sample(m, &(struct metric_label){ "operation", names[i] }, 1, stats.errors[i]);
     }
-    metrics_family(m, METRIC_COUNTER, "freshet_store_request_seconds_total", "Time spent in requests to the object store.");
+    metrics_family(m, METRIC_COUNTER, "freshet_store_request_seconds_total",
+            "Time spent in requests to the object store.");
     for (size_t i = 0; i < OBJECT_OP_COUNT; i++) {
-        metrics_sample_real(m, &(struct metric_label){ "operation", names[i] }, 1, (double)stats.latency_us_sum[i] / 1e6);
+        metrics_sample_real(m, &(struct metric_label){ "operation", names[i] }, 1,
+                (double)stats.latency_us_sum[i] / 1e6);
     }
-    metrics_counter(m, "freshet_store_undecided_total", "Conditional writes whose outcome was not known at once.",
-            stats.undecided);
-    metrics_counter(m, "freshet_store_receive_bytes_total", "Bytes read from the object store.", stats.bytes_in);
-    metrics_counter(m, "freshet_store_transmit_bytes_total", "Bytes written to the object store.", stats.bytes_out);
-    metrics_gauge(m, "freshet_block_cache_bytes", "Bytes held by the block cache.", sums->store.block_cache_bytes);
-    metrics_counter(m, "freshet_block_cache_hits_total", "Blocks found in the cache.", sums->store.block_cache_hits);
-    metrics_counter(m, "freshet_block_cache_misses_total", "Blocks that had to be read.", sums->store.block_cache_misses);
+    metrics_counter(m, "freshet_store_undecided_total",
+            "Conditional writes whose outcome was not known at once.", stats.undecided);
+    metrics_counter(m, "freshet_store_receive_bytes_total", "Bytes read from the object store.",
+            stats.bytes_in);
+    metrics_counter(m, "freshet_store_transmit_bytes_total", "Bytes written to the object store.",
+            stats.bytes_out);
+    metrics_gauge(m, "freshet_block_cache_bytes", "Bytes held by the block cache.",
+            sums->store.block_cache_bytes);
+    metrics_counter(m, "freshet_block_cache_hits_total", "Blocks found in the cache.",
+            sums->store.block_cache_hits);
+    metrics_counter(m, "freshet_block_cache_misses_total", "Blocks that had to be read.",
+            sums->store.block_cache_misses);
 }
 
 static void
@@ -164,15 +189,21 @@ write_process(struct metrics *m, const struct sums *sums)
     struct net_stats net;
     meta_stats_get(sums->source->broker->meta, &meta);
     net_stats_get(sums->source->net, &net);
-    metrics_counter(m, "freshet_metadata_log_objects_total", "Objects written to the metadata log.", meta.log_objects);
-    metrics_counter(m, "freshet_metadata_lease_failures_total", "Renewals of the lease that failed.", meta.lease_failures);
+    metrics_counter(m, "freshet_metadata_log_objects_total", "Objects written to the metadata log.",
+            meta.log_objects);
+    metrics_counter(m, "freshet_metadata_lease_failures_total",
+            "Renewals of the lease that failed.", meta.lease_failures);
     metrics_gauge(m, "freshet_connections", "Client connections open now.", net.connections);
-    metrics_counter(m, "freshet_connections_accepted_total", "Client connections accepted.", net.accepted);
-    metrics_counter(m, "freshet_connections_refused_total", "Client connections refused for the limit.", net.refused);
-    metrics_counter(m, "freshet_bad_frames_total", "Connections closed for a frame that cannot be.", net.bad_frames);
-    metrics_counter_real(m, "freshet_reactor_busy_seconds_total", "Time the reactors spent working.",
-            (double)sums->reactor.busy_ns / 1e9);
-    metrics_counter(m, "freshet_reactor_stalls_total", "Turns of a reactor that took too long.", sums->reactor.stalls);
+    metrics_counter(
+            m, "freshet_connections_accepted_total", "Client connections accepted.", net.accepted);
+    metrics_counter(m, "freshet_connections_refused_total",
+            "Client connections refused for the limit.", net.refused);
+    metrics_counter(m, "freshet_bad_frames_total", "Connections closed for a frame that cannot be.",
+            net.bad_frames);
+    metrics_counter_real(m, "freshet_reactor_busy_seconds_total",
+            "Time the reactors spent working.", (double)sums->reactor.busy_ns / 1e9);
+    metrics_counter(m, "freshet_reactor_stalls_total", "Turns of a reactor that took too long.",
+            sums->reactor.stalls);
     metrics_gauge(m, "freshet_fibers", "Fibers alive.", sums->reactor.fibers);
 }
 

@@ -8,7 +8,7 @@
 struct broker_metrics {
     struct broker *broker;
     struct objectstore *objects;
-    struct wal **wals;               /* by reactor index */
+    struct wal **wals; /* by reactor index */
     struct net *net;
 };
 

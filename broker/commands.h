@@ -1,5 +1,6 @@
 #pragma once
-/* The subcommands of `freshet`. Each gets its own name as argv[0] and returns the exit code: 0, 1 (failed), 2 (usage). */
+/* The subcommands of `freshet`. Each gets its own name as argv[0] and returns the exit code: 0, 1
+ * (failed), 2 (usage). */
 
 int broker_main(int argc, char **argv);
 int inspect_main(int argc, char **argv);

@@ -56,6 +56,7 @@ parse_object_id(const char *text, uint64_t *ret_id)
         return r < 0 ? fault(r, "inspect: %s is not the key of an object", text) : 0;
     }
     errno = 0;
+    /* check-text: allow strtoull: end and range are looked at */
     unsigned long long id = strtoull(text, &end, 0);
     if (errno || end == text || *end || *text == '-') {
         return fault(-EINVAL, "inspect: %s is not an object id", text);
@@ -134,6 +135,7 @@ parse_partition(char **arguments, struct partition_key *ret_key)
 {
     char *end;
     errno = 0;
+    /* check-text: allow strtol: end and range are looked at */
     long index = strtol(arguments[1], &end, 10);
     if (errno || end == arguments[1] || *end || index < 0 || index > INT32_MAX) {
         return fault(-EINVAL, "inspect: %s is not a partition", arguments[1]);

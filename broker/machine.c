@@ -16,6 +16,7 @@ read_number(const char *path)
     if (!file) {
         return 0;
     }
+    /* check-text: allow fscanf: a kernel file of one number */
     if (fscanf(file, "%" SCNu64, &value) != 1) {
         value = 0;
     }
@@ -34,7 +35,8 @@ machine_look(struct settings_machine *machine, char *directory)
     long pages = sysconf(_SC_PHYS_PAGES);
     long page_size = sysconf(_SC_PAGESIZE);
     machine->memory_bytes = pages > 0 && page_size > 0 ? (uint64_t)pages * (uint64_t)page_size : 0;
-    const char *const limits[] = { "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes" };
+    const char *const limits[] = { "/sys/fs/cgroup/memory.max",
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes" };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         uint64_t limit = read_number(limits[i]);
         if (limit && (machine->memory_bytes == 0 || limit < machine->memory_bytes)) {

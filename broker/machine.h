@@ -3,6 +3,6 @@
 
 #include "settings/settings.h"
 
-/* Processors that this process may use, memory of the machine or its container, and the working folder. `directory`
- * receives PATH_MAX bytes. */
+/* Processors that this process may use, memory of the machine or its container, and the working
+ * folder. `directory` receives PATH_MAX bytes. */
 void machine_look(struct settings_machine *machine, char *directory);

@@ -1,15 +1,14 @@
 /* Start and stop of the broker. */
 #include "process.h"
 
-#include "broker_metrics.h"
-#include "holder.h"
-
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "broker_metrics.h"
 #include "groups/groups.h"
 #include "handlers/broker.h"
+#include "holder.h"
 #include "meta/meta.h"
 #include "net/net.h"
 #include "partition/recover.h"
@@ -39,13 +38,14 @@ struct process {
     struct wal *wals[REACTORS_MAX];
     struct store *stores[REACTORS_MAX];
     struct shard *shards[REACTORS_MAX];
-    struct settings_listener listeners[SETTINGS_LISTENERS_MAX]; /* scratch: too large for a fiber's stack */
+    struct settings_listener
+            listeners[SETTINGS_LISTENERS_MAX]; /* scratch: too large for a fiber's stack */
     struct settings_listener listener;
     struct settings_listener advertised;
     const char *data_dir;
-    unsigned target;                 /* reactor of the call under way */
+    unsigned target; /* reactor of the call under way */
     struct fiber *main_fiber;
-    int failure;                     /* why the watch fiber ends the process */
+    int failure; /* why the watch fiber ends the process */
 };
 
 static int
@@ -75,7 +75,8 @@ choose_listeners(struct process *p)
         return r;
     }
     if (count != 1 || strcmp(all[0].protocol, "PLAINTEXT") != 0) {
-        return fault(-ENOTSUP, "listeners: exactly one PLAINTEXT listener is possible in this version");
+        return fault(
+                -ENOTSUP, "listeners: exactly one PLAINTEXT listener is possible in this version");
     }
     p->listener = all[0];
     r = settings_listeners(p->settings, "advertised.listeners", all, &count);
@@ -101,9 +102,11 @@ start_meta(struct process *p)
         .rack = bytes_of_string(rack),
         .former_holder = holder_read(p->data_dir),
         .lease_ns = (uint64_t)settings_long(p->settings, "lease.ms") * NS_PER_MS,
-        .garbage_delay_ns = (uint64_t)settings_long(p->settings, "object.delete.delay.ms") * NS_PER_MS,
+        .garbage_delay_ns =
+                (uint64_t)settings_long(p->settings, "object.delete.delay.ms") * NS_PER_MS,
     };
-    if (settings_endpoint(settings_string(p->settings, "admin.listener"), admin_host, &admin_port) == 0) {
+    if (settings_endpoint(
+                settings_string(p->settings, "admin.listener"), admin_host, &admin_port) == 0) {
         options.admin_host = bytes_of_string(admin_host);
         options.admin_port = admin_port;
     }
@@ -122,7 +125,8 @@ open_store_here(void *arg)
     struct process *p = arg;
     struct store_options options = {
         .objects = p->objects,
-        .block_cache_bytes = (uint64_t)settings_long(p->settings, "block.cache.bytes") / reactor_count(),
+        .block_cache_bytes =
+                (uint64_t)settings_long(p->settings, "block.cache.bytes") / reactor_count(),
         .read_ahead_bytes_max = (uint64_t)settings_long(p->settings, "read.ahead.max.bytes"),
         .fetch_timeout_ns = GET_TIMEOUT_NS,
     };
@@ -181,8 +185,9 @@ open_wal(struct process *p, unsigned index, struct wal **ret_wal)
     }
     if (result.wal.records || result.wal.torn_bytes) {
         LOG_INFO("wal recovered", LOG_STR("folder", path), LOG_INT("records", result.wal.records),
-                LOG_INT("committed", result.records_committed), LOG_INT("skipped", result.records_skipped),
-                LOG_INT("objects", result.objects), LOG_INT("torn_bytes", result.wal.torn_bytes));
+                LOG_INT("committed", result.records_committed),
+                LOG_INT("skipped", result.records_skipped), LOG_INT("objects", result.objects),
+                LOG_INT("torn_bytes", result.wal.torn_bytes));
     }
     *ret_wal = wal;
     return 0;
@@ -209,6 +214,7 @@ recover_other_wals(struct process *p)
     for (size_t i = 0; i < names.count && r == 0; i++) {
         unsigned index;
         char rest;
+        /* check-text: allow sscanf: fixed text, result looked at */
         if (sscanf(names.names[i], "%u%c", &index, &rest) == 1 && index >= reactor_count()) {
             struct wal *wal;
             r = open_wal(p, index, &wal);
@@ -231,7 +237,8 @@ open_partitions(struct process *p)
     size_t most = meta_partition_count(state);
     struct meta_record *records = mem_alloc_array(most, sizeof *records);
     struct meta_result *results = mem_alloc_array(most, sizeof *results);
-    for (const struct meta_topic *t = meta_topic_next(state, NULL); t; t = meta_topic_next(state, t)) {
+    for (const struct meta_topic *t = meta_topic_next(state, NULL); t;
+            t = meta_topic_next(state, t)) {
         for (int32_t i = 0; i < t->partition_count; i++) {
             if (t->partitions[i].owner == id) {
                 records[count++] = (struct meta_record){
@@ -250,15 +257,21 @@ open_partitions(struct process *p)
 static bool
 config_override(void *arg, const char *key, struct bytes *ret_value)
 {
-    struct { struct process *p; const char *topic; } *look = arg;
-    return meta_config_get(meta_state(look->p->meta), META_RESOURCE_TOPIC, bytes_of_string(look->topic),
-            bytes_of_string(key), ret_value);
+    struct {
+        struct process *p;
+        const char *topic;
+    } *look = arg;
+    return meta_config_get(meta_state(look->p->meta), META_RESOURCE_TOPIC,
+            bytes_of_string(look->topic), bytes_of_string(key), ret_value);
 }
 
 static void
 limits_of(void *arg, const char *topic_name, struct topic_limits *ret_limits)
 {
-    struct { struct process *p; const char *topic; } look = { arg, topic_name };
+    struct {
+        struct process *p;
+        const char *topic;
+    } look = { arg, topic_name };
     struct topic_settings topic;
     topic_settings_resolve(look.p->settings, config_override, &look, &topic);
     *ret_limits = (struct topic_limits){
@@ -282,9 +295,11 @@ open_shard_here(void *arg)
         .meta = p->meta,
         .store = p->stores[i],
         .wal = p->wals[i],
-        .log_cache_bytes = (uint64_t)settings_long(p->settings, "log.cache.bytes") / reactor_count(),
+        .log_cache_bytes =
+                (uint64_t)settings_long(p->settings, "log.cache.bytes") / reactor_count(),
         .upload_bytes = (uint64_t)settings_long(p->settings, "upload.bytes"),
-        .upload_interval_ns = (uint64_t)settings_long(p->settings, "upload.interval.ms") * NS_PER_MS,
+        .upload_interval_ns =
+                (uint64_t)settings_long(p->settings, "upload.interval.ms") * NS_PER_MS,
         .object_size_max = RECOVER_OBJECT_SIZE,
         .limits_of = limits_of,
         .limits_arg = p,
@@ -303,7 +318,9 @@ start_clients(struct process *p)
         .advertised_host = p->advertised.host,
         .advertised_port = p->advertised.port,
     };
-    struct groups_options groups = { .meta = p->meta, .shards = p->shards, .settings = p->settings };
+    struct groups_options groups = {
+        .meta = p->meta, .shards = p->shards, .settings = p->settings
+    };
     int r = groups_start(&groups, &p->broker.groups);
     if (r < 0) {
         return r;
@@ -313,8 +330,10 @@ start_clients(struct process *p)
         .host = p->listener.host,
         .port = p->listener.port,
         .frame_size_max = (uint32_t)settings_int(p->settings, "socket.request.max.bytes"),
-        .idle_timeout_ns = (uint64_t)settings_long(p->settings, "connections.max.idle.ms") * NS_PER_MS,
-        .connections_max = (uint32_t)MIN(settings_int(p->settings, "max.connections"), CONNECTIONS_MAX),
+        .idle_timeout_ns =
+                (uint64_t)settings_long(p->settings, "connections.max.idle.ms") * NS_PER_MS,
+        .connections_max =
+                (uint32_t)MIN(settings_int(p->settings, "max.connections"), CONNECTIONS_MAX),
     };
     return net_start(&options, &p->net);
 }
@@ -324,9 +343,11 @@ static int
 is_ready(void *arg, char reason[ADMIN_REASON_SIZE])
 {
     struct process *p = arg;
-    const char *why = p->broker.stopping ? "stopping"
-            : !meta_lease_is_valid(p->meta) ? "the broker's lease is not valid: the object store cannot be reached"
-                                            : NULL;
+    const char *why =
+            p->broker.stopping ? "stopping"
+            : !meta_lease_is_valid(p->meta)
+                    ? "the broker's lease is not valid: the object store cannot be reached"
+                    : NULL;
     if (why) {
         snprintf(reason, ADMIN_REASON_SIZE, "%s", why);
     }
@@ -475,9 +496,11 @@ process_main(void *arg)
         LOG_ERROR("the broker cannot start", LOG_FAULT(r));
         process_exit(1);
     }
-    printf("freshet ready on %s:%u\n", p->listener.host[0] ? p->listener.host : "0.0.0.0", net_port(p->net));
+    printf("freshet ready on %s:%u\n", p->listener.host[0] ? p->listener.host : "0.0.0.0",
+            net_port(p->net));
     fflush(stdout);
-    LOG_INFO("ready", LOG_INT("node_id", meta_broker_id(p->meta)), LOG_STR("io_engine", io_engine_name(reactor_engine())),
+    LOG_INFO("ready", LOG_INT("node_id", meta_broker_id(p->meta)),
+            LOG_STR("io_engine", io_engine_name(reactor_engine())),
             LOG_INT("reactors", reactor_count()), LOG_STR("store", objectstore_url(p->objects)),
             LOG_INT("start_ms", (clock_mono_ns() - began) / NS_PER_MS));
     int signal_number = signal_wait();
@@ -486,7 +509,8 @@ process_main(void *arg)
     fiber_join(watch);
     r = stop_cleanly(p);
     if (r < 0) {
-        LOG_ERROR("the stop was not clean; what is missing in the bucket is in the wal", LOG_FAULT(r));
+        LOG_ERROR("the stop was not clean; what is missing in the bucket is in the wal",
+                LOG_FAULT(r));
         process_exit(1);
     }
     LOG_INFO("stopped");

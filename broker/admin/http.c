@@ -25,8 +25,7 @@ struct http_connection {
     uint64_t begun_ns;
 };
 
-PRINTF(2, 0) static void
-http_log(void *arg, const char *format, va_list args)
+PRINTF(2, 0) static void http_log(void *arg, const char *format, va_list args)
 {
     char text[256];
     (void)arg;

@@ -25,6 +25,7 @@ stat_field(unsigned index, uint64_t *ret_value)
     for (unsigned i = 2; place && i < index; i++) {
         place = strchr(place + 1, ' ');
     }
+    /* check-text: allow sscanf: fixed text, result looked at */
     return place && sscanf(place, " %" SCNu64, ret_value) == 1 ? 0 : -1;
 }
 
@@ -40,6 +41,7 @@ boot_time(double *ret_seconds)
     }
     bool found = false;
     while (!found && fgets(line, sizeof line, file)) {
+        /* check-text: allow sscanf: fixed text, result looked at */
         found = sscanf(line, "btime %" SCNu64, &seconds) == 1;
     }
     fclose(file);

@@ -63,7 +63,8 @@ static struct arena_chunk *
 arena_add_chunk(struct arena *arena, size_t size)
 {
     /* Growing by half of what is in use keeps the slack of a big request below a third of it. */
-    size_t capacity = MAX(size, MAX((size_t)ARENA_CHUNK_SIZE, MIN(arena->used / 2, (size_t)1 << 20)));
+    size_t capacity =
+            MAX(size, MAX((size_t)ARENA_CHUNK_SIZE, MIN(arena->used / 2, (size_t)1 << 20)));
     struct arena_chunk *chunk = mem_try_alloc(sizeof *chunk + capacity);
     if (!chunk) {
         return NULL;

@@ -1,6 +1,6 @@
 #pragma once
-/* Memory with the lifetime of one request: allocated by moving a pointer, freed all at once. Has a budget, so that no
- * input can make one request take more than its share. */
+/* Memory with the lifetime of one request: allocated by moving a pointer, freed all at once. Has a
+ * budget, so that no input can make one request take more than its share. */
 
 #include "base/attr.h"
 #include "base/bytes.h"

@@ -36,7 +36,8 @@ bytes_equal(struct bytes a, struct bytes b)
 /* Orders by bytes, then by length, as memcmp does. */
 int bytes_compare(struct bytes a, struct bytes b);
 bool bytes_starts_with(struct bytes a, struct bytes prefix);
-/* FNV-free 64-bit hash; the same on every machine. `seed` comes from the reactor's randomness where keys are hostile. */
+/* FNV-free 64-bit hash; the same on every machine. `seed` comes from the reactor's randomness where
+ * keys are hostile. */
 uint64_t bytes_hash(struct bytes b, uint64_t seed);
 /* Mixes a 64-bit key for use in a table. */
 uint64_t hash_u64(uint64_t key);

@@ -7,8 +7,8 @@
 void
 check_failed(const char *file, int line, const char *function, const char *condition)
 {
-    fprintf(stderr, "level=fatal msg=\"CHECK failed\" at=%s:%d in=%s condition=\"%s\"\n", file, line,
-            function, condition);
+    fprintf(stderr, "level=fatal msg=\"CHECK failed\" at=%s:%d in=%s condition=\"%s\"\n", file,
+            line, function, condition);
     fflush(stderr);
     abort();
 }

@@ -1,7 +1,8 @@
 #pragma once
-/* CHECK states what must be true unless Freshet itself has a bug. It stays on in release builds: a broker that
- * stops is recovered from its WAL, one that goes on with broken state is not. The world's failures (bad input,
- * disks, networks) are never CHECKed: they are returned as negative errno. */
+/* CHECK states what must be true unless Freshet itself has a bug. It stays on in release builds: a
+ * broker that stops is recovered from its WAL, one that goes on with broken state is not. The
+ * world's failures (bad input, disks, networks) are never CHECKed: they are returned as negative
+ * errno. */
 
 #include "base/attr.h"
 

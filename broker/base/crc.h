@@ -1,6 +1,6 @@
 #pragma once
-/* CRC-32C (Castagnoli), as in Kafka record batches v2 and in every format of ours. By ISA-L, which uses the CPU's
- * carry-less multiplication and CRC instruction where they exist. */
+/* CRC-32C (Castagnoli), as in Kafka record batches v2 and in every format of ours. By ISA-L, which
+ * uses the CPU's carry-less multiplication and CRC instruction where they exist. */
 
 #include "base/bytes.h"
 

@@ -1,5 +1,6 @@
 #pragma once
-/* Big-endian loads and stores at any alignment: Kafka's wire and all formats of ours are big-endian. */
+/* Big-endian loads and stores at any alignment: Kafka's wire and all formats of ours are
+ * big-endian. */
 
 #include <stdint.h>
 #include <string.h>

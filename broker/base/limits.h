@@ -1,6 +1,6 @@
 #pragma once
-/* Every queue, pool, map and growable buffer of Freshet has its ceiling here. Full means back-pressure, never growth.
- * Sizes in bytes unless the name says otherwise. */
+/* Every queue, pool, map and growable buffer of Freshet has its ceiling here. Full means
+ * back-pressure, never growth. Sizes in bytes unless the name says otherwise. */
 
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
@@ -30,20 +30,22 @@
 #define WAL_RECORD_SIZE_MAX (128 * MIB)
 #define WAL_SEGMENT_SIZE (64 * MIB)
 #define WAL_WAITERS_MAX 65536
-#define WAL_GROUP_SIZE_MAX (2 * MIB)   /* one flushed write: a default-sized batch of 1 MiB fits whole */
-#define WAL_QUEUE_SIZE_MAX (32 * MIB)  /* gathered, not durable yet; one record alone may be larger */
+#define WAL_GROUP_SIZE_MAX                                                                         \
+    (2 * MIB) /* one flushed write: a default-sized batch of 1 MiB fits whole */
+#define WAL_QUEUE_SIZE_MAX                                                                         \
+    (32 * MIB) /* gathered, not durable yet; one record alone may be larger */
 #define WAL_SEGMENTS_MAX 65536
 
 /* store */
 #define BLOCK_SIZE_TARGET (1 * MIB)
 #define BLOCK_SIZE_MAX (128 * MIB)
-#define STORE_OBJECT_RUNS_MAX 65536         /* partitions in one object */
-#define STORE_RANGE_BLOCKS_MAX 65536        /* blocks of one partition in one object */
+#define STORE_OBJECT_RUNS_MAX 65536  /* partitions in one object */
+#define STORE_RANGE_BLOCKS_MAX 65536 /* blocks of one partition in one object */
 #define STORE_CHECKPOINT_SIZE_MAX (32 * MIB)
 #define STORE_MANIFEST_RANGES_MAX 262144
-#define STORE_MERGE_SIZE_MAX (256 * MIB)    /* input of one merge, all of it in memory at once */
-#define STORE_EXTENT_SIZE_MAX (4 * MIB)     /* adjacent blocks read ahead by one GET */
-#define STORE_LOADS_MAX 64                  /* GETs under way for read-ahead, per reactor */
+#define STORE_MERGE_SIZE_MAX (256 * MIB) /* input of one merge, all of it in memory at once */
+#define STORE_EXTENT_SIZE_MAX (4 * MIB)  /* adjacent blocks read ahead by one GET */
+#define STORE_LOADS_MAX 64               /* GETs under way for read-ahead, per reactor */
 
 /* meta */
 #define META_RECORD_SIZE_MAX (8 * MIB)
@@ -56,7 +58,7 @@
 #define META_HOST_SIZE_MAX 255
 #define META_PARTITION_RANGES_MAX 100000 /* recent ranges of one partition */
 #define META_INTENTS_MAX 65536
-#define META_INTENT_COUNT_MAX 65536       /* object ids in one intent */
+#define META_INTENT_COUNT_MAX 65536 /* object ids in one intent */
 #define META_SNAPSHOT_SIZE_MAX (512 * MIB)
 #define OBJLOG_PAYLOAD_SIZE_MAX (160 * MIB)
 #define TOPIC_NAME_SIZE_MAX 249 /* Kafka's Topic.validate */

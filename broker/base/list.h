@@ -1,5 +1,6 @@
 #pragma once
-/* An intrusive doubly linked list with a sentinel head. A node is in at most one list; removing is O(1). */
+/* An intrusive doubly linked list with a sentinel head. A node is in at most one list; removing is
+ * O(1). */
 
 #include "base/attr.h"
 

@@ -1,4 +1,5 @@
-/* Builds one line per event in a fixed buffer and writes it with one call, so that lines of several threads do not mix. */
+/* Builds one line per event in a fixed buffer and writes it with one call, so that lines of several
+ * threads do not mix. */
 #include "base/log.h"
 
 #include "base/fault.h"
@@ -82,8 +83,7 @@ line_put(struct line *line, const char *text, size_t size)
     line->size += n;
 }
 
-PRINTF(2, 3) static void
-line_printf(struct line *line, const char *format, ...)
+PRINTF(2, 3) static void line_printf(struct line *line, const char *format, ...)
 {
     char text[256];
     va_list args;

@@ -1,6 +1,7 @@
 #pragma once
-/* Messages for people and log collectors: one line each on standard error, logfmt or JSON. Only who handles an event
- * logs it. Data logs are never called log here: they are partitions, WALs and objects.
+/* Messages for people and log collectors: one line each on standard error, logfmt or JSON. Only who
+ * handles an event logs it. Data logs are never called log here: they are partitions, WALs and
+ * objects.
  *
  *   LOG_INFO("topic created", LOG_STR("topic", name), LOG_INT("partitions", n)); */
 
@@ -20,15 +21,17 @@ struct log_field {
 
 /* What every line says of where it comes from; the reactor swaps it with the fiber. */
 struct log_context {
-    const char *fiber;       /* name, or NULL */
+    const char *fiber; /* name, or NULL */
     uint64_t fiber_id;
-    const char *client;      /* address of the peer, or NULL */
-    const char *api;         /* Kafka API name, or NULL */
+    const char *client; /* address of the peer, or NULL */
+    const char *api;    /* Kafka API name, or NULL */
     int api_version;
 };
 
-#define LOG_INT(k, v) ((struct log_field){ .key = (k), .kind = LOG_FIELD_INT, .number = (int64_t)(v) })
-#define LOG_STR(k, v) ((struct log_field){ .key = (k), .kind = LOG_FIELD_STRING, .text = bytes_of_string(v) })
+#define LOG_INT(k, v)                                                                              \
+    ((struct log_field){ .key = (k), .kind = LOG_FIELD_INT, .number = (int64_t)(v) })
+#define LOG_STR(k, v)                                                                              \
+    ((struct log_field){ .key = (k), .kind = LOG_FIELD_STRING, .text = bytes_of_string(v) })
 #define LOG_BYTES(k, v) ((struct log_field){ .key = (k), .kind = LOG_FIELD_STRING, .text = (v) })
 /* The story of the error being handled: error=text. Text is "" when fault was not set. */
 #define LOG_FAULT(r) LOG_INT("errno", -(r)), LOG_STR("error", log_fault_text(r))
@@ -47,14 +50,17 @@ struct log_context {
 
 void log_setup(enum log_level level, enum log_format format);
 enum log_level log_level_get(void);
-void log_write(enum log_level level, const char *message, const struct log_field *fields, size_t count);
+void log_write(
+        enum log_level level, const char *message, const struct log_field *fields, size_t count);
 /* fault_text(), or the text of the errno when there is none. */
 const char *log_fault_text(int error);
 struct log_context *log_context_swap(struct log_context *context);
 struct log_context *log_context_get(void);
 
-/* Lines go to standard error with the wall clock unless a sink is set (tests, the simulator). `line` ends in '\n'. */
+/* Lines go to standard error with the wall clock unless a sink is set (tests, the simulator).
+ * `line` ends in '\n'. */
 typedef void (*log_sink_fn)(void *arg, enum log_level level, const char *line, size_t size);
 void log_set_sink(log_sink_fn sink, void *arg);
-/* Milliseconds since 1970 for the time field; set by the reactor so that the simulator owns time. NULL: no time. */
+/* Milliseconds since 1970 for the time field; set by the reactor so that the simulator owns time.
+ * NULL: no time. */
 void log_set_clock(int64_t (*wall_ms)(void));

@@ -1,6 +1,6 @@
 #pragma once
-/* An intrusive hash table. The element embeds a map_node; the table never owns elements. Iteration order is not
- * defined and must not reach any output. */
+/* An intrusive hash table. The element embeds a map_node; the table never owns elements. Iteration
+ * order is not defined and must not reach any output. */
 
 #include "base/attr.h"
 
@@ -26,11 +26,12 @@ void map_init(struct map *map);
 void map_done(struct map *map);
 /* The key must not be in the map already. */
 void map_insert(struct map *map, struct map_node *node, uint64_t hash);
-struct map_node *map_find(const struct map *map, uint64_t hash, map_equal_fn equal, const void *key);
+struct map_node *map_find(
+        const struct map *map, uint64_t hash, map_equal_fn equal, const void *key);
 /* The node must be in the map. */
 void map_remove(struct map *map, struct map_node *node);
-/* Next node after `node` (NULL: first), or NULL at the end. The map must not change in between, except that the
- * node returned last may be removed after the call that follows it was made. */
+/* Next node after `node` (NULL: first), or NULL at the end. The map must not change in between,
+ * except that the node returned last may be removed after the call that follows it was made. */
 struct map_node *map_next(const struct map *map, const struct map_node *node);
 
 #define MAP_FOREACH(node, map)                                                                     \

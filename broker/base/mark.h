@@ -1,6 +1,6 @@
 #pragma once
-/* Coverage marks: a rare branch names itself with MARK("wal: torn tail cut"), and the one test that owns the branch
- * asserts with mark_count() that it was reached. Costs one relaxed increment. */
+/* Coverage marks: a rare branch names itself with MARK("wal: torn tail cut"), and the one test that
+ * owns the branch asserts with mark_count() that it was reached. Costs one relaxed increment. */
 
 #include <stdatomic.h>
 #include <stdint.h>

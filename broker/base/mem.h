@@ -1,7 +1,7 @@
 #pragma once
-/* The only door to the heap. Small allocations cannot fail: the process stops instead, because every pool and queue
- * is bounded by base/limits.h and running out means that the bounds are wrong. Sizes that come from outside use
- * mem_try_alloc. */
+/* The only door to the heap. Small allocations cannot fail: the process stops instead, because
+ * every pool and queue is bounded by base/limits.h and running out means that the bounds are wrong.
+ * Sizes that come from outside use mem_try_alloc. */
 
 #include "base/attr.h"
 
@@ -15,7 +15,8 @@ void *mem_alloc_array(size_t count, size_t size);
 MUST_CHECK void *mem_try_alloc(size_t size);
 /* Grows or shrinks; new bytes are uninitialised. */
 void *mem_realloc(void *p, size_t size);
-/* `alignment` is a power of two and `size` a multiple of it; uninitialised; NULL when there is none. */
+/* `alignment` is a power of two and `size` a multiple of it; uninitialised; NULL when there is
+ * none. */
 MUST_CHECK void *mem_try_alloc_aligned(size_t alignment, size_t size);
 char *mem_strdup(const char *s);
 void *mem_dup(const void *data, size_t size);

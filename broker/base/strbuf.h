@@ -1,5 +1,6 @@
 #pragma once
-/* A growable text or byte buffer that is told its maximum at birth. Errors are sticky: append freely, look once. */
+/* A growable text or byte buffer that is told its maximum at birth. Errors are sticky: append
+ * freely, look once. */
 
 #include "base/attr.h"
 #include "base/bytes.h"
@@ -8,8 +9,8 @@ struct strbuf {
     uint8_t *data;
     size_t size;
     size_t capacity;
-    size_t max;    /* size never exceeds this */
-    int error;     /* 0, or -ENOBUFS once an append did not fit */
+    size_t max; /* size never exceeds this */
+    int error;  /* 0, or -ENOBUFS once an append did not fit */
 };
 
 void strbuf_init(struct strbuf *s, size_t max);

@@ -1,6 +1,6 @@
 #pragma once
-/* 16-byte identifiers: clusters, topics, WALs, writers. Random bits come from the reactor (random_uuid); the text form
- * is Kafka's: URL-safe base64 without padding, 22 characters. */
+/* 16-byte identifiers: clusters, topics, WALs, writers. Random bits come from the reactor
+ * (random_uuid); the text form is Kafka's: URL-safe base64 without padding, 22 characters. */
 
 #include "base/attr.h"
 #include "base/bytes.h"

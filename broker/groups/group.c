@@ -49,8 +49,7 @@ group_get(struct groups *groups, struct bytes id)
 struct member *
 group_member(struct group *group, struct bytes member_id)
 {
-    LIST_FOREACH(link, &group->members)
-    {
+    LIST_FOREACH (link, &group->members) {
         struct member *member = CONTAINER_OF(link, struct member, link);
         if (bytes_equal(member_id, bytes_of_string(member->id))) {
             return member;
@@ -62,8 +61,7 @@ group_member(struct group *group, struct bytes member_id)
 struct member *
 group_static_member(struct group *group, struct bytes instance_id)
 {
-    LIST_FOREACH(link, &group->members)
-    {
+    LIST_FOREACH (link, &group->members) {
         struct member *member = CONTAINER_OF(link, struct member, link);
         if (member->instance_id && bytes_equal(instance_id, bytes_of_string(member->instance_id))) {
             return member;
@@ -103,12 +101,14 @@ member_set_protocols(struct member *member, const struct group_protocol *protoco
     member->protocol_count = count;
     for (size_t i = 0; i < count; i++) {
         member->protocols[i].name = bytes_of(dup_bytes(protocols[i].name), protocols[i].name.size);
-        member->protocols[i].metadata = bytes_of(dup_bytes(protocols[i].metadata), protocols[i].metadata.size);
+        member->protocols[i].metadata =
+                bytes_of(dup_bytes(protocols[i].metadata), protocols[i].metadata.size);
     }
 }
 
 bool
-member_has_protocols(const struct member *member, const struct group_protocol *protocols, size_t count)
+member_has_protocols(
+        const struct member *member, const struct group_protocol *protocols, size_t count)
 {
     if (member->protocol_count != count) {
         return false;
@@ -142,8 +142,7 @@ member_supports(const struct member *member, struct bytes protocol)
 static bool
 all_support(const struct group *group, const struct member *except, struct bytes protocol)
 {
-    LIST_FOREACH(link, &group->members)
-    {
+    LIST_FOREACH (link, &group->members) {
         const struct member *member = CONTAINER_OF(link, struct member, link);
         if (member != except && !member->pending && !member_supports(member, protocol)) {
             return false;
@@ -163,7 +162,8 @@ group_supports(const struct group *group, const struct member *except, struct by
     if (!others) {
         return true;
     }
-    if (!group->protocol_type || !bytes_equal(protocol_type, bytes_of_string(group->protocol_type))) {
+    if (!group->protocol_type ||
+            !bytes_equal(protocol_type, bytes_of_string(group->protocol_type))) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
@@ -202,8 +202,7 @@ group_prepare(struct groups *groups, struct group *group)
     if (group->state == GROUP_PREPARING) {
         return;
     }
-    LIST_FOREACH(link, &group->members)
-    {
+    LIST_FOREACH (link, &group->members) {
         struct member *member = CONTAINER_OF(link, struct member, link);
         member->joined = false;
         longest = MAX(longest, member->rebalance_timeout_ns);
@@ -223,8 +222,7 @@ choose_protocol(const struct group *group)
 {
     struct bytes best = BYTES_NULL;
     size_t best_votes = 0;
-    LIST_FOREACH(link, &group->members)
-    {
+    LIST_FOREACH (link, &group->members) {
         const struct member *candidate_of = CONTAINER_OF(link, struct member, link);
         for (size_t i = 0; i < candidate_of->protocol_count; i++) {
             struct bytes candidate = candidate_of->protocols[i].name;
@@ -232,14 +230,15 @@ choose_protocol(const struct group *group)
             if (!all_support(group, NULL, candidate)) {
                 continue;
             }
-            LIST_FOREACH(other, &group->members)
-            {
+            LIST_FOREACH (other, &group->members) {
                 const struct member *voter = CONTAINER_OF(other, struct member, link);
                 size_t v = 0;
-                while (v < voter->protocol_count && !all_support(group, NULL, voter->protocols[v].name)) {
+                while (v < voter->protocol_count &&
+                        !all_support(group, NULL, voter->protocols[v].name)) {
                     v++;
                 }
-                votes += v < voter->protocol_count && bytes_equal(voter->protocols[v].name, candidate);
+                votes += v < voter->protocol_count &&
+                         bytes_equal(voter->protocols[v].name, candidate);
             }
             if (votes > best_votes) {
                 best = candidate;
@@ -254,8 +253,7 @@ static void
 group_complete_join(struct group *group)
 {
     struct member *first = NULL;
-    LIST_FOREACH(link, &group->members)
-    {
+    LIST_FOREACH (link, &group->members) {
         struct member *member = CONTAINER_OF(link, struct member, link);
         mem_free((void *)(uintptr_t)member->assignment.data);
         member->assignment = BYTES_NULL;
@@ -285,8 +283,7 @@ group_complete_join(struct group *group)
 static bool
 all_joined(const struct group *group)
 {
-    LIST_FOREACH(link, &group->members)
-    {
+    LIST_FOREACH (link, &group->members) {
         const struct member *member = CONTAINER_OF(link, struct member, link);
         if (member->pending || !member->joined) {
             return false;
@@ -303,12 +300,12 @@ group_try_complete(struct group *group)
     }
 }
 
-/* The time of a rebalance is up: who did not join is out. Static members stay until their session ends. */
+/* The time of a rebalance is up: who did not join is out. Static members stay until their session
+ * ends. */
 static void
 group_end_preparation(struct groups *groups, struct group *group)
 {
-    LIST_FOREACH_SAFE(link, &group->members)
-    {
+    LIST_FOREACH_SAFE (link, &group->members) {
         struct member *member = CONTAINER_OF(link, struct member, link);
         if (!member->joined && !member->pending && !member->instance_id) {
             group_remove_member(groups, group, member);
@@ -321,8 +318,7 @@ void
 group_tick(struct groups *groups, struct group *group, uint64_t now_ns)
 {
     bool removed = false;
-    LIST_FOREACH_SAFE(link, &group->members)
-    {
+    LIST_FOREACH_SAFE (link, &group->members) {
         struct member *member = CONTAINER_OF(link, struct member, link);
         bool rejoining = group->state == GROUP_PREPARING && member->joined;
         if (now_ns >= member->expires_ns && member->waiting == 0 && !rejoining) {

@@ -1,7 +1,6 @@
 /* All groups of this coordinator: start, stop, and the fiber that watches the time. */
-#include "groups/group.h"
-
 #include "base/mem.h"
+#include "groups/group.h"
 #include "reactor/clock.h"
 
 #define SWEEP_INTERVAL_NS (100ull * NS_PER_MS)
@@ -17,8 +16,7 @@ sweep(struct groups *groups)
 {
     bool busy = false;
     uint64_t now = clock_mono_ns();
-    LIST_FOREACH(link, &groups->all)
-    {
+    LIST_FOREACH (link, &groups->all) {
         struct group *group = CONTAINER_OF(link, struct group, link);
         group_tick(groups, group, now);
         busy |= !list_is_empty(&group->members) || group->state == GROUP_PREPARING;
@@ -31,7 +29,8 @@ sweeper_main(void *arg)
 {
     struct groups *groups = arg;
     for (;;) {
-        int r = sweep(groups) ? fiber_sleep_ns(SWEEP_INTERVAL_NS) : wait_queue_wait(&groups->idle, DEADLINE_NONE);
+        int r = sweep(groups) ? fiber_sleep_ns(SWEEP_INTERVAL_NS)
+                              : wait_queue_wait(&groups->idle, DEADLINE_NONE);
         if (r < 0) {
             return;
         }
@@ -41,11 +40,9 @@ sweeper_main(void *arg)
 static void
 groups_free(struct groups *groups)
 {
-    LIST_FOREACH_SAFE(link, &groups->all)
-    {
+    LIST_FOREACH_SAFE (link, &groups->all) {
         struct group *group = CONTAINER_OF(link, struct group, link);
-        LIST_FOREACH_SAFE(member, &group->members)
-        {
+        LIST_FOREACH_SAFE (member, &group->members) {
             group_remove_member(groups, group, CONTAINER_OF(member, struct member, link));
         }
         group_free_offsets(group);
@@ -87,8 +84,7 @@ groups_stop(struct groups *groups)
     groups->stopping = true;
     fiber_cancel(groups->sweeper);
     fiber_join(groups->sweeper);
-    LIST_FOREACH(link, &groups->all)
-    {
+    LIST_FOREACH (link, &groups->all) {
         wait_queue_wake_all(&CONTAINER_OF(link, struct group, link)->changed);
     }
     while (groups->calls) {

@@ -1,6 +1,6 @@
 #pragma once
-/* The error codes that a group coordinator answers with: org.apache.kafka.common.protocol.Errors. handlers/errors.h,
- * which lies above this room, has all of them. */
+/* The error codes that a group coordinator answers with: org.apache.kafka.common.protocol.Errors.
+ * handlers/errors.h, which lies above this room, has all of them. */
 
 enum group_code {
     CODE_NONE = 0,

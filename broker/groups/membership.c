@@ -1,7 +1,7 @@
-/* JoinGroup, SyncGroup, Heartbeat and LeaveGroup: straight-line calls that wait for the group to move on. */
-#include "groups/group.h"
-
+/* JoinGroup, SyncGroup, Heartbeat and LeaveGroup: straight-line calls that wait for the group to
+ * move on. */
 #include "base/mem.h"
+#include "groups/group.h"
 #include "groups/kafka_codes.h"
 #include "reactor/clock.h"
 #include "reactor/random.h"
@@ -55,14 +55,16 @@ new_member_id(struct group_join *join)
     char random[UUID_TEXT_SIZE];
     struct uuid uuid = random_uuid();
     struct bytes prefix = join->instance_id.data ? join->instance_id : join->client_id;
-    return arena_printf(join->arena, "%.*s-%s", (int)MIN(prefix.size, (size_t)CLIENT_ID_IN_MEMBER_ID_MAX),
+    return arena_printf(join->arena, "%.*s-%s",
+            (int)MIN(prefix.size, (size_t)CLIENT_ID_IN_MEMBER_ID_MAX),
             prefix.data ? (const char *)prefix.data : "", uuid_format(&uuid, random));
 }
 
 static void
 set_timeouts(struct member *member, const struct group_join *join)
 {
-    int32_t rebalance_ms = join->rebalance_timeout_ms < 0 ? join->session_timeout_ms : join->rebalance_timeout_ms;
+    int32_t rebalance_ms =
+            join->rebalance_timeout_ms < 0 ? join->session_timeout_ms : join->rebalance_timeout_ms;
     member->session_timeout_ns = (uint64_t)join->session_timeout_ms * NS_PER_MS;
     member->rebalance_timeout_ns = (uint64_t)rebalance_ms * NS_PER_MS;
     member_alive(member);
@@ -96,16 +98,19 @@ replace_static_member(struct group *group, struct member *member, struct bytes i
     return member;
 }
 
-/* The member of a join without an id: new, or a static one that restarted. NULL: join->error is set. */
+/* The member of a join without an id: new, or a static one that restarted. NULL: join->error is
+ * set. */
 static struct member *
 admit_new(struct group_join *join, struct group *group)
 {
     join->ret_member_id = new_member_id(join);
-    struct member *old = join->instance_id.data ? group_static_member(group, join->instance_id) : NULL;
+    struct member *old =
+            join->instance_id.data ? group_static_member(group, join->instance_id) : NULL;
     if (old) {
         return replace_static_member(group, old, join->ret_member_id);
     }
-    if (group->member_count >= (size_t)settings_int(join->groups->options.settings, "group.max.size")) {
+    if (group->member_count >=
+            (size_t)settings_int(join->groups->options.settings, "group.max.size")) {
         join->error = CODE_GROUP_MAX_SIZE_REACHED;
         return NULL;
     }
@@ -141,7 +146,8 @@ admit_known(struct group_join *join, struct group *group)
 static bool
 nothing_new(const struct group_join *join, const struct group *group, const struct member *member)
 {
-    bool same = member->protocol_count > 0 && member_has_protocols(member, join->protocols, join->protocol_count);
+    bool same = member->protocol_count > 0 &&
+                member_has_protocols(member, join->protocols, join->protocol_count);
     bool leads = group->leader && strcmp(group->leader, member->id) == 0;
     return same && (group->state == GROUP_COMPLETING || (group->state == GROUP_STABLE && !leads));
 }
@@ -155,9 +161,9 @@ tell_generation(struct group_join *join, const struct group *group)
     if (!bytes_equal(join->ret_leader, join->ret_member_id)) {
         return;
     }
-    join->ret_members = arena_alloc_array(join->arena, group->member_count, sizeof *join->ret_members);
-    LIST_FOREACH(link, &group->members)
-    {
+    join->ret_members =
+            arena_alloc_array(join->arena, group->member_count, sizeof *join->ret_members);
+    LIST_FOREACH (link, &group->members) {
         const struct member *member = CONTAINER_OF(link, struct member, link);
         for (size_t i = 0; !member->pending && i < member->protocol_count; i++) {
             if (bytes_equal(member->protocols[i].name, join->ret_protocol_name)) {
@@ -183,9 +189,9 @@ wait_for_generation(struct group_join *join, struct group *group)
         int r = wait_change(join->groups, group);
         member = group_member(group, join->ret_member_id);
         if (r < 0 || !member) {
-            join->error = r < 0 ? CODE_NOT_COORDINATOR
-                    : join->instance_id.data ? CODE_FENCED_INSTANCE_ID
-                                             : CODE_UNKNOWN_MEMBER_ID;
+            join->error = r < 0                    ? CODE_NOT_COORDINATOR
+                          : join->instance_id.data ? CODE_FENCED_INSTANCE_ID
+                                                   : CODE_UNKNOWN_MEMBER_ID;
             if (member) {
                 member->waiting--;
             }
@@ -219,7 +225,8 @@ group_join(struct group_join *join)
         join->error = CODE_INCONSISTENT_GROUP_PROTOCOL;
         return;
     }
-    struct member *member = join->member_id.size ? admit_known(join, group) : admit_new(join, group);
+    struct member *member =
+            join->member_id.size ? admit_known(join, group) : admit_new(join, group);
     if (!member) {
         return;
     }
@@ -251,7 +258,8 @@ store_assignments(struct group *group, const struct group_sync *sync)
         if (member) {
             struct bytes assignment = sync->assignments[i].assignment;
             mem_free((void *)(uintptr_t)member->assignment.data);
-            member->assignment = bytes_of(mem_dup(assignment.data, assignment.size), assignment.size);
+            member->assignment =
+                    bytes_of(mem_dup(assignment.data, assignment.size), assignment.size);
         }
     }
     group->state = GROUP_STABLE;
@@ -265,9 +273,9 @@ check_sync(const struct group_sync *sync, const struct group *group)
         return CODE_ILLEGAL_GENERATION;
     }
     bool type_fits = !sync->protocol_type.data || !group->protocol_type ||
-            bytes_equal(sync->protocol_type, bytes_of_string(group->protocol_type));
+                     bytes_equal(sync->protocol_type, bytes_of_string(group->protocol_type));
     bool name_fits = !sync->protocol_name.data || !group->protocol_name ||
-            bytes_equal(sync->protocol_name, bytes_of_string(group->protocol_name));
+                     bytes_equal(sync->protocol_name, bytes_of_string(group->protocol_name));
     if (!type_fits || !name_fits) {
         return CODE_INCONSISTENT_GROUP_PROTOCOL;
     }
@@ -315,7 +323,8 @@ group_sync(struct group_sync *sync)
         return;
     }
     member_alive(member);
-    if (group->state == GROUP_COMPLETING && group->leader && strcmp(group->leader, member->id) == 0) {
+    if (group->state == GROUP_COMPLETING && group->leader &&
+            strcmp(group->leader, member->id) == 0) {
         store_assignments(group, sync);
     }
     member = wait_for_assignment(sync, group);
@@ -334,7 +343,8 @@ group_heartbeat(struct group_heartbeat *heartbeat)
     struct group *group = group_find(heartbeat->groups, heartbeat->group_id);
     heartbeat->error = CODE_NONE;
     struct member *member =
-            group ? speaker(group, heartbeat->member_id, heartbeat->instance_id, &heartbeat->error) : NULL;
+            group ? speaker(group, heartbeat->member_id, heartbeat->instance_id, &heartbeat->error)
+                  : NULL;
     if (!member) {
         heartbeat->error = heartbeat->error ? heartbeat->error : CODE_UNKNOWN_MEMBER_ID;
     } else if (heartbeat->generation != group->generation) {
@@ -352,7 +362,8 @@ group_leave(struct group_leave *leave)
     struct member *member = NULL;
     leave->error = CODE_NONE;
     if (group && leave->instance_id.data && leave->member_id.size == 0) {
-        member = group_static_member(group, leave->instance_id); /* an operator removes it by name (KIP-345) */
+        member = group_static_member(
+                group, leave->instance_id); /* an operator removes it by name (KIP-345) */
     } else if (group && !leave->instance_id.data) {
         member = group_member(group, leave->member_id); /* a pending one too */
     } else if (group) {

@@ -1,7 +1,6 @@
 /* Committed offsets of a group: in memory, behind the log. */
-#include "groups/group.h"
-
 #include "base/mem.h"
+#include "groups/group.h"
 #include "groups/kafka_codes.h"
 
 struct offset_key {
@@ -14,7 +13,8 @@ committed_has_key(const struct map_node *node, const void *key)
 {
     const struct committed *committed = CONTAINER_OF(node, struct committed, node);
     const struct offset_key *wanted = key;
-    return committed->partition == wanted->partition && bytes_equal(wanted->topic, bytes_of_string(committed->topic));
+    return committed->partition == wanted->partition &&
+           bytes_equal(wanted->topic, bytes_of_string(committed->topic));
 }
 
 static uint64_t
@@ -27,7 +27,8 @@ struct committed *
 group_get_offset(const struct group *group, struct bytes topic, int32_t partition)
 {
     struct offset_key key = { topic, partition };
-    struct map_node *node = map_find(&group->offsets, offset_hash(topic, partition), committed_has_key, &key);
+    struct map_node *node =
+            map_find(&group->offsets, offset_hash(topic, partition), committed_has_key, &key);
     return node ? CONTAINER_OF(node, struct committed, node) : NULL;
 }
 
@@ -64,7 +65,8 @@ group_set_offset(struct group *group, const struct group_offset *offset)
         committed = mem_alloc(sizeof *committed);
         committed->topic = dup_text(offset->topic);
         committed->partition = offset->partition;
-        map_insert(&group->offsets, &committed->node, offset_hash(offset->topic, offset->partition));
+        map_insert(
+                &group->offsets, &committed->node, offset_hash(offset->topic, offset->partition));
     }
     mem_free(committed->metadata);
     committed->metadata = dup_text(offset->metadata);
@@ -90,8 +92,9 @@ check_commit(const struct group_commit *commit, struct group *group)
         /* A simple consumer commits only while nobody is a member. */
         return group->member_count ? CODE_UNKNOWN_MEMBER_ID : CODE_NONE;
     }
-    struct member *member = commit->instance_id.data ? group_static_member(group, commit->instance_id)
-                                                     : group_member(group, commit->member_id);
+    struct member *member = commit->instance_id.data
+                                    ? group_static_member(group, commit->instance_id)
+                                    : group_member(group, commit->member_id);
     if (!member || member->pending) {
         return CODE_UNKNOWN_MEMBER_ID;
     }
@@ -116,7 +119,8 @@ set_all(struct group_commit *commit, int16_t error)
 void
 group_commit(struct group_commit *commit)
 {
-    size_t metadata_max = (size_t)settings_int(commit->groups->options.settings, "offset.metadata.max.bytes");
+    size_t metadata_max =
+            (size_t)settings_int(commit->groups->options.settings, "offset.metadata.max.bytes");
     struct group *group = group_get(commit->groups, commit->group_id);
     int16_t error = group ? check_commit(commit, group) : (int16_t)CODE_COORDINATOR_NOT_AVAILABLE;
     size_t good = 0;
@@ -147,7 +151,8 @@ fill(struct group_fetch *fetch, const struct committed *committed, struct group_
 {
     out->offset = committed ? committed->offset : -1;
     out->leader_epoch = committed ? committed->leader_epoch : -1;
-    out->metadata = committed ? arena_dup(fetch->arena, bytes_of_string(committed->metadata)) : BYTES_LITERAL("");
+    out->metadata = committed ? arena_dup(fetch->arena, bytes_of_string(committed->metadata))
+                              : BYTES_LITERAL("");
     out->error = CODE_NONE;
 }
 

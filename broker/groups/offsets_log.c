@@ -1,9 +1,9 @@
-/* Committed offsets as records of __consumer_offsets, in Kafka's own key and value formats, so that Kafka's tools can read
- * the topic. A group's records are all in one partition: Java's hash of its id, as in Kafka. */
-#include "groups/group.h"
-
+/* Committed offsets as records of __consumer_offsets, in Kafka's own key and value formats, so that
+ * Kafka's tools can read the topic. A group's records are all in one partition: Java's hash of its
+ * id, as in Kafka. */
 #include "base/fault.h"
 #include "base/log.h"
+#include "groups/group.h"
 #include "partition/topics.h"
 #include "reactor/call.h"
 #include "reactor/clock.h"
@@ -19,7 +19,8 @@
 
 static const struct bytes topic_name = { (const uint8_t *)"__consumer_offsets", 18 };
 
-/* String.hashCode of Java, over UTF-16 units; ids are almost always ASCII, other bytes only spread differently. */
+/* String.hashCode of Java, over UTF-16 units; ids are almost always ASCII, other bytes only spread
+ * differently. */
 static int32_t
 java_hash(struct bytes text)
 {
@@ -36,10 +37,12 @@ ensure_topic(struct groups *groups, struct uuid *ret_id, int32_t *ret_count)
     struct meta *meta = groups->options.meta;
     const struct meta_topic *topic = meta_topic_by_name(meta_state(meta), topic_name);
     if (!topic) {
-        struct meta_config_entry config = { BYTES_LITERAL("cleanup.policy"), BYTES_LITERAL("compact") };
+        struct meta_config_entry config = { BYTES_LITERAL("cleanup.policy"),
+            BYTES_LITERAL("compact") };
         struct topic_spec spec = {
             .name = topic_name,
-            .partition_count = settings_int(groups->options.settings, "offsets.topic.num.partitions"),
+            .partition_count =
+                    settings_int(groups->options.settings, "offsets.topic.num.partitions"),
             .internal = true,
             .configs = &config,
             .config_count = 1,
@@ -70,8 +73,8 @@ encode(struct wire_writer *w, const struct wire_type *type, int16_t version, con
 }
 
 static int
-add_record(struct record_builder *builder, struct bytes group_id, const struct group_offset *offset, int64_t now_ms,
-        int64_t index)
+add_record(struct record_builder *builder, struct bytes group_id, const struct group_offset *offset,
+        int64_t now_ms, int64_t index)
 {
     struct wire_writer key;
     struct wire_writer value;
@@ -102,7 +105,8 @@ add_record(struct record_builder *builder, struct bytes group_id, const struct g
 }
 
 static int
-build_batch(struct bytes group_id, const struct group_offset *offsets, size_t count, struct buf **ret_batch)
+build_batch(struct bytes group_id, const struct group_offset *offsets, size_t count,
+        struct buf **ret_batch)
 {
     struct record_builder builder;
     struct record_batch_options options = RECORD_BATCH_OPTIONS_DEFAULT;
@@ -137,7 +141,8 @@ append_here(void *arg)
 }
 
 int
-offsets_log_append(struct groups *groups, struct bytes group_id, const struct group_offset *offsets, size_t count)
+offsets_log_append(struct groups *groups, struct bytes group_id, const struct group_offset *offsets,
+        size_t count)
 {
     CLEANUP(buf_unrefp) struct buf *batch = NULL;
     struct uuid topic_id;
@@ -162,7 +167,8 @@ offsets_log_append(struct groups *groups, struct bytes group_id, const struct gr
     };
     r = reactor_call(partition_reactor(call.append.key), append_here, &call);
     if (r == 0 && call.append.error) {
-        r = fault(-EIO, "__consumer_offsets-%d refused a commit (%d)", call.append.key.index, call.append.error);
+        r = fault(-EIO, "__consumer_offsets-%d refused a commit (%d)", call.append.key.index,
+                call.append.error);
     }
     if (r < 0) {
         LOG_WARN("offset commit failed", LOG_BYTES("group", group_id), LOG_FAULT(r));
@@ -184,7 +190,9 @@ load_record(struct groups *groups, const struct record *record)
     if (r < 0) {
         return r;
     }
-    struct group_offset offset = { .topic = commit.topic, .partition = commit.partition, .offset = -1 };
+    struct group_offset offset = {
+        .topic = commit.topic, .partition = commit.partition, .offset = -1
+    };
     if (record->value.data) {
         struct wire_reader value;
         struct offset_commit_value message;
@@ -235,7 +243,7 @@ load_batch(struct groups *groups, const struct record_batch *batch)
 struct read_call {
     struct shard **shards;
     struct partition_key key;
-    int64_t offset;                  /* -1: begin at the log start */
+    int64_t offset; /* -1: begin at the log start */
     struct slices slices;
 };
 
@@ -274,7 +282,8 @@ load_slices(struct groups *groups, struct read_call *call)
             call->offset = record_batch_last_offset(&batch) + 1;
         }
         if (r < 0) {
-            return fault_note(r, "__consumer_offsets-%d after offset %lld", call->key.index, (long long)call->offset);
+            return fault_note(r, "__consumer_offsets-%d after offset %lld", call->key.index,
+                    (long long)call->offset);
         }
     }
     return 0;
@@ -301,7 +310,8 @@ load_partition(struct groups *groups, struct partition_key key)
 int
 offsets_log_load(struct groups *groups)
 {
-    const struct meta_topic *topic = meta_topic_by_name(meta_state(groups->options.meta), topic_name);
+    const struct meta_topic *topic =
+            meta_topic_by_name(meta_state(groups->options.meta), topic_name);
     if (!topic) {
         return 0;
     }

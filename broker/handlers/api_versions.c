@@ -21,12 +21,14 @@ software_name_is_valid(struct bytes name)
 }
 
 void
-api_versions_answer(struct request *request, int16_t error, const struct api_version_range *ranges, size_t count)
+api_versions_answer(struct request *request, int16_t error, const struct api_version_range *ranges,
+        size_t count)
 {
     struct api_versions_response response = api_versions_response_default;
     struct api_versions_response_api_version *keys = request_alloc(request, count, sizeof *keys);
     for (size_t i = 0; i < count; i++) {
-        keys[i] = (struct api_versions_response_api_version){ ranges[i].key, ranges[i].min, ranges[i].max };
+        keys[i] = (struct api_versions_response_api_version){ ranges[i].key, ranges[i].min,
+            ranges[i].max };
     }
     response.error_code = error;
     response.api_keys = wire_array_of(keys, count);
@@ -41,8 +43,9 @@ api_versions_handle(struct request *request, const struct api_version_range *ran
         return;
     }
     int16_t error = KAFKA_NONE;
-    if (request->version >= 3 && (!software_name_is_valid(message.client_software_name) ||
-                                         !software_name_is_valid(message.client_software_version))) {
+    if (request->version >= 3 &&
+            (!software_name_is_valid(message.client_software_name) ||
+                    !software_name_is_valid(message.client_software_version))) {
         error = KAFKA_INVALID_REQUEST;
     }
     api_versions_answer(request, error, error ? NULL : ranges, error ? 0 : count);

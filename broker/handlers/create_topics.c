@@ -1,12 +1,12 @@
-/* CreateTopics. Replication factor and manual assignments are accepted as far as they make sense: durability is the
- * store's, so the factor is kept only for the answer. */
+/* CreateTopics. Replication factor and manual assignments are accepted as far as they make sense:
+ * durability is the store's, so the factor is kept only for the answer. */
+#include "wire/messages/create_topics.h"
+
+#include "base/log.h"
 #include "handlers/errors.h"
 #include "handlers/handlers.h"
 #include "handlers/topic_configs.h"
 #include "partition/topics.h"
-#include "wire/messages/create_topics.h"
-
-#include "base/log.h"
 
 #include <errno.h>
 
@@ -15,8 +15,8 @@
 struct creation {
     struct request *request;
     struct create_topics_response_creatable_topic_result *out;
-    struct topic_spec *specs;        /* of those that passed */
-    size_t *out_index;               /* of each spec */
+    struct topic_spec *specs; /* of those that passed */
+    size_t *out_index;        /* of each spec */
     size_t count;
 };
 
@@ -29,8 +29,8 @@ refuse(struct creation *creation, size_t i, int16_t code, struct bytes text)
 
 /* Copies the configs after checking them; false when one is bad. */
 static bool
-check_configs(struct creation *creation, size_t i, const struct create_topics_request_creatable_topic *topic,
-        struct topic_spec *spec)
+check_configs(struct creation *creation, size_t i,
+        const struct create_topics_request_creatable_topic *topic, struct topic_spec *spec)
 {
     struct request *request = creation->request;
     size_t count = (size_t)MAX(topic->configs.count, 0);
@@ -42,7 +42,8 @@ check_configs(struct creation *creation, size_t i, const struct create_topics_re
         char error[SETTINGS_ERROR_SIZE];
         if (!config.value.data) {
             refuse(creation, i, KAFKA_INVALID_CONFIG,
-                    request_text(request, "Null value not supported for topic configs: %.*s", (int)MIN(config.name.size, (size_t)100),
+                    request_text(request, "Null value not supported for topic configs: %.*s",
+                            (int)MIN(config.name.size, (size_t)100),
                             (const char *)config.name.data));
             return false;
         }
@@ -58,7 +59,8 @@ check_configs(struct creation *creation, size_t i, const struct create_topics_re
 }
 
 static bool
-check_assignments(struct creation *creation, size_t i, const struct create_topics_request_creatable_topic *topic)
+check_assignments(struct creation *creation, size_t i,
+        const struct create_topics_request_creatable_topic *topic)
 {
     size_t count = (size_t)topic->assignments.count;
     bool *seen = request_alloc(creation->request, count, sizeof *seen);
@@ -68,7 +70,8 @@ check_assignments(struct creation *creation, size_t i, const struct create_topic
         int32_t index = assignment.partition_index;
         if (index < 0 || (size_t)index >= count || seen[index] || assignment.broker_ids.count < 1) {
             refuse(creation, i, KAFKA_INVALID_REPLICA_ASSIGNMENT,
-                    BYTES_LITERAL("Assignments must name partitions 0 to n-1 once, each with a broker."));
+                    BYTES_LITERAL(
+                            "Assignments must name partitions 0 to n-1 once, each with a broker."));
             return false;
         }
         seen[index] = true;
@@ -78,20 +81,23 @@ check_assignments(struct creation *creation, size_t i, const struct create_topic
 
 /* The number of partitions, or 0 when the request is refused. */
 static int32_t
-check_partitions(struct creation *creation, size_t i, const struct create_topics_request_creatable_topic *topic)
+check_partitions(struct creation *creation, size_t i,
+        const struct create_topics_request_creatable_topic *topic)
 {
     const struct settings *settings = creation->request->broker->settings;
     if (topic->assignments.count > 0) {
         if (topic->num_partitions != -1 || topic->replication_factor != -1) {
             refuse(creation, i, KAFKA_INVALID_REQUEST,
-                    BYTES_LITERAL("Both assignments and a number of partitions or a replication factor were given."));
+                    BYTES_LITERAL("Both assignments and a number of partitions or a replication "
+                                  "factor were given."));
             return 0;
         }
         return check_assignments(creation, i, topic) ? topic->assignments.count : 0;
     }
     if (topic->replication_factor < 1 && topic->replication_factor != -1) {
         refuse(creation, i, KAFKA_INVALID_REPLICATION_FACTOR,
-                BYTES_LITERAL("Replication factor must be larger than 0, or -1 to use the default value."));
+                BYTES_LITERAL("Replication factor must be larger than 0, or -1 to use the default "
+                              "value."));
         return 0;
     }
     if (topic->num_partitions == -1) {
@@ -99,7 +105,8 @@ check_partitions(struct creation *creation, size_t i, const struct create_topics
     }
     if (topic->num_partitions < 1 || topic->num_partitions > PARTITIONS_PER_TOPIC_MAX) {
         refuse(creation, i, KAFKA_INVALID_PARTITIONS,
-                BYTES_LITERAL("Number of partitions was set to an invalid value: it must be 1 to 100000, or -1 for the default."));
+                BYTES_LITERAL("Number of partitions was set to an invalid value: it must be 1 to "
+                              "100000, or -1 for the default."));
         return 0;
     }
     return topic->num_partitions;
@@ -123,7 +130,8 @@ list_configs(struct request *request, const struct topic_spec *spec)
 {
     struct topic_config *all;
     size_t count = topic_configs_list(request, spec->configs, (size_t)spec->config_count, &all);
-    struct create_topics_response_creatable_topic_configs *out = request_alloc(request, count, sizeof *out);
+    struct create_topics_response_creatable_topic_configs *out =
+            request_alloc(request, count, sizeof *out);
     for (size_t i = 0; i < count; i++) {
         out[i] = (struct create_topics_response_creatable_topic_configs){
             .name = all[i].name,
@@ -144,7 +152,8 @@ check_topic(struct creation *creation, const struct create_topics_request *messa
     creation->out[i].name = topic->name;
     creation->out[i].configs = WIRE_ARRAY_NULL;
     if (problem) {
-        refuse(creation, i, KAFKA_INVALID_TOPIC_EXCEPTION, request_text(request, "Topic name is invalid: %s", problem));
+        refuse(creation, i, KAFKA_INVALID_TOPIC_EXCEPTION,
+                request_text(request, "Topic name is invalid: %s", problem));
         return;
     }
     if (named_before(message, topic->name, i)) {
@@ -153,10 +162,12 @@ check_topic(struct creation *creation, const struct create_topics_request *messa
     }
     if (meta_topic_by_name(meta_state(request->broker->meta), topic->name)) {
         refuse(creation, i, KAFKA_TOPIC_ALREADY_EXISTS,
-                request_text(request, "Topic '%.*s' already exists.", (int)topic->name.size, (const char *)topic->name.data));
+                request_text(request, "Topic '%.*s' already exists.", (int)topic->name.size,
+                        (const char *)topic->name.data));
         return;
     }
-    struct topic_spec spec = { .name = topic->name, .partition_count = check_partitions(creation, i, topic) };
+    struct topic_spec spec = { .name = topic->name,
+        .partition_count = check_partitions(creation, i, topic) };
     if (spec.partition_count == 0 || !check_configs(creation, i, topic, &spec)) {
         return;
     }
@@ -180,7 +191,8 @@ create(struct creation *creation)
         LOG_WARN("topics could not be created", LOG_FAULT(r));
     }
     for (size_t i = 0; i < creation->count; i++) {
-        struct create_topics_response_creatable_topic_result *out = &creation->out[creation->out_index[i]];
+        struct create_topics_response_creatable_topic_result *out =
+                &creation->out[creation->out_index[i]];
         int error = r < 0 ? r : errors[i];
         if (error == 0) {
             out->topic_id = ids[i];

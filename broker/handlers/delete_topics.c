@@ -1,10 +1,10 @@
 /* DeleteTopics, by name or by id. */
-#include "handlers/errors.h"
-#include "handlers/handlers.h"
-#include "partition/topics.h"
 #include "wire/messages/delete_topics.h"
 
 #include "base/log.h"
+#include "handlers/errors.h"
+#include "handlers/handlers.h"
+#include "partition/topics.h"
 
 #include <errno.h>
 
@@ -22,7 +22,8 @@ add(struct deletion *deletion, struct bytes name, const struct uuid *id)
 {
     struct request *request = deletion->request;
     const struct meta_state *state = meta_state(request->broker->meta);
-    const struct meta_topic *topic = name.data ? meta_topic_by_name(state, name) : meta_topic_by_id(state, id);
+    const struct meta_topic *topic =
+            name.data ? meta_topic_by_name(state, name) : meta_topic_by_id(state, id);
     struct delete_topics_response_deletable_topic_result *out = &deletion->out[deletion->out_count];
     *out = delete_topics_response_deletable_topic_result_default;
     out->name = name;
@@ -53,11 +54,12 @@ carry_out(struct deletion *deletion)
         LOG_WARN("topics could not be deleted", LOG_FAULT(r));
     }
     for (size_t i = 0; i < deletion->count; i++) {
-        int16_t code = r < 0 ? (int16_t)KAFKA_REQUEST_TIMED_OUT
-                : results[i].error ? (int16_t)KAFKA_UNKNOWN_TOPIC_OR_PARTITION
-                                   : (int16_t)KAFKA_NONE;
+        int16_t code = r < 0              ? (int16_t)KAFKA_REQUEST_TIMED_OUT
+                       : results[i].error ? (int16_t)KAFKA_UNKNOWN_TOPIC_OR_PARTITION
+                                          : (int16_t)KAFKA_NONE;
         deletion->out[deletion->out_index[i]].error_code = code;
-        deletion->out[deletion->out_index[i]].error_message = bytes_of_string(kafka_error_message(code));
+        deletion->out[deletion->out_index[i]].error_message =
+                bytes_of_string(kafka_error_message(code));
     }
 }
 

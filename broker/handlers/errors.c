@@ -100,8 +100,8 @@ topic_name_problem(struct bytes name)
     }
     for (size_t i = 0; i < name.size; i++) {
         uint8_t c = name.data[i];
-        bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-                c == '-';
+        bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '.' || c == '_' || c == '-';
         if (!ok) {
             return "it contains characters other than ASCII alphanumerics, '.', '_' and '-'";
         }

@@ -1,5 +1,6 @@
 #pragma once
-/* Kafka's error codes (org.apache.kafka.common.protocol.Errors of 4.4) and the one place where ours become them. */
+/* Kafka's error codes (org.apache.kafka.common.protocol.Errors of 4.4) and the one place where ours
+ * become them. */
 
 #include "base/bytes.h"
 
@@ -64,5 +65,6 @@ int16_t kafka_error_of(int error);
 int16_t kafka_error_of_append(int error);
 /* Kafka's own words for the code, for responses that carry a message. */
 const char *kafka_error_message(int16_t code);
-/* Kafka's Topic.validate: 1 to 249 of [a-zA-Z0-9._-], not "." or "..". NULL when the name is fine, else why not. */
+/* Kafka's Topic.validate: 1 to 249 of [a-zA-Z0-9._-], not "." or "..". NULL when the name is fine,
+ * else why not. */
 const char *topic_name_problem(struct bytes name);

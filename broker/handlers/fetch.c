@@ -1,5 +1,9 @@
-/* Fetch: reads every partition on the reactor that owns it; when there is less than min_bytes, waits on the partitions'
- * high watermarks, not on a timer. Sessions (KIP-227) are not kept yet: session id 0 in the answer says so. */
+/* Fetch: reads every partition on the reactor that owns it; when there is less than min_bytes,
+ * waits on the partitions' high watermarks, not on a timer. Sessions (KIP-227) are not kept yet:
+ * session id 0 in the answer says so. */
+#include "wire/messages/fetch.h"
+
+#include "base/log.h"
 #include "handlers/errors.h"
 #include "handlers/fetch_readers.h"
 #include "handlers/handlers.h"
@@ -7,9 +11,6 @@
 #include "reactor/call.h"
 #include "reactor/clock.h"
 #include "reactor/sync.h"
-#include "wire/messages/fetch.h"
-
-#include "base/log.h"
 
 #include <errno.h>
 
@@ -20,7 +21,7 @@ struct fetch_wait {
 };
 
 struct fetch_part {
-    struct partition_watch watch;    /* first: the watch function finds the part by it */
+    struct partition_watch watch; /* first: the watch function finds the part by it */
     struct fetch_wait *wait;
     struct partition_key key;
     unsigned reactor;
@@ -29,11 +30,11 @@ struct fetch_part {
     int16_t error;
     int32_t index;
     int64_t offset;
-    int32_t leader_epoch;            /* the client's, -1: not said */
+    int32_t leader_epoch; /* the client's, -1: not said */
     size_t bytes_max;
     int64_t high_watermark;
     int64_t log_start;
-    struct partition *partition;     /* held while watching */
+    struct partition *partition; /* held while watching */
     struct store_reader *reader;
     struct slices slices;
 };
@@ -43,10 +44,10 @@ struct fetch_work {
     struct fetch_part *parts;
     size_t count;
     unsigned reactor;
-    bool watch;                      /* add watches before reading */
-    size_t budget;                   /* bytes left of max_bytes */
-    size_t bytes;                    /* gathered */
-    bool failed;                     /* a partition has an error: answer at once */
+    bool watch;    /* add watches before reading */
+    size_t budget; /* bytes left of max_bytes */
+    size_t bytes;  /* gathered */
+    bool failed;   /* a partition has an error: answer at once */
 };
 
 static void
@@ -75,14 +76,16 @@ check_leader_epoch(const struct fetch_part *part, const struct partition *partit
     if (part->leader_epoch < 0 || part->leader_epoch == partition->epoch) {
         return KAFKA_NONE;
     }
-    return part->leader_epoch < partition->epoch ? KAFKA_FENCED_LEADER_EPOCH : KAFKA_UNKNOWN_LEADER_EPOCH;
+    return part->leader_epoch < partition->epoch ? KAFKA_FENCED_LEADER_EPOCH
+                                                 : KAFKA_UNKNOWN_LEADER_EPOCH;
 }
 
 static void
 read_part(struct fetch_work *work, struct shard *shard, struct fetch_part *part)
 {
     struct partition *partition = shard_find(shard, part->key);
-    part->error = partition ? check_leader_epoch(part, partition) : (int16_t)KAFKA_NOT_LEADER_OR_FOLLOWER;
+    part->error =
+            partition ? check_leader_epoch(part, partition) : (int16_t)KAFKA_NOT_LEADER_OR_FOLLOWER;
     if (part->error) {
         work->failed = true;
         return;
@@ -96,9 +99,9 @@ read_part(struct fetch_work *work, struct shard *shard, struct fetch_part *part)
     }
     partition_hold(partition);
     size_t bytes_max = MIN(part->bytes_max, work->budget);
-    int r = bytes_max || work->bytes == 0
-            ? partition_read(shard, partition, part->offset, bytes_max, part->reader, &part->slices)
-            : 0;
+    int r = bytes_max || work->bytes == 0 ? partition_read(shard, partition, part->offset,
+                                                    bytes_max, part->reader, &part->slices)
+                                          : 0;
     if (part->slices.bytes > work->budget && work->bytes > 0) {
         /* Only the first batch of an answer may exceed max_bytes. */
         slices_done(&part->slices);
@@ -111,7 +114,8 @@ read_part(struct fetch_work *work, struct shard *shard, struct fetch_part *part)
         part->error = kafka_error_of(r);
         work->failed = true;
         if (r != -ERANGE && r != -ENOENT) {
-            LOG_WARN("fetch failed", LOG_INT("partition", part->index), LOG_INT("offset", part->offset), LOG_FAULT(r));
+            LOG_WARN("fetch failed", LOG_INT("partition", part->index),
+                    LOG_INT("offset", part->offset), LOG_FAULT(r));
         }
     }
     work->bytes += part->slices.bytes;
@@ -171,12 +175,14 @@ gather(struct fetch_work *work, const struct fetch_request *message, struct fetc
 {
     uint64_t deadline = clock_mono_ns() + (uint64_t)MAX(message->max_wait_ms, 0) * NS_PER_MS;
     int r = on_each_reactor(work, read_here);
-    while (r == 0 && !work->failed && work->bytes < (size_t)MAX(message->min_bytes, 0) && work->budget > 0) {
+    while (r == 0 && !work->failed && work->bytes < (size_t)MAX(message->min_bytes, 0) &&
+            work->budget > 0) {
         if (!work->watch) {
             if (message->max_wait_ms <= 0) {
                 break;
             }
-            work->watch = true; /* and read again: something may have come before the watch was there */
+            work->watch =
+                    true; /* and read again: something may have come before the watch was there */
             r = on_each_reactor(work, read_here);
             continue;
         }
@@ -198,12 +204,13 @@ gather(struct fetch_work *work, const struct fetch_request *message, struct fetc
 }
 
 static void
-route(struct request *request, const struct fetch_request_topic *topic, const struct fetch_request_partition *asked,
-        struct fetch_part *part)
+route(struct request *request, const struct fetch_request_topic *topic,
+        const struct fetch_request_partition *asked, struct fetch_part *part)
 {
     const struct meta_state *state = meta_state(request->broker->meta);
-    const struct meta_topic *found = request->version >= 13 ? meta_topic_by_id(state, &topic->topic_id)
-                                                            : meta_topic_by_name(state, topic->topic);
+    const struct meta_topic *found = request->version >= 13
+                                             ? meta_topic_by_id(state, &topic->topic_id)
+                                             : meta_topic_by_name(state, topic->topic);
     *part = (struct fetch_part){
         .index = asked->partition,
         .offset = asked->fetch_offset,
@@ -216,7 +223,8 @@ route(struct request *request, const struct fetch_request_topic *topic, const st
     list_init(&part->watch.link);
     if (!found || asked->partition < 0 || asked->partition >= found->partition_count) {
         part->refused = true;
-        part->error = request->version >= 13 ? KAFKA_UNKNOWN_TOPIC_ID : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+        part->error =
+                request->version >= 13 ? KAFKA_UNKNOWN_TOPIC_ID : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
         return;
     }
     part->key = (struct partition_key){ found->id, asked->partition };
@@ -270,7 +278,8 @@ reply(struct request *request, const struct fetch_request *message, const struct
 {
     struct fetch_response response = fetch_response_default;
     size_t topic_count = (size_t)MAX(message->topics.count, 0);
-    struct fetch_response_fetchable_topic *topics = request_alloc(request, topic_count, sizeof *topics);
+    struct fetch_response_fetchable_topic *topics =
+            request_alloc(request, topic_count, sizeof *topics);
     size_t t = 0;
     size_t n = 0;
     struct wire_iterator it = wire_iterate(&message->topics);
@@ -281,7 +290,8 @@ reply(struct request *request, const struct fetch_request *message, const struct
         for (size_t i = 0; i < count; i++) {
             fill_partition(&work->parts[n++], &out[i]);
         }
-        topics[t++] = (struct fetch_response_fetchable_topic){ topic.topic, topic.topic_id, wire_array_of(out, count) };
+        topics[t++] = (struct fetch_response_fetchable_topic){ topic.topic, topic.topic_id,
+            wire_array_of(out, count) };
     }
     response.responses = wire_array_of(topics, t);
     request_reply(request, &response);

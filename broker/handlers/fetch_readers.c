@@ -20,7 +20,8 @@ reader_has_key(const struct map_node *node, const void *key)
 {
     const struct fetch_reader *reader = CONTAINER_OF(node, struct fetch_reader, node);
     const struct partition_key *wanted = key;
-    return reader->key.index == wanted->index && uuid_equal(&reader->key.topic_id, &wanted->topic_id);
+    return reader->key.index == wanted->index &&
+           uuid_equal(&reader->key.topic_id, &wanted->topic_id);
 }
 
 struct store_reader *

@@ -1,12 +1,15 @@
-/* FindCoordinator: with one broker, this one. Transactions are not there yet and are refused by name. */
+/* FindCoordinator: with one broker, this one. Transactions are not there yet and are refused by
+ * name. */
+#include "wire/messages/find_coordinator.h"
+
 #include "handlers/errors.h"
 #include "handlers/handlers.h"
-#include "wire/messages/find_coordinator.h"
 
 #define KEY_TYPE_GROUP 0
 
 static void
-fill(struct request *request, struct bytes key, int8_t key_type, struct find_coordinator_response_coordinator *out)
+fill(struct request *request, struct bytes key, int8_t key_type,
+        struct find_coordinator_response_coordinator *out)
 {
     *out = find_coordinator_response_coordinator_default;
     out->key = key;
@@ -15,7 +18,8 @@ fill(struct request *request, struct bytes key, int8_t key_type, struct find_coo
     out->host = BYTES_LITERAL("");
     if (key_type != KEY_TYPE_GROUP) {
         out->error_code = KAFKA_INVALID_REQUEST;
-        out->error_message = BYTES_LITERAL("Transactions and share groups are not available in this version.");
+        out->error_message =
+                BYTES_LITERAL("Transactions and share groups are not available in this version.");
         return;
     }
     out->node_id = meta_broker_id(request->broker->meta);
@@ -41,7 +45,8 @@ handle_find_coordinator(struct request *request)
         response.port = one.port;
     } else {
         size_t count = (size_t)message.coordinator_keys.count;
-        struct find_coordinator_response_coordinator *all = request_alloc(request, count, sizeof *all);
+        struct find_coordinator_response_coordinator *all =
+                request_alloc(request, count, sizeof *all);
         struct wire_iterator it = wire_iterate(&message.coordinator_keys);
         struct bytes key;
         for (size_t i = 0; wire_string_next(&it, &key); i++) {

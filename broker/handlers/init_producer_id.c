@@ -1,9 +1,10 @@
-/* InitProducerId for idempotent producers: ids come in blocks from the metadata log, so one is never given twice. */
-#include "handlers/errors.h"
-#include "handlers/handlers.h"
+/* InitProducerId for idempotent producers: ids come in blocks from the metadata log, so one is
+ * never given twice. */
 #include "wire/messages/init_producer_id.h"
 
 #include "base/log.h"
+#include "handlers/errors.h"
+#include "handlers/handlers.h"
 
 #define PRODUCER_IDS_PER_BLOCK 1000
 
@@ -17,7 +18,8 @@ take_producer_id(struct broker *broker, int64_t *ret_id)
         struct meta_result result;
         struct meta_record record = {
             .type = META_PRODUCER_IDS,
-            .producer_ids = { meta_broker_id(broker->meta), meta_broker_epoch(broker->meta), PRODUCER_IDS_PER_BLOCK },
+            .producer_ids = { meta_broker_id(broker->meta), meta_broker_epoch(broker->meta),
+                    PRODUCER_IDS_PER_BLOCK },
         };
         int r = meta_propose_one(broker->meta, &record, &result);
         if (r < 0) {

@@ -1,20 +1,20 @@
 /* ListOffsets: earliest, latest, greatest timestamp, and by time. */
+#include "wire/messages/list_offsets.h"
+
+#include "base/log.h"
 #include "handlers/errors.h"
 #include "handlers/handlers.h"
 #include "partition/shard.h"
 #include "reactor/call.h"
-#include "wire/messages/list_offsets.h"
-
-#include "base/log.h"
 
 #include <errno.h>
 
 /* Special timestamps: ListOffsetsRequest of Kafka 4.4. */
 #define LATEST -1
 #define EARLIEST -2
-#define MAX_TIMESTAMP -3         /* KIP-734 */
-#define EARLIEST_LOCAL -4        /* KIP-405: nothing is local to a broker here, so the log start */
-#define LATEST_TIERED -5         /* KIP-1005: the last offset that is in the bucket */
+#define MAX_TIMESTAMP -3  /* KIP-734 */
+#define EARLIEST_LOCAL -4 /* KIP-405: nothing is local to a broker here, so the log start */
+#define LATEST_TIERED -5  /* KIP-1005: the last offset that is in the bucket */
 #define EARLIEST_PENDING_UPLOAD -6 /* KIP-1023 */
 
 struct lookup {
@@ -50,8 +50,8 @@ look(const struct lookup *lookup, struct shard *shard, struct partition *partiti
         break;
     default:
         r = lookup->timestamp < 0 ? -EINVAL
-                                  : partition_find_timestamp(shard, partition, lookup->timestamp, &out->offset,
-                                            &out->timestamp);
+                                  : partition_find_timestamp(shard, partition, lookup->timestamp,
+                                            &out->offset, &out->timestamp);
     }
     if (lookup->version >= 4) {
         out->leader_epoch = partition->epoch;
@@ -78,7 +78,8 @@ look_here(void *arg)
     int r = look(lookup, shard, partition);
     partition_release(partition);
     if (r < 0) {
-        lookup->out->error_code = r == -EINVAL ? (int16_t)KAFKA_UNSUPPORTED_VERSION : kafka_error_of(r);
+        lookup->out->error_code =
+                r == -EINVAL ? (int16_t)KAFKA_UNSUPPORTED_VERSION : kafka_error_of(r);
         if (r != -EINVAL) {
             LOG_WARN("offset lookup failed", LOG_INT("timestamp", lookup->timestamp), LOG_FAULT(r));
         }
@@ -87,7 +88,8 @@ look_here(void *arg)
 }
 
 static void
-look_up(struct request *request, const struct meta_topic *topic, const struct list_offsets_request_partition *asked,
+look_up(struct request *request, const struct meta_topic *topic,
+        const struct list_offsets_request_partition *asked,
         struct list_offsets_response_partition *out)
 {
     *out = list_offsets_response_partition_default;
@@ -119,7 +121,8 @@ handle_list_offsets(struct request *request)
     }
     struct list_offsets_response response = list_offsets_response_default;
     size_t topic_count = (size_t)MAX(message.topics.count, 0);
-    struct list_offsets_response_topic *topics = request_alloc(request, topic_count, sizeof *topics);
+    struct list_offsets_response_topic *topics =
+            request_alloc(request, topic_count, sizeof *topics);
     size_t t = 0;
     struct wire_iterator it = wire_iterate(&message.topics);
     struct list_offsets_request_topic topic;
@@ -130,7 +133,8 @@ handle_list_offsets(struct request *request)
         struct list_offsets_request_partition asked;
         for (size_t i = 0; list_offsets_request_partition_next(&partitions, &asked); i++) {
             /* Looked up for each: the metadata may change while a look-up waits. */
-            look_up(request, meta_topic_by_name(meta_state(request->broker->meta), topic.name), &asked, &out[i]);
+            look_up(request, meta_topic_by_name(meta_state(request->broker->meta), topic.name),
+                    &asked, &out[i]);
         }
         topics[t++] = (struct list_offsets_response_topic){ topic.name, wire_array_of(out, count) };
     }

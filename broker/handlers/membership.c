@@ -1,4 +1,5 @@
-/* JoinGroup, SyncGroup, Heartbeat, LeaveGroup: from the wire to the coordinator on reactor 0 and back. */
+/* JoinGroup, SyncGroup, Heartbeat, LeaveGroup: from the wire to the coordinator on reactor 0 and
+ * back. */
 #include "groups/groups.h"
 #include "handlers/errors.h"
 #include "handlers/handlers.h"
@@ -18,10 +19,12 @@ join_here(void *arg)
 }
 
 static void
-reply_join(struct request *request, const struct join_group_request *message, const struct group_join *join)
+reply_join(struct request *request, const struct join_group_request *message,
+        const struct group_join *join)
 {
     struct join_group_response response = join_group_response_default;
-    struct join_group_response_member *members = request_alloc(request, join->ret_member_count, sizeof *members);
+    struct join_group_response_member *members =
+            request_alloc(request, join->ret_member_count, sizeof *members);
     for (size_t i = 0; i < join->ret_member_count; i++) {
         members[i] = (struct join_group_response_member){ join->ret_members[i].member_id,
             join->ret_members[i].instance_id, join->ret_members[i].metadata };
@@ -159,8 +162,8 @@ leave_here(void *arg)
 
 /* False: the broker is stopping. */
 static bool
-leave_one(struct request *request, struct bytes group_id, struct bytes member_id, struct bytes instance_id,
-        int16_t *ret_error)
+leave_one(struct request *request, struct bytes group_id, struct bytes member_id,
+        struct bytes instance_id, int16_t *ret_error)
 {
     struct group_leave leave = {
         .groups = request->broker->groups,
@@ -185,15 +188,18 @@ handle_leave_group(struct request *request)
     struct leave_group_response response = leave_group_response_default;
     bool ok = true;
     if (request->version < 3) {
-        ok = leave_one(request, message.group_id, message.member_id, BYTES_NULL, &response.error_code);
+        ok = leave_one(
+                request, message.group_id, message.member_id, BYTES_NULL, &response.error_code);
     } else {
         size_t count = (size_t)MAX(message.members.count, 0);
         struct leave_group_response_member *out = request_alloc(request, count, sizeof *out);
         struct wire_iterator it = wire_iterate(&message.members);
         struct leave_group_request_member_identity member;
         for (size_t i = 0; ok && leave_group_request_member_identity_next(&it, &member); i++) {
-            out[i] = (struct leave_group_response_member){ member.member_id, member.group_instance_id, 0 };
-            ok = leave_one(request, message.group_id, member.member_id, member.group_instance_id, &out[i].error_code);
+            out[i] = (struct leave_group_response_member){ member.member_id,
+                member.group_instance_id, 0 };
+            ok = leave_one(request, message.group_id, member.member_id, member.group_instance_id,
+                    &out[i].error_code);
         }
         response.members = wire_array_of(out, count);
     }

@@ -1,17 +1,17 @@
 /* Metadata: brokers, topics, leaders. Creates missing topics when both sides allow it. */
-#include "handlers/errors.h"
-#include "handlers/handlers.h"
-#include "partition/topics.h"
 #include "wire/messages/metadata.h"
 
 #include "base/check.h"
 #include "base/log.h"
+#include "handlers/errors.h"
+#include "handlers/handlers.h"
+#include "partition/topics.h"
 
 #include <errno.h>
 
 static void
-fill_partition(struct request *request, const struct meta_state *state, const struct meta_partition *partition,
-        struct metadata_response_partition *out)
+fill_partition(struct request *request, const struct meta_state *state,
+        const struct meta_partition *partition, struct metadata_response_partition *out)
 {
     const struct meta_broker *owner = meta_broker_find(state, partition->owner);
     bool alive = owner && owner->alive && partition->owner_broker_epoch == owner->epoch;
@@ -32,7 +32,8 @@ fill_topic(struct request *request, const struct meta_state *state, const struct
         struct metadata_response_topic *out)
 {
     size_t count = (size_t)topic->partition_count;
-    struct metadata_response_partition *partitions = request_alloc(request, count, sizeof *partitions);
+    struct metadata_response_partition *partitions =
+            request_alloc(request, count, sizeof *partitions);
     for (size_t i = 0; i < count; i++) {
         fill_partition(request, state, &topic->partitions[i], &partitions[i]);
     }
@@ -44,7 +45,8 @@ fill_topic(struct request *request, const struct meta_state *state, const struct
 }
 
 static void
-fill_unknown(const struct metadata_request_topic *asked, int16_t error, struct metadata_response_topic *out)
+fill_unknown(const struct metadata_request_topic *asked, int16_t error,
+        struct metadata_response_topic *out)
 {
     *out = metadata_response_topic_default;
     out->error_code = error;
@@ -58,7 +60,8 @@ create_missing(struct request *request, const struct metadata_request *message)
 {
     const struct settings *settings = request->broker->settings;
     size_t count = 0;
-    struct topic_spec *specs = request_alloc(request, (size_t)MAX(message->topics.count, 0), sizeof *specs);
+    struct topic_spec *specs =
+            request_alloc(request, (size_t)MAX(message->topics.count, 0), sizeof *specs);
     struct wire_iterator it = wire_iterate(&message->topics);
     struct metadata_request_topic asked;
     while (metadata_request_topic_next(&it, &asked)) {
@@ -82,12 +85,14 @@ create_missing(struct request *request, const struct metadata_request *message)
 }
 
 static size_t
-fill_all_topics(struct request *request, const struct meta_state *state, struct metadata_response_topic **ret_topics)
+fill_all_topics(struct request *request, const struct meta_state *state,
+        struct metadata_response_topic **ret_topics)
 {
     size_t n = 0;
     struct metadata_response_topic *topics =
             request_alloc(request, meta_topic_count(state), sizeof *topics);
-    for (const struct meta_topic *t = meta_topic_next(state, NULL); t; t = meta_topic_next(state, t)) {
+    for (const struct meta_topic *t = meta_topic_next(state, NULL); t;
+            t = meta_topic_next(state, t)) {
         fill_topic(request, state, t, &topics[n++]);
     }
     *ret_topics = topics;
@@ -95,8 +100,8 @@ fill_all_topics(struct request *request, const struct meta_state *state, struct 
 }
 
 static void
-fill_asked_topic(struct request *request, const struct meta_state *state, const struct metadata_request_topic *asked,
-        struct metadata_response_topic *out)
+fill_asked_topic(struct request *request, const struct meta_state *state,
+        const struct metadata_request_topic *asked, struct metadata_response_topic *out)
 {
     if (!asked->name.data) {
         const struct meta_topic *topic = meta_topic_by_id(state, &asked->topic_id);
@@ -112,7 +117,8 @@ fill_asked_topic(struct request *request, const struct meta_state *state, const 
         fill_topic(request, state, topic, out);
     } else {
         bool bad = topic_name_problem(asked->name) != NULL;
-        fill_unknown(asked, bad ? KAFKA_INVALID_TOPIC_EXCEPTION : KAFKA_UNKNOWN_TOPIC_OR_PARTITION, out);
+        fill_unknown(
+                asked, bad ? KAFKA_INVALID_TOPIC_EXCEPTION : KAFKA_UNKNOWN_TOPIC_OR_PARTITION, out);
     }
 }
 
@@ -120,12 +126,14 @@ static struct wire_array
 fill_brokers(struct request *request, const struct meta_state *state)
 {
     size_t count = 0;
-    for (const struct meta_broker *b = meta_broker_next(state, -1); b; b = meta_broker_next(state, b->id)) {
+    for (const struct meta_broker *b = meta_broker_next(state, -1); b;
+            b = meta_broker_next(state, b->id)) {
         count += b->alive;
     }
     struct metadata_response_broker *brokers = request_alloc(request, count, sizeof *brokers);
     size_t n = 0;
-    for (const struct meta_broker *b = meta_broker_next(state, -1); b; b = meta_broker_next(state, b->id)) {
+    for (const struct meta_broker *b = meta_broker_next(state, -1); b;
+            b = meta_broker_next(state, b->id)) {
         if (b->alive) {
             brokers[n++] = (struct metadata_response_broker){
                 .node_id = b->id,
@@ -145,7 +153,8 @@ handle_metadata(struct request *request)
     if (request_read(request, &message) < 0) {
         return;
     }
-    bool all = wire_array_is_null(&message.topics) || (request->version == 0 && message.topics.count == 0);
+    bool all = wire_array_is_null(&message.topics) ||
+               (request->version == 0 && message.topics.count == 0);
     if (!all && message.allow_auto_topic_creation &&
             settings_bool(request->broker->settings, "auto.create.topics.enable")) {
         create_missing(request, &message);

@@ -1,4 +1,5 @@
-/* OffsetCommit and OffsetFetch. Topic ids (version 10) become names here: the coordinator keeps names, as Kafka's does. */
+/* OffsetCommit and OffsetFetch. Topic ids (version 10) become names here: the coordinator keeps
+ * names, as Kafka's does. */
 #include "groups/groups.h"
 #include "handlers/errors.h"
 #include "handlers/handlers.h"
@@ -46,7 +47,8 @@ count_commits(const struct offset_commit_request *message)
 }
 
 static void
-gather_commits(struct request *request, const struct offset_commit_request *message, struct group_offset *offsets)
+gather_commits(struct request *request, const struct offset_commit_request *message,
+        struct group_offset *offsets)
 {
     size_t n = 0;
     struct wire_iterator topics = wire_iterate(&message->topics);
@@ -60,25 +62,30 @@ gather_commits(struct request *request, const struct offset_commit_request *mess
         struct wire_iterator it = wire_iterate(&topic.partitions);
         struct offset_commit_request_partition partition;
         while (offset_commit_request_partition_next(&it, &partition)) {
-            bool there = partition.partition_index >= 0 && partition.partition_index < partition_count;
+            bool there =
+                    partition.partition_index >= 0 && partition.partition_index < partition_count;
             offsets[n++] = (struct group_offset){
                 .topic = name,
                 .partition = partition.partition_index,
                 .offset = MAX(partition.committed_offset, (int64_t)0),
                 .leader_epoch = partition.committed_leader_epoch,
                 .metadata = partition.committed_metadata,
-                .error = error ? error : there ? (int16_t)KAFKA_NONE : (int16_t)KAFKA_UNKNOWN_TOPIC_OR_PARTITION,
+                .error = error   ? error
+                         : there ? (int16_t)KAFKA_NONE
+                                 : (int16_t)KAFKA_UNKNOWN_TOPIC_OR_PARTITION,
             };
         }
     }
 }
 
 static void
-reply_commits(struct request *request, const struct offset_commit_request *message, const struct group_offset *offsets)
+reply_commits(struct request *request, const struct offset_commit_request *message,
+        const struct group_offset *offsets)
 {
     struct offset_commit_response response = offset_commit_response_default;
     size_t topic_count = (size_t)MAX(message->topics.count, 0);
-    struct offset_commit_response_topic *topics = request_alloc(request, topic_count, sizeof *topics);
+    struct offset_commit_response_topic *topics =
+            request_alloc(request, topic_count, sizeof *topics);
     size_t t = 0;
     size_t n = 0;
     struct wire_iterator it = wire_iterate(&message->topics);
@@ -87,9 +94,11 @@ reply_commits(struct request *request, const struct offset_commit_request *messa
         size_t count = (size_t)MAX(topic.partitions.count, 0);
         struct offset_commit_response_partition *out = request_alloc(request, count, sizeof *out);
         for (size_t i = 0; i < count; i++, n++) {
-            out[i] = (struct offset_commit_response_partition){ offsets[n].partition, offsets[n].error };
+            out[i] = (struct offset_commit_response_partition){ offsets[n].partition,
+                offsets[n].error };
         }
-        topics[t++] = (struct offset_commit_response_topic){ topic.name, topic.topic_id, wire_array_of(out, count) };
+        topics[t++] = (struct offset_commit_response_topic){ topic.name, topic.topic_id,
+            wire_array_of(out, count) };
     }
     response.topics = wire_array_of(topics, t);
     request_reply(request, &response);
@@ -149,13 +158,14 @@ answer_topics(struct request *request, const struct group_offset *offsets, size_
         }
         struct offset_fetch_response_partitions *out = request_alloc(request, end - i, sizeof *out);
         for (size_t k = i; k < end; k++) {
-            out[k - i] = (struct offset_fetch_response_partitions){ offsets[k].partition, offsets[k].offset,
-                offsets[k].leader_epoch, offsets[k].metadata, offsets[k].error };
+            out[k - i] = (struct offset_fetch_response_partitions){ offsets[k].partition,
+                offsets[k].offset, offsets[k].leader_epoch, offsets[k].metadata, offsets[k].error };
         }
         struct offset_fetch_response_topics *topic = &topics[topic_count++];
         *topic = offset_fetch_response_topics_default;
         topic->name = offsets[i].topic;
-        const struct meta_topic *found = meta_topic_by_name(meta_state(request->broker->meta), topic->name);
+        const struct meta_topic *found =
+                meta_topic_by_name(meta_state(request->broker->meta), topic->name);
         if (found) {
             topic->topic_id = found->id;
         }
@@ -168,15 +178,17 @@ answer_topics(struct request *request, const struct group_offset *offsets, size_
 static struct wire_array
 answer_old_topics(struct request *request, const struct wire_array *topics)
 {
-    struct offset_fetch_response_topic *old = request_alloc(request, (size_t)topics->count, sizeof *old);
+    struct offset_fetch_response_topic *old =
+            request_alloc(request, (size_t)topics->count, sizeof *old);
     const struct offset_fetch_response_topics *new = topics->elements;
     for (int32_t i = 0; i < topics->count; i++) {
         const struct offset_fetch_response_partitions *from = new[i].partitions.elements;
         size_t count = (size_t)new[i].partitions.count;
         struct offset_fetch_response_partition *to = request_alloc(request, count, sizeof *to);
         for (size_t k = 0; k < count; k++) {
-            to[k] = (struct offset_fetch_response_partition){ from[k].partition_index, from[k].committed_offset,
-                from[k].committed_leader_epoch, from[k].metadata, from[k].error_code };
+            to[k] = (struct offset_fetch_response_partition){ from[k].partition_index,
+                from[k].committed_offset, from[k].committed_leader_epoch, from[k].metadata,
+                from[k].error_code };
         }
         old[i] = (struct offset_fetch_response_topic){ new[i].name, wire_array_of(to, count) };
     }
@@ -207,7 +219,8 @@ fetch(struct request *request, struct bytes group_id, struct group_offset *offse
 
 /* One asked topic's partitions, appended to offsets; returns the new count. */
 static size_t
-ask(struct bytes name, int16_t error, const struct wire_array *indexes, struct group_offset *offsets, size_t n)
+ask(struct bytes name, int16_t error, const struct wire_array *indexes,
+        struct group_offset *offsets, size_t n)
 {
     struct wire_iterator it = wire_iterate(indexes);
     int32_t index;
@@ -245,7 +258,8 @@ fetch_old(struct request *request, const struct offset_fetch_request *message)
     request_reply(request, &response);
 }
 
-/* Asks for one group of a version 8 request. Unknown topic ids are answered with their error, without a look-up. */
+/* Asks for one group of a version 8 request. Unknown topic ids are answered with their error,
+ * without a look-up. */
 static bool
 fetch_group(struct request *request, const struct offset_fetch_request_group *group,
         struct offset_fetch_response_group *out)

@@ -1,20 +1,20 @@
-/* Produce: every partition's batch goes to the reactor that owns it; when all have their place in line the connection's
- * next request may start; the answer waits until all are durable. */
+/* Produce: every partition's batch goes to the reactor that owns it; when all have their place in
+ * line the connection's next request may start; the answer waits until all are durable. */
+#include "wire/messages/produce.h"
+
+#include "base/log.h"
 #include "handlers/errors.h"
 #include "handlers/handlers.h"
 #include "partition/shard.h"
 #include "reactor/call.h"
-#include "wire/messages/produce.h"
-
-#include "base/log.h"
 
 #include <errno.h>
 
 struct produce_part {
     struct partition_append append;
     unsigned reactor;
-    bool refused;                    /* never reached a shard; append.error says why */
-    int result;                      /* of partition_append_wait */
+    bool refused; /* never reached a shard; append.error says why */
+    int result;   /* of partition_append_wait */
 };
 
 struct produce_work {
@@ -43,7 +43,8 @@ wait_here(void *arg)
     int result = 0;
     for (size_t i = 0; i < work->count; i++) {
         if (!work->parts[i].refused && work->parts[i].reactor == work->reactor) {
-            int r = partition_append_wait(work->broker->shards[work->reactor], &work->parts[i].append);
+            int r = partition_append_wait(
+                    work->broker->shards[work->reactor], &work->parts[i].append);
             result = r < 0 ? r : result;
         }
     }
@@ -75,10 +76,12 @@ route(struct request *request, const struct produce_request_topic_data *topic,
         const struct produce_request_partition_data *data, struct produce_part *part)
 {
     const struct meta_state *state = meta_state(request->broker->meta);
-    const struct meta_topic *found = request->version >= 13 ? meta_topic_by_id(state, &topic->topic_id)
-                                                            : meta_topic_by_name(state, topic->name);
-    part->append = (struct partition_append){ .owner = request->frame, .base_offset = -1, .log_append_time_ms = -1,
-        .log_start_offset = -1 };
+    const struct meta_topic *found = request->version >= 13
+                                             ? meta_topic_by_id(state, &topic->topic_id)
+                                             : meta_topic_by_name(state, topic->name);
+    part->append = (struct partition_append){
+        .owner = request->frame, .base_offset = -1, .log_append_time_ms = -1, .log_start_offset = -1
+    };
     part->refused = true;
     if (!found || data->index < 0 || data->index >= found->partition_count) {
         part->append.error = -ENXIO;
@@ -109,7 +112,8 @@ count_parts(const struct produce_request *message)
 }
 
 static void
-route_all(struct request *request, const struct produce_request *message, struct produce_part *parts)
+route_all(
+        struct request *request, const struct produce_request *message, struct produce_part *parts)
 {
     size_t n = 0;
     struct wire_iterator topics = wire_iterate(&message->topic_data);
@@ -146,24 +150,28 @@ fill_partition(const struct request *request, int32_t index, const struct partit
 }
 
 static void
-reply(struct request *request, const struct produce_request *message, const struct produce_part *parts)
+reply(struct request *request, const struct produce_request *message,
+        const struct produce_part *parts)
 {
     struct produce_response response = produce_response_default;
     size_t topic_count = (size_t)MAX(message->topic_data.count, 0);
-    struct produce_response_topic_response *topics = request_alloc(request, topic_count, sizeof *topics);
+    struct produce_response_topic_response *topics =
+            request_alloc(request, topic_count, sizeof *topics);
     size_t t = 0;
     size_t n = 0;
     struct wire_iterator it = wire_iterate(&message->topic_data);
     struct produce_request_topic_data topic;
     while (produce_request_topic_data_next(&it, &topic)) {
         size_t count = (size_t)MAX(topic.partition_data.count, 0);
-        struct produce_response_partition_response *out = request_alloc(request, count, sizeof *out);
+        struct produce_response_partition_response *out =
+                request_alloc(request, count, sizeof *out);
         struct wire_iterator data_it = wire_iterate(&topic.partition_data);
         struct produce_request_partition_data data;
         for (size_t i = 0; produce_request_partition_data_next(&data_it, &data); i++) {
             fill_partition(request, data.index, &parts[n++].append, &out[i]);
         }
-        topics[t++] = (struct produce_response_topic_response){ topic.name, topic.topic_id, wire_array_of(out, count) };
+        topics[t++] = (struct produce_response_topic_response){ topic.name, topic.topic_id,
+            wire_array_of(out, count) };
     }
     response.responses = wire_array_of(topics, t);
     request_reply(request, &response);
@@ -178,14 +186,15 @@ refuse_acks(struct produce_part *parts, size_t count)
     }
 }
 
-/* With acks=0 nobody reads an answer: as in Kafka an error closes the connection, so that the client looks again. */
+/* With acks=0 nobody reads an answer: as in Kafka an error closes the connection, so that the
+ * client looks again. */
 static void
 finish_without_answer(struct request *request, const struct produce_part *parts, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (parts[i].append.error) {
-            LOG_INFO("produce without acks failed, connection is closed", LOG_INT("kafka_error",
-                    error_of(request, &parts[i].append)));
+            LOG_INFO("produce without acks failed, connection is closed",
+                    LOG_INT("kafka_error", error_of(request, &parts[i].append)));
             request->close = true;
             return;
         }
@@ -210,7 +219,8 @@ handle_produce(struct request *request)
     request_ordered(request);
     int waited = on_each_reactor(&work, wait_here);
     if (r < 0 || waited < 0) {
-        LOG_WARN("outcome of a produce request is not known, connection is closed", LOG_FAULT(r < 0 ? r : waited));
+        LOG_WARN("outcome of a produce request is not known, connection is closed",
+                LOG_FAULT(r < 0 ? r : waited));
         request->close = true;
         return;
     }

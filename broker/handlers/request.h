@@ -1,43 +1,47 @@
 #pragma once
-/* One Kafka request on its way through a handler. Made by session/, which also sends the answer in its turn.
+/* One Kafka request on its way through a handler. Made by session/, which also sends the answer in
+ * its turn.
  *
- * A handler is a straight-line function on its own fiber: it reads the request's typed struct, does the work, and calls
- * request_reply once. Requests of one connection start one after the other; a handler whose place in line is taken
- * (produce: offsets are assigned) calls request_ordered, and the next request of the connection may start while this
- * one still waits. Answers leave in request order all the same. */
+ * A handler is a straight-line function on its own fiber: it reads the request's typed struct, does
+ * the work, and calls request_reply once. Requests of one connection start one after the other; a
+ * handler whose place in line is taken (produce: offsets are assigned) calls request_ordered, and
+ * the next request of the connection may start while this one still waits. Answers leave in request
+ * order all the same. */
 
 #include "base/arena.h"
 #include "handlers/broker.h"
 #include "wire/api.h"
 
 struct request {
-    struct broker *broker;           /* the process */
+    struct broker *broker; /* the process */
     const struct wire_api *api;
-    int16_t version;                 /* one that the API has */
+    int16_t version; /* one that the API has */
     int32_t correlation_id;
-    struct bytes client_id;          /* inside frame; NULL: none */
-    const char *peer;                /* "address:port" of the client */
-    const char *local;               /* of the listener's side */
-    struct buf *frame;               /* owner of all request bytes */
-    struct wire_reader body;         /* at the first byte of the body */
-    struct arena arena;              /* freed after the answer is sent */
-    struct wire_writer answer;       /* empty: nothing is sent (produce with acks=0) */
-    bool close;                      /* the connection is to be closed, without this answer: the outcome is not known */
+    struct bytes client_id;    /* inside frame; NULL: none */
+    const char *peer;          /* "address:port" of the client */
+    const char *local;         /* of the listener's side */
+    struct buf *frame;         /* owner of all request bytes */
+    struct wire_reader body;   /* at the first byte of the body */
+    struct arena arena;        /* freed after the answer is sent */
+    struct wire_writer answer; /* empty: nothing is sent (produce with acks=0) */
+    bool close; /* the connection is to be closed, without this answer: the outcome is not known */
     void (*ordered)(struct request *request);
     struct connection_state *connection;
 };
 
-/* State that lives as long as the connection: fetch sessions, readers. Owned by session/, used by handlers/. */
+/* State that lives as long as the connection: fetch sessions, readers. Owned by session/, used by
+ * handlers/. */
 struct connection_state {
-    struct fetch_readers *readers;   /* read-ahead state by partition: fetch.c */
+    struct fetch_readers *readers; /* read-ahead state by partition: fetch.c */
 };
 
 typedef void (*handler_fn)(struct request *request);
 
-/* Reads the body into the API's request struct. On bad bytes it logs, marks the connection to be closed (as Kafka does)
- * and returns -EBADMSG: the handler returns at once. */
+/* Reads the body into the API's request struct. On bad bytes it logs, marks the connection to be
+ * closed (as Kafka does) and returns -EBADMSG: the handler returns at once. */
 MUST_CHECK int request_read(struct request *request, void *ret_message);
-/* Encodes the answer. A failure is our bug or an answer over the maximum: it closes the connection with an error log. */
+/* Encodes the answer. A failure is our bug or an answer over the maximum: it closes the connection
+ * with an error log. */
 void request_reply(struct request *request, const void *response);
 /* The next request of this connection may start. Harmless when called twice. */
 void request_ordered(struct request *request);

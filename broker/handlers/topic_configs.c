@@ -12,10 +12,11 @@ count_settings(void)
 }
 
 static struct topic_config
-resolve(struct request *request, const struct setting *setting, const struct meta_config_entry *overrides,
-        size_t override_count)
+resolve(struct request *request, const struct setting *setting,
+        const struct meta_config_entry *overrides, size_t override_count)
 {
-    struct topic_config config = { .name = bytes_of_string(setting->name), .source = CONFIG_SOURCE_DEFAULT };
+    struct topic_config config = { .name = bytes_of_string(setting->name),
+        .source = CONFIG_SOURCE_DEFAULT };
     for (size_t i = 0; i < override_count; i++) {
         if (bytes_equal(overrides[i].key, config.name)) {
             config.value = overrides[i].value;
@@ -35,8 +36,8 @@ resolve(struct request *request, const struct setting *setting, const struct met
 }
 
 size_t
-topic_configs_list(struct request *request, const struct meta_config_entry *overrides, size_t override_count,
-        struct topic_config **ret_configs)
+topic_configs_list(struct request *request, const struct meta_config_entry *overrides,
+        size_t override_count, struct topic_config **ret_configs)
 {
     size_t count = count_settings();
     struct topic_config *configs = request_alloc(request, count, sizeof *configs);

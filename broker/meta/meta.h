@@ -98,6 +98,8 @@ MUST_CHECK MAY_SUSPEND int meta_wait_fenced(struct meta *meta);
 /* Adds a listener on the caller's reactor: told of every record applied there from now on. `fn`
  * must not wait. */
 void meta_listen(struct meta *meta, meta_listener_fn fn, void *arg);
+/* Takes the listener of this reactor away again: its arg is not used after this. */
+void meta_unlisten(struct meta *meta, meta_listener_fn fn, void *arg);
 
 struct meta_stats {
     uint64_t log_objects; /* written by this process */

@@ -236,3 +236,15 @@ meta_listen(struct meta *meta, meta_listener_fn fn, void *arg)
     listener->arg = arg;
     list_push_back(&replica_here(meta)->listeners, &listener->link);
 }
+
+void
+meta_unlisten(struct meta *meta, meta_listener_fn fn, void *arg)
+{
+    LIST_FOREACH_SAFE (node, &replica_here(meta)->listeners) {
+        struct listener *listener = CONTAINER_OF(node, struct listener, link);
+        if (listener->fn == fn && listener->arg == arg) {
+            list_remove(node);
+            mem_free(listener);
+        }
+    }
+}

@@ -1,9 +1,8 @@
-/* One connection: cuts the byte stream into frames. Small frames are copied out of a read buffer, the rest of a large one
- * is read straight into the buffer that the batches stay in. */
-#include "net/net_internal.h"
-
+/* One connection: cuts the byte stream into frames. Small frames are copied out of a read buffer,
+ * the rest of a large one is read straight into the buffer that the batches stay in. */
 #include "base/endian.h"
 #include "base/log.h"
+#include "net/net_internal.h"
 #include "reactor/clock.h"
 #include "session/session.h"
 
@@ -16,12 +15,13 @@ struct frames {
     struct stream *stream;
     uint64_t idle_timeout_ns;
     uint32_t frame_size_max;
-    size_t start;                    /* unread bytes in data */
+    size_t start; /* unread bytes in data */
     size_t end;
     uint8_t data[READ_BUFFER_SIZE];
 };
 
-/* Has at least `size` bytes in the read buffer. 0: the stream ended; -EPIPE: it ended inside a frame. */
+/* Has at least `size` bytes in the read buffer. 0: the stream ended; -EPIPE: it ended inside a
+ * frame. */
 static int64_t
 frames_fill(struct frames *frames, size_t size)
 {
@@ -35,7 +35,8 @@ frames_fill(struct frames *frames, size_t size)
             frames->end -= frames->start;
             frames->start = 0;
         }
-        int64_t n = stream_read(frames->stream, frames->data + frames->end, sizeof frames->data - frames->end,
+        int64_t n = stream_read(frames->stream, frames->data + frames->end,
+                sizeof frames->data - frames->end,
                 clock_mono_coarse_ns() + frames->idle_timeout_ns);
         if (n <= 0) {
             return n == 0 && frames->end > frames->start ? -EPIPE : n;
@@ -64,7 +65,8 @@ frames_read_body(struct frames *frames, struct buf *frame, size_t size)
     return 0;
 }
 
-/* The next frame, owned. 0: the client closed the connection; 1: a frame; -errno: it is to be closed. */
+/* The next frame, owned. 0: the client closed the connection; 1: a frame; -errno: it is to be
+ * closed. */
 static int
 frames_next(struct frames *frames, struct buf **ret_frame)
 {
@@ -74,8 +76,9 @@ frames_next(struct frames *frames, struct buf **ret_frame)
     }
     uint32_t size = load_be32(frames->data + frames->start);
     if (size < FRAME_SIZE_MIN || size > frames->frame_size_max) {
-        LOG_WARN("frame refused: its size cannot be", LOG_STR("client", stream_peer(frames->stream)),
-                LOG_INT("size", size), LOG_INT("size_max", frames->frame_size_max));
+        LOG_WARN("frame refused: its size cannot be",
+                LOG_STR("client", stream_peer(frames->stream)), LOG_INT("size", size),
+                LOG_INT("size_max", frames->frame_size_max));
         return -EBADMSG;
     }
     frames->start += 4;

@@ -1,8 +1,7 @@
 /* The listener: accepts on reactor 0 and deals connections out to the reactors. */
-#include "net/net_internal.h"
-
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/net_internal.h"
 #include "reactor/call.h"
 
 #include <errno.h>
@@ -126,8 +125,7 @@ net_shutdown_here(void *arg)
 {
     struct net *net = arg;
     net->stopping[reactor_index()] = true;
-    LIST_FOREACH(link, &net->open[reactor_index()])
-    {
+    LIST_FOREACH (link, &net->open[reactor_index()]) {
         stream_shutdown(CONTAINER_OF(link, struct connection, link)->stream);
     }
     return 0;
@@ -143,7 +141,8 @@ net_stop(struct net *net)
     }
     while (atomic_load(&net->connections) > 0) {
         if (fiber_sleep_ns(1000000) == -ECANCELED) {
-            return; /* the process gives up: the reactors' end cancels what is left; net is not freed */
+            return; /* the process gives up: the reactors' end cancels what is left; net is not
+                       freed */
         }
     }
     mem_free(net);

@@ -1,9 +1,10 @@
 #pragma once
 /* Kafka listeners, connections and frames. Entered from main.c; gives frames to session/.
  *
- * A frame is a big-endian int32 length and that many bytes (Kafka protocol guide, "Preliminaries"). A length below the
- * smallest header or above `frame_size_max` closes the connection before anything is allocated for it.
- * Limits: CONNECTIONS_MAX over all reactors, frame_size_max, idle_timeout_ns. */
+ * A frame is a big-endian int32 length and that many bytes (Kafka protocol guide, "Preliminaries").
+ * A length below the smallest header or above `frame_size_max` closes the connection before
+ * anything is allocated for it. Limits: CONNECTIONS_MAX over all reactors, frame_size_max,
+ * idle_timeout_ns. */
 
 #include "handlers/broker.h"
 
@@ -12,9 +13,9 @@ struct net;
 struct net_options {
     struct broker *broker;
     const char *host;
-    uint16_t port;                   /* 0: any */
+    uint16_t port; /* 0: any */
     uint32_t frame_size_max;
-    uint64_t idle_timeout_ns;        /* connections.max.idle.ms */
+    uint64_t idle_timeout_ns; /* connections.max.idle.ms */
     uint32_t connections_max;
 };
 
@@ -27,9 +28,9 @@ MAY_SUSPEND void net_stop_listening(struct net *net);
 MAY_SUSPEND void net_stop(struct net *net);
 
 struct net_stats {
-    uint64_t connections;            /* open now */
+    uint64_t connections; /* open now */
     uint64_t accepted;
-    uint64_t refused;                /* over the limit */
+    uint64_t refused; /* over the limit */
     uint64_t bad_frames;
 };
 void net_stats_get(const struct net *net, struct net_stats *ret_stats);

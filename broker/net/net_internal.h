@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 
 struct connection {
-    struct list link;                /* in net.open of its reactor */
+    struct list link; /* in net.open of its reactor */
     struct stream *stream;
 };
 
@@ -22,7 +22,7 @@ struct net {
     uint64_t refused;
     _Atomic uint32_t connections;
     _Atomic uint64_t bad_frames;
-    struct list open[REACTORS_MAX];  /* each used by its own reactor only */
+    struct list open[REACTORS_MAX]; /* each used by its own reactor only */
     bool stopping[REACTORS_MAX];
 };
 

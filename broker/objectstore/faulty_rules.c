@@ -84,6 +84,7 @@ parse_option(const char *text, const char *option, struct faulty_rule *rule)
     char *end = NULL;
     const char *equals = strchr(option, '=');
     if (equals && equals[1]) {
+        /* check-text: allow strtod: end and range are looked at */
         double number = strtod(equals + 1, &end);
         if (*end == 0 && number >= 0 && number <= 1e9) {
             if (strncmp(option, "p=", 2) == 0 && number <= 1) {

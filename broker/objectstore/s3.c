@@ -30,6 +30,7 @@ header_number(const struct http_response *response, const char *name, uint64_t *
     }
     bytes_to_string(value, text, sizeof text);
     errno = 0;
+    /* check-text: allow strtoull: end and range are looked at */
     *ret_number = strtoull(text, &end, 10);
     return text[0] >= '0' && text[0] <= '9' && *end == 0 && errno == 0;
 }
@@ -81,6 +82,7 @@ parse_content_range(
             strspn(text + 6, "0123456789-/") != strlen(text + 6)) {
         return false;
     }
+    /* check-text: allow sscanf: fixed text, result looked at */
     int fields = sscanf(text + 6, "%" SCNu64 "-%" SCNu64 "/%" SCNu64 "%n", ret_first, ret_last,
             ret_total, &used);
     return fields == 3 && text[6 + used] == 0 && *ret_first <= *ret_last && *ret_last < *ret_total;

@@ -436,6 +436,7 @@ note_patience(struct s3_store *store, const struct s3_call *call)
 {
     char text[16];
     bytes_to_string(http_response_header(&call->response, "retry-after"), text, sizeof text);
+    /* check-text: allow strtoul: end and range are looked at */
     unsigned long seconds = strtoul(text, NULL, 10);
     if (seconds) {
         uint64_t patience_ns = (uint64_t)MIN(seconds, 3600UL) * NS_PER_S;

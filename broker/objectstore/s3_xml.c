@@ -258,6 +258,7 @@ list_size(struct list_reader *reader, const char *text)
 {
     char *end = NULL;
     errno = 0;
+    /* check-text: allow strtoull: end and range are looked at */
     reader->size = strtoull(text, &end, 10);
     if (*text < '0' || *text > '9' || *end || errno) {
         return fault(-EIO, "s3: list: the size of %s is \"%.40s\"", reader->key, text);

@@ -196,6 +196,7 @@ object_url_take_number(
     }
     char *end = NULL;
     errno = 0;
+    /* check-text: allow strtoull: end and range are looked at */
     unsigned long long number = strtoull(text, &end, 10);
     if (*text < '0' || *text > '9' || *end || errno || number < min || number > max) {
         return fault(-EINVAL,

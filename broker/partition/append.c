@@ -1,10 +1,10 @@
-/* Appending to one partition: validate, judge the producer, assign offsets, take the place in the WAL; then wait for it. */
-#include "partition/shard_internal.h"
-
+/* Appending to one partition: validate, judge the producer, assign offsets, take the place in the
+ * WAL; then wait for it. */
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/mark.h"
 #include "partition/record_claim.h"
+#include "partition/shard_internal.h"
 #include "partition/wal_payload.h"
 #include "reactor/clock.h"
 #include "reactor/crash_point.h"
@@ -25,24 +25,30 @@ refuse_invalid(struct partition_append *append, int r)
 {
     switch (r) {
     case -EBADMSG:
-        return refuse(append, APPEND_CORRUPT, "The record batch is damaged: its size or CRC does not fit.");
+        return refuse(append, APPEND_CORRUPT,
+                "The record batch is damaged: its size or CRC does not fit.");
     case -EPROTONOSUPPORT:
-        return refuse(append, APPEND_UNSUPPORTED_FORMAT, "Message formats 0 and 1 are not supported.");
+        return refuse(
+                append, APPEND_UNSUPPORTED_FORMAT, "Message formats 0 and 1 are not supported.");
     case -EMSGSIZE:
-        return refuse(append, APPEND_TOO_LARGE, "The record batch is larger than max.message.bytes.");
+        return refuse(
+                append, APPEND_TOO_LARGE, "The record batch is larger than max.message.bytes.");
     case -E2BIG:
         return refuse(append, APPEND_TOO_LARGE, "The record batch decompresses to too many bytes.");
     case -ETIME:
-        return refuse(append, APPEND_INVALID_TIMESTAMP, "A record's timestamp is out of the topic's range.");
+        return refuse(append, APPEND_INVALID_TIMESTAMP,
+                "A record's timestamp is out of the topic's range.");
     case -EOPNOTSUPP:
-        return refuse(append, APPEND_UNSUPPORTED_COMPRESSION, "The compression type is not supported.");
+        return refuse(
+                append, APPEND_UNSUPPORTED_COMPRESSION, "The compression type is not supported.");
     default:
         return refuse(append, APPEND_INVALID_RECORD, "A record of the batch is not valid.");
     }
 }
 
 static int
-append_validate(struct partition_append *append, const struct partition *partition, struct record_batch_info *info)
+append_validate(struct partition_append *append, const struct partition *partition,
+        struct record_batch_info *info)
 {
     const struct topic_limits *topic = &partition->limits;
     struct record_batch_limits limits = {
@@ -69,9 +75,11 @@ append_validate(struct partition_append *append, const struct partition *partiti
     return 0;
 }
 
-/* 0: append; 1: a duplicate, offsets are set; > 1 would be an enum append_error in append->error. */
+/* 0: append; 1: a duplicate, offsets are set; > 1 would be an enum append_error in append->error.
+ */
 static int
-append_judge(struct partition_append *append, struct partition *partition, const struct record_batch *batch)
+append_judge(struct partition_append *append, struct partition *partition,
+        const struct record_batch *batch)
 {
     const struct producer_batch *old;
     struct producer_claim claim = record_claim_of(batch);
@@ -85,7 +93,8 @@ append_judge(struct partition_append *append, struct partition *partition, const
         partition->shard->stats.duplicate_batches++;
         return 1;
     case PRODUCER_STALE_EPOCH:
-        refuse(append, APPEND_STALE_PRODUCER_EPOCH, "The producer's epoch is older than one seen before.");
+        refuse(append, APPEND_STALE_PRODUCER_EPOCH,
+                "The producer's epoch is older than one seen before.");
         return 1;
     case PRODUCER_OUT_OF_ORDER:
     default:
@@ -96,7 +105,8 @@ append_judge(struct partition_append *append, struct partition *partition, const
 
 /* Takes the place in line. Under the append lock (Q1). */
 static int
-append_place(struct shard *shard, struct partition_append *append, const struct record_batch_info *info)
+append_place(
+        struct shard *shard, struct partition_append *append, const struct record_batch_info *info)
 {
     struct partition *partition = append->partition;
     int64_t base = partition->tail.end_offset;
@@ -105,7 +115,8 @@ append_place(struct shard *shard, struct partition_append *append, const struct 
     struct bytes batches = bytes_of(append->batches, append->size);
     record_batch_set_base_offset(append->batches, base);
     record_batch_set_leader_epoch(append->batches, partition->epoch);
-    struct wal_payload payload = { partition->key, partition->epoch, base, end, info->max_timestamp, batches };
+    struct wal_payload payload = { partition->key, partition->epoch, base, end, info->max_timestamp,
+        batches };
     wal_payload_encode(&payload, header);
     struct iovec parts[2] = { { header, sizeof header }, { append->batches, append->size } };
     int r = wal_append_begin(shard->options.wal, parts, ARRAY_SIZE(parts), &append->wal_append);
@@ -115,7 +126,8 @@ append_place(struct shard *shard, struct partition_append *append, const struct 
     append->in_wal = true;
     append->base_offset = base;
     append->end_offset = end;
-    log_tail_append(&partition->tail, (struct slice){ append->owner, batches }, base, end, info->max_timestamp);
+    log_tail_append(&partition->tail, (struct slice){ append->owner, batches }, base, end,
+            info->max_timestamp);
     if (record_batch_has_producer(&info->batch)) {
         struct producer_claim claim = record_claim_of(&info->batch);
         producer_states_record(&partition->producers, &claim, base, end - 1, info->max_timestamp);
@@ -143,7 +155,8 @@ wait_for_room(struct shard *shard)
 
 /* The part under the lock. */
 static int
-append_locked(struct shard *shard, struct partition_append *append, const struct record_batch_info *info)
+append_locked(
+        struct shard *shard, struct partition_append *append, const struct record_batch_info *info)
 {
     int r = wait_for_room(shard);
     if (r < 0) {
@@ -152,7 +165,8 @@ append_locked(struct shard *shard, struct partition_append *append, const struct
     if (append->partition->closed) {
         return -ENOENT;
     }
-    if (record_batch_has_producer(&info->batch) && append_judge(append, append->partition, &info->batch)) {
+    if (record_batch_has_producer(&info->batch) &&
+            append_judge(append, append->partition, &info->batch)) {
         return 0;
     }
     return append_place(shard, append, info);
@@ -249,8 +263,8 @@ append_wait(struct shard *shard, struct partition_append *append)
     }
     /* Q2: the last look before the answer. */
     if (!meta_lease_is_valid(shard->options.meta)) {
-        return fault(-ESTALE, "%s-%d: the broker's lease ran out before the answer", partition->topic_name,
-                partition->key.index);
+        return fault(-ESTALE, "%s-%d: the broker's lease ran out before the answer",
+                partition->topic_name, partition->key.index);
     }
     return 0;
 }

@@ -13,7 +13,8 @@ object_ids_take(struct object_ids *ids, uint64_t *ret_id)
     if (ids->left == 0) {
         struct meta_record record = {
             .type = META_INTENT,
-            .intent = { meta_broker_id(ids->meta), meta_broker_epoch(ids->meta), OBJECT_IDS_PER_INTENT },
+            .intent = { meta_broker_id(ids->meta), meta_broker_epoch(ids->meta),
+                    OBJECT_IDS_PER_INTENT },
         };
         struct meta_result result;
         int r = meta_propose_one(ids->meta, &record, &result);

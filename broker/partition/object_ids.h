@@ -1,6 +1,6 @@
 #pragma once
-/* Object ids out of this broker's intents: taken from the metadata log in ranges, so that an upload rarely waits for
- * one, and an orphan of a crash always lies in a known range (O1). */
+/* Object ids out of this broker's intents: taken from the metadata log in ranges, so that an upload
+ * rarely waits for one, and an orphan of a crash always lies in a known range (O1). */
 
 #include "meta/meta.h"
 

@@ -3,10 +3,11 @@
 
 #include <errno.h>
 
-/* The first range from *offset on that may hold the timestamp; moves *offset behind the ranges that cannot. */
+/* The first range from *offset on that may hold the timestamp; moves *offset behind the ranges that
+ * cannot. */
 static int
-find_range_by_time(struct shard *shard, struct partition *partition, int64_t timestamp_ms, int64_t *offset,
-        struct store_range *ret_range)
+find_range_by_time(struct shard *shard, struct partition *partition, int64_t timestamp_ms,
+        int64_t *offset, struct store_range *ret_range)
 {
     for (;;) {
         struct store_range range;
@@ -26,8 +27,8 @@ find_range_by_time(struct shard *shard, struct partition *partition, int64_t tim
 }
 
 int
-partition_find_timestamp(struct shard *shard, struct partition *partition, int64_t timestamp_ms, int64_t *ret_offset,
-        int64_t *ret_timestamp_ms)
+partition_find_timestamp(struct shard *shard, struct partition *partition, int64_t timestamp_ms,
+        int64_t *ret_offset, int64_t *ret_timestamp_ms)
 {
     int64_t offset = partition_log_start(partition);
     for (;;) {
@@ -39,14 +40,15 @@ partition_find_timestamp(struct shard *shard, struct partition *partition, int64
         if (r < 0) {
             return r;
         }
-        r = store_find_timestamp(shard->options.store, &range, timestamp_ms, ret_offset, ret_timestamp_ms);
+        r = store_find_timestamp(
+                shard->options.store, &range, timestamp_ms, ret_offset, ret_timestamp_ms);
         if (r != -ENOENT) {
             return r;
         }
         offset = range.end_offset;
     }
-    return log_tail_find_timestamp(
-            &partition->tail, timestamp_ms, partition->high_watermark, ret_offset, ret_timestamp_ms);
+    return log_tail_find_timestamp(&partition->tail, timestamp_ms, partition->high_watermark,
+            ret_offset, ret_timestamp_ms);
 }
 
 /* The greatest timestamp of the objects from the log start to the cache. */
@@ -80,8 +82,8 @@ partition_find_max_timestamp(struct shard *shard, struct partition *partition, i
     /* Something newer than all objects may be in the cache: follow it upwards. */
     int64_t offset;
     int64_t timestamp;
-    while (log_tail_find_timestamp(
-                   &partition->tail, greatest + 1, partition->high_watermark, &offset, &timestamp) == 0) {
+    while (log_tail_find_timestamp(&partition->tail, greatest + 1, partition->high_watermark,
+                   &offset, &timestamp) == 0) {
         greatest = timestamp;
     }
     if (greatest < 0) {

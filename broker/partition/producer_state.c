@@ -34,8 +34,7 @@ producer_forget(struct producer_states *states, struct producer *producer)
 void
 producer_states_done(struct producer_states *states)
 {
-    LIST_FOREACH_SAFE(link, &states->by_use)
-    {
+    LIST_FOREACH_SAFE (link, &states->by_use) {
         producer_forget(states, CONTAINER_OF(link, struct producer, link));
     }
     map_done(&states->by_id);
@@ -78,7 +77,8 @@ producer_states_check(const struct producer_states *states, const struct produce
     }
     for (int32_t i = 0; i < producer->batch_count; i++) {
         const struct producer_batch *batch = &producer->batches[i];
-        if (batch->first_sequence == claim->first_sequence && batch->last_sequence == claim->last_sequence) {
+        if (batch->first_sequence == claim->first_sequence &&
+                batch->last_sequence == claim->last_sequence) {
             *ret_batch = batch;
             return PRODUCER_DUPLICATE;
         }
@@ -101,8 +101,8 @@ producer_add(struct producer_states *states, int64_t id)
 }
 
 void
-producer_states_record(struct producer_states *states, const struct producer_claim *claim, int64_t base_offset,
-        int64_t last_offset, int64_t timestamp)
+producer_states_record(struct producer_states *states, const struct producer_claim *claim,
+        int64_t base_offset, int64_t last_offset, int64_t timestamp)
 {
     struct producer *producer = producer_find(states, claim->id);
     if (!producer) {
@@ -113,7 +113,8 @@ producer_states_record(struct producer_states *states, const struct producer_cla
         producer->batch_count = 0;
     }
     if (producer->batch_count == PRODUCER_BATCHES_KEPT) {
-        memmove(producer->batches, producer->batches + 1, sizeof(struct producer_batch) * (PRODUCER_BATCHES_KEPT - 1));
+        memmove(producer->batches, producer->batches + 1,
+                sizeof(struct producer_batch) * (PRODUCER_BATCHES_KEPT - 1));
         producer->batch_count--;
     }
     producer->batches[producer->batch_count++] = (struct producer_batch){
@@ -132,8 +133,7 @@ producer_states_record(struct producer_states *states, const struct producer_cla
 void
 producer_states_expire(struct producer_states *states, int64_t before)
 {
-    LIST_FOREACH_SAFE(link, &states->by_use)
-    {
+    LIST_FOREACH_SAFE (link, &states->by_use) {
         struct producer *producer = CONTAINER_OF(link, struct producer, link);
         if (producer->last_timestamp < before) {
             producer_forget(states, producer);
@@ -179,15 +179,15 @@ producer_states_encode(struct producer_states *states, int64_t end_offset, struc
     uint32_t written = 0;
     strbuf_append(out, bytes_of(head, sizeof head));
     states->changed = false;
-    LIST_FOREACH(link, &states->by_use)
-    {
+    LIST_FOREACH (link, &states->by_use) {
         const struct producer *producer = CONTAINER_OF(link, struct producer, link);
         int32_t count = producer_encode(producer, end_offset, out);
         written += count > 0;
         states->changed |= count < producer->batch_count;
     }
     if (!out->error) {
-        struct bytes body = bytes_of(out->data + start + sizeof head, out->size - start - sizeof head);
+        struct bytes body =
+                bytes_of(out->data + start + sizeof head, out->size - start - sizeof head);
         store_be32(out->data + start, CHECKPOINT_MAGIC);
         store_be32(out->data + start + 4, written);
         store_be32(out->data + start + 8, crc32c(body));
@@ -205,7 +205,8 @@ producer_decode(struct producer_states *states, struct bytes bytes, size_t *posi
     int64_t id = (int64_t)load_be64(p);
     uint32_t count = load_be32(p + 18);
     *position += PRODUCER_SIZE;
-    if (count > PRODUCER_BATCHES_KEPT || bytes.size - *position < count * BATCH_SIZE || producer_find(states, id)) {
+    if (count > PRODUCER_BATCHES_KEPT || bytes.size - *position < count * BATCH_SIZE ||
+            producer_find(states, id)) {
         return fault(-EBADMSG, "producer checkpoint: bad entry of producer %lld", (long long)id);
     }
     struct producer *producer = producer_add(states, id);
@@ -234,7 +235,8 @@ producer_states_decode(struct producer_states *states, struct bytes bytes)
     if (bytes.size < CHECKPOINT_HEADER_SIZE || load_be32(bytes.data) != CHECKPOINT_MAGIC) {
         return fault(-EBADMSG, "producer checkpoint of %zu bytes has no magic", bytes.size);
     }
-    struct bytes body = bytes_of(bytes.data + CHECKPOINT_HEADER_SIZE, bytes.size - CHECKPOINT_HEADER_SIZE);
+    struct bytes body =
+            bytes_of(bytes.data + CHECKPOINT_HEADER_SIZE, bytes.size - CHECKPOINT_HEADER_SIZE);
     uint32_t count = load_be32(bytes.data + 4);
     if (load_be32(bytes.data + 8) != crc32c(body) || count > PRODUCERS_PER_PARTITION_MAX) {
         return fault(-EBADMSG, "producer checkpoint of %zu bytes is damaged", bytes.size);
@@ -247,5 +249,6 @@ producer_states_decode(struct producer_states *states, struct bytes bytes)
         }
     }
     states->changed = false;
-    return position == body.size ? 0 : fault(-EBADMSG, "producer checkpoint has bytes behind its end");
+    return position == body.size ? 0
+                                 : fault(-EBADMSG, "producer checkpoint has bytes behind its end");
 }

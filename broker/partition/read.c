@@ -1,9 +1,9 @@
-/* Reading one partition: newest data from the cache, older from the objects that the metadata or the manifest names. */
-#include "partition/shard_internal.h"
-
+/* Reading one partition: newest data from the cache, older from the objects that the metadata or
+ * the manifest names. */
 #include "base/fault.h"
 #include "base/mark.h"
 #include "base/mem.h"
+#include "partition/shard_internal.h"
 
 #include <errno.h>
 
@@ -15,7 +15,8 @@ partition_log_start(const struct partition *partition)
     return description ? description->log_start_offset : 0;
 }
 
-/* Loads the manifest unless it is there. Another fiber may do it at the same time: the lock makes one GET of it. */
+/* Loads the manifest unless it is there. Another fiber may do it at the same time: the lock makes
+ * one GET of it. */
 static int
 partition_load_manifest(struct shard *shard, struct partition *partition)
 {
@@ -42,7 +43,8 @@ partition_load_manifest(struct shard *shard, struct partition *partition)
 }
 
 static bool
-ranges_find(const struct store_range *ranges, size_t count, int64_t offset, struct store_range *ret_range)
+ranges_find(const struct store_range *ranges, size_t count, int64_t offset,
+        struct store_range *ret_range)
 {
     size_t low = 0;
     size_t high = count;
@@ -62,7 +64,8 @@ ranges_find(const struct store_range *ranges, size_t count, int64_t offset, stru
 }
 
 int
-partition_find_range(struct shard *shard, struct partition *partition, int64_t offset, struct store_range *ret_range)
+partition_find_range(struct shard *shard, struct partition *partition, int64_t offset,
+        struct store_range *ret_range)
 {
     for (int attempt = 0; attempt < 3; attempt++) {
         const struct meta_partition *description =
@@ -71,7 +74,8 @@ partition_find_range(struct shard *shard, struct partition *partition, int64_t o
             return fault(-ENOENT, "%s-%d is gone", partition->topic_name, partition->key.index);
         }
         if (offset >= description->manifest_end_offset) {
-            if (ranges_find(description->ranges, (size_t)description->range_count, offset, ret_range)) {
+            if (ranges_find(
+                        description->ranges, (size_t)description->range_count, offset, ret_range)) {
                 return 0;
             }
             break;
@@ -82,7 +86,8 @@ partition_find_range(struct shard *shard, struct partition *partition, int64_t o
         }
         /* The metadata may have moved on while the manifest was read: then look again. */
         description = meta_partition_find(meta_state(shard->options.meta), partition->key);
-        if (description && partition->manifest && partition->manifest->manifest_id == description->manifest_id) {
+        if (description && partition->manifest &&
+                partition->manifest->manifest_id == description->manifest_id) {
             const struct store_range *range = manifest_find(partition->manifest, offset);
             if (range) {
                 *ret_range = *range;
@@ -91,14 +96,14 @@ partition_find_range(struct shard *shard, struct partition *partition, int64_t o
             break;
         }
     }
-    return fault(-ENOENT, "%s-%d: no object holds offset %lld", partition->topic_name, partition->key.index,
-            (long long)offset);
+    return fault(-ENOENT, "%s-%d: no object holds offset %lld", partition->topic_name,
+            partition->key.index, (long long)offset);
 }
 
 /* Reads out of the objects, range after range until max_bytes or the cache takes over. */
 static int
-partition_read_objects(struct shard *shard, struct partition *partition, int64_t offset, size_t max_bytes,
-        struct store_reader *reader, struct slices *slices)
+partition_read_objects(struct shard *shard, struct partition *partition, int64_t offset,
+        size_t max_bytes, struct store_reader *reader, struct slices *slices)
 {
     struct store_range range;
     int r = partition_find_range(shard, partition, offset, &range);

@@ -27,8 +27,8 @@ record_claims_replay(struct producer_states *states, struct bytes batches)
     while (record_batch_next(&batches, &batch) > 0) {
         if (record_batch_has_producer(&batch) && !record_batch_is_control(&batch)) {
             struct producer_claim claim = record_claim_of(&batch);
-            producer_states_record(
-                    states, &claim, batch.base_offset, record_batch_last_offset(&batch), batch.max_timestamp);
+            producer_states_record(states, &claim, batch.base_offset,
+                    record_batch_last_offset(&batch), batch.max_timestamp);
         }
     }
 }

@@ -24,9 +24,9 @@ struct recovered {
     struct list link;
     struct partition_key key;
     int32_t leader_epoch;
-    bool skip;                   /* the topic is gone or the partition is not ours */
-    int64_t base_offset;         /* committed up to here */
-    int64_t end_offset;          /* gathered up to here */
+    bool skip;           /* the topic is gone or the partition is not ours */
+    int64_t base_offset; /* committed up to here */
+    int64_t end_offset;  /* gathered up to here */
     struct slices slices;
     struct producer_states producers;
 };
@@ -37,7 +37,7 @@ struct recovery {
     struct object_ids ids;
     struct map by_key;
     struct list partitions;
-    uint64_t bytes;              /* gathered */
+    uint64_t bytes; /* gathered */
 };
 
 DEFINE_CLEANUP(struct object_builder *, object_builder_free);
@@ -51,7 +51,8 @@ recovered_has_key(const struct map_node *node, const void *key)
 }
 
 static int
-recovered_load_producers(struct recovery *recovery, struct recovered *p, const struct meta_partition *description)
+recovered_load_producers(
+        struct recovery *recovery, struct recovered *p, const struct meta_partition *description)
 {
     struct store *store = recovery->options->store;
     struct bytes checkpoint = BYTES_NULL;
@@ -79,9 +80,11 @@ recovered_load_producers(struct recovery *recovery, struct recovered *p, const s
 
 /* The partition's entry, made from the metadata when it is met first. */
 static int
-recovery_find(struct recovery *recovery, const struct wal_payload *payload, struct recovered **ret_partition)
+recovery_find(struct recovery *recovery, const struct wal_payload *payload,
+        struct recovered **ret_partition)
 {
-    uint64_t hash = hash_u64(uuid_hash(&payload->key.topic_id) ^ (uint64_t)(uint32_t)payload->key.index);
+    uint64_t hash =
+            hash_u64(uuid_hash(&payload->key.topic_id) ^ (uint64_t)(uint32_t)payload->key.index);
     struct map_node *node = map_find(&recovery->by_key, hash, recovered_has_key, &payload->key);
     if (node) {
         *ret_partition = CONTAINER_OF(node, struct recovered, node);
@@ -129,20 +132,20 @@ recovery_add_run(struct object_builder *builder, struct recovered *p)
 }
 
 static int
-recovery_commit(struct recovery *recovery, struct object_builder *builder, uint64_t object_id, size_t part_count)
+recovery_commit(struct recovery *recovery, struct object_builder *builder, uint64_t object_id,
+        size_t part_count)
 {
     struct meta *meta = recovery->options->meta;
     const struct store_range *ranges;
     size_t count;
-    int r = store_write_object(
-            recovery->options->store, builder, clock_mono_ns() + RECOVER_TIMEOUT_NS, &ranges, &count);
+    int r = store_write_object(recovery->options->store, builder,
+            clock_mono_ns() + RECOVER_TIMEOUT_NS, &ranges, &count);
     if (r < 0) {
         return fault_note(r, "recovery: writing object %016llx", (unsigned long long)object_id);
     }
     struct meta_commit_range *commit = mem_alloc_array(part_count, sizeof *commit);
     size_t n = 0;
-    LIST_FOREACH(link, &recovery->partitions)
-    {
+    LIST_FOREACH (link, &recovery->partitions) {
         struct recovered *p = CONTAINER_OF(link, struct recovered, link);
         if (p->slices.count) {
             commit[n] = (struct meta_commit_range){ p->key, ranges[n] };
@@ -151,14 +154,16 @@ recovery_commit(struct recovery *recovery, struct object_builder *builder, uint6
     }
     struct meta_record record = {
         .type = META_COMMIT,
-        .commit = { meta_broker_id(meta), meta_broker_epoch(meta), object_id, object_builder_size(builder), commit,
-                (int32_t)n },
+        .commit = { meta_broker_id(meta), meta_broker_epoch(meta), object_id,
+                object_builder_size(builder), commit, (int32_t)n },
     };
     struct meta_result result;
     crash_point("recover: object written");
     r = meta_propose_one(meta, &record, &result);
     mem_free(commit);
-    return r < 0 ? fault_note(r, "recovery: committing object %016llx", (unsigned long long)object_id) : 0;
+    return r < 0 ? fault_note(
+                           r, "recovery: committing object %016llx", (unsigned long long)object_id)
+                 : 0;
 }
 
 /* Writes and commits what is gathered. */
@@ -176,9 +181,9 @@ recovery_flush(struct recovery *recovery)
         return r;
     }
     CLEANUP(object_builder_freep)
-    struct object_builder *builder = object_builder_new(object_id, meta_broker_id(meta), meta_broker_epoch(meta));
-    LIST_FOREACH(link, &recovery->partitions)
-    {
+    struct object_builder *builder =
+            object_builder_new(object_id, meta_broker_id(meta), meta_broker_epoch(meta));
+    LIST_FOREACH (link, &recovery->partitions) {
         struct recovered *p = CONTAINER_OF(link, struct recovered, link);
         if (p->slices.count == 0) {
             continue;
@@ -193,8 +198,7 @@ recovery_flush(struct recovery *recovery)
     if (r < 0) {
         return r;
     }
-    LIST_FOREACH(link, &recovery->partitions)
-    {
+    LIST_FOREACH (link, &recovery->partitions) {
         struct recovered *p = CONTAINER_OF(link, struct recovered, link);
         slices_done(&p->slices);
         slices_init(&p->slices);
@@ -210,7 +214,8 @@ recovery_damaged(struct recovery *recovery, uint64_t sequence)
 {
     if (!recovery->options->accept_loss) {
         return fault(-EBADMSG,
-                "wal record %llu was acknowledged but cannot be read: restore the volume, or start with "
+                "wal record %llu was acknowledged but cannot be read: restore the volume, or start "
+                "with "
                 "wal.recovery.accept.loss=true to go on without it",
                 (unsigned long long)sequence);
     }
@@ -242,7 +247,8 @@ recovery_record(void *arg, uint64_t sequence, struct bytes bytes, bool damaged)
     }
     if (payload.base_offset != p->end_offset && !recovery->options->accept_loss) {
         char id[UUID_TEXT_SIZE];
-        return fault(-EBADMSG, "wal record %llu: partition %d of topic %s goes on at offset %lld, expected %lld",
+        return fault(-EBADMSG,
+                "wal record %llu: partition %d of topic %s goes on at offset %lld, expected %lld",
                 (unsigned long long)sequence, p->key.index, uuid_format(&p->key.topic_id, id),
                 (long long)payload.base_offset, (long long)p->end_offset);
     }
@@ -259,8 +265,7 @@ recovery_record(void *arg, uint64_t sequence, struct bytes bytes, bool damaged)
 static void
 recovery_done(struct recovery *recovery)
 {
-    LIST_FOREACH_SAFE(link, &recovery->partitions)
-    {
+    LIST_FOREACH_SAFE (link, &recovery->partitions) {
         struct recovered *p = CONTAINER_OF(link, struct recovered, link);
         list_remove(&p->link);
         slices_done(&p->slices);

@@ -1,10 +1,11 @@
 #pragma once
-/* After a crash: brings what the WAL holds into committed objects, before the partitions are opened again (M5).
- * Entered from main.c, once per WAL folder.
+/* After a crash: brings what the WAL holds into committed objects, before the partitions are opened
+ * again (M5). Entered from main.c, once per WAL folder.
  *
- * Q4  Every acknowledged record of the WAL that is not in a committed object is in one afterwards, at its own offset;
- *     what is there already is skipped; a hole between both is an error and loses nothing. The WAL is emptied
- *     (wal_start) only after all commits. Crash during recovery: the same recovery runs again and skips what it did. */
+ * Q4  Every acknowledged record of the WAL that is not in a committed object is in one afterwards,
+ * at its own offset; what is there already is skipped; a hole between both is an error and loses
+ * nothing. The WAL is emptied (wal_start) only after all commits. Crash during recovery: the same
+ * recovery runs again and skips what it did. */
 
 #include "meta/meta.h"
 #include "store/store.h"
@@ -13,18 +14,19 @@
 struct recover_options {
     struct meta *meta;
     struct store *store;
-    struct wal *wal;             /* opened, not replayed */
+    struct wal *wal; /* opened, not replayed */
     uint64_t object_size_max;
-    bool accept_loss;            /* go on where acknowledged records cannot be read; each is logged */
+    bool accept_loss; /* go on where acknowledged records cannot be read; each is logged */
 };
 
 struct recover_result {
     struct wal_recovery wal;
     uint64_t records_committed;
-    uint64_t records_skipped;    /* in objects already, or of topics that are gone */
+    uint64_t records_skipped; /* in objects already, or of topics that are gone */
     uint64_t objects;
 };
 
-/* Replays, uploads, commits and starts the wal. -EBADMSG: acknowledged records are damaged or missing: the fault names
- * them; nothing was changed. */
-MUST_CHECK MAY_SUSPEND int wal_recover(const struct recover_options *options, struct recover_result *ret_result);
+/* Replays, uploads, commits and starts the wal. -EBADMSG: acknowledged records are damaged or
+ * missing: the fault names them; nothing was changed. */
+MUST_CHECK MAY_SUSPEND int wal_recover(
+        const struct recover_options *options, struct recover_result *ret_result);

@@ -1,8 +1,7 @@
 /* The table of open partitions: follows the metadata, owns the memory. */
-#include "partition/shard_internal.h"
-
 #include "base/check.h"
 #include "base/mem.h"
+#include "partition/shard_internal.h"
 
 #include <errno.h>
 
@@ -25,7 +24,8 @@ partition_has_key(const struct map_node *node, const void *key)
 {
     const struct partition *partition = CONTAINER_OF(node, struct partition, node);
     const struct partition_key *wanted = key;
-    return partition->key.index == wanted->index && uuid_equal(&partition->key.topic_id, &wanted->topic_id);
+    return partition->key.index == wanted->index &&
+           uuid_equal(&partition->key.topic_id, &wanted->topic_id);
 }
 
 struct partition *
@@ -80,8 +80,7 @@ partition_watch_remove(struct partition_watch *watch)
 static void
 partition_tell_watches(struct partition *partition)
 {
-    LIST_FOREACH_SAFE(link, &partition->watches)
-    {
+    LIST_FOREACH_SAFE (link, &partition->watches) {
         struct partition_watch *watch = CONTAINER_OF(link, struct partition_watch, link);
         watch->fn(watch);
     }
@@ -99,7 +98,8 @@ partition_advance(struct partition *partition, int64_t high_watermark)
 }
 
 static void
-shard_open_partition(struct shard *shard, const struct meta_topic *topic, const struct meta_partition *description)
+shard_open_partition(struct shard *shard, const struct meta_topic *topic,
+        const struct meta_partition *description)
 {
     struct partition *partition = mem_alloc(sizeof *partition);
     partition->shard = shard;
@@ -136,14 +136,15 @@ shard_close_partition(struct shard *shard, struct partition *partition)
 
 /* Opens or closes one partition so that it fits the metadata. */
 static void
-shard_follow_partition(struct shard *shard, const struct meta_topic *topic, const struct meta_partition *description)
+shard_follow_partition(struct shard *shard, const struct meta_topic *topic,
+        const struct meta_partition *description)
 {
     struct meta *meta = shard->options.meta;
     if (partition_reactor(description->key) != reactor_index()) {
         return;
     }
     bool ours = description->owner == meta_broker_id(meta) &&
-            description->owner_broker_epoch == meta_broker_epoch(meta);
+                description->owner_broker_epoch == meta_broker_epoch(meta);
     struct partition *open = shard_find(shard, description->key);
     if (open && (!ours || open->epoch != description->epoch)) {
         shard_close_partition(shard, open);
@@ -158,8 +159,7 @@ shard_follow_partition(struct shard *shard, const struct meta_topic *topic, cons
 static void
 shard_close_topic(struct shard *shard, const struct uuid *topic_id)
 {
-    LIST_FOREACH_SAFE(link, &shard->partitions)
-    {
+    LIST_FOREACH_SAFE (link, &shard->partitions) {
         struct partition *partition = CONTAINER_OF(link, struct partition, link);
         if (uuid_equal(&partition->key.topic_id, topic_id)) {
             shard_close_partition(shard, partition);
@@ -171,19 +171,20 @@ shard_close_topic(struct shard *shard, const struct uuid *topic_id)
 static void
 shard_follow_config(struct shard *shard, const struct meta_record *record)
 {
-    LIST_FOREACH(link, &shard->partitions)
-    {
+    LIST_FOREACH (link, &shard->partitions) {
         struct partition *partition = CONTAINER_OF(link, struct partition, link);
         if (record->config.resource != META_RESOURCE_TOPIC ||
                 bytes_equal(record->config.name, bytes_of_string(partition->topic_name))) {
-            shard->options.limits_of(shard->options.limits_arg, partition->topic_name, &partition->limits);
+            shard->options.limits_of(
+                    shard->options.limits_arg, partition->topic_name, &partition->limits);
         }
     }
 }
 
 /* meta_listener_fn */
 static void
-shard_follow(void *arg, const struct meta_record *record, const struct meta_result *result, uint64_t sequence)
+shard_follow(void *arg, const struct meta_record *record, const struct meta_result *result,
+        uint64_t sequence)
 {
     struct shard *shard = arg;
     (void)sequence;
@@ -214,7 +215,8 @@ static void
 shard_open_all(struct shard *shard)
 {
     const struct meta_state *state = meta_state(shard->options.meta);
-    for (const struct meta_topic *t = meta_topic_next(state, NULL); t; t = meta_topic_next(state, t)) {
+    for (const struct meta_topic *t = meta_topic_next(state, NULL); t;
+            t = meta_topic_next(state, t)) {
         for (int32_t i = 0; i < t->partition_count; i++) {
             shard_follow_partition(shard, t, &t->partitions[i]);
         }
@@ -251,6 +253,7 @@ shard_new(const struct shard_options *options, struct shard **ret_shard)
 void
 shard_free(struct shard *shard)
 {
+    meta_unlisten(shard->options.meta, shard_follow, shard);
     shard->stopping = true;
     shard->giving_up = true;
     wait_queue_wake_all(&shard->cache_room);
@@ -264,8 +267,7 @@ shard_free(struct shard *shard)
         shard->debt_first = (shard->debt_first + 1) & (shard->debt_capacity - 1);
         shard->debt_count--;
     }
-    LIST_FOREACH_SAFE(link, &shard->partitions)
-    {
+    LIST_FOREACH_SAFE (link, &shard->partitions) {
         shard_close_partition(shard, CONTAINER_OF(link, struct partition, link));
     }
     map_done(&shard->by_key);
@@ -275,7 +277,8 @@ shard_free(struct shard *shard)
 }
 
 void
-shard_add_debt(struct shard *shard, uint64_t sequence, struct partition *partition, int64_t end_offset)
+shard_add_debt(
+        struct shard *shard, uint64_t sequence, struct partition *partition, int64_t end_offset)
 {
     if (shard->debt_count == shard->debt_capacity) {
         struct wal_debt *grown = mem_alloc_array(shard->debt_capacity * 2, sizeof *grown);

@@ -38,12 +38,15 @@ topics_settle(struct meta *meta)
     return 0;
 }
 
-/* Partitions go to the live brokers in turn; with one broker all to it. Returns the number of live brokers. */
+/* Partitions go to the live brokers in turn; with one broker all to it. Returns the number of live
+ * brokers. */
 static int32_t
-choose_owners(const struct meta_state *state, int32_t *owners, int32_t count, const struct uuid *topic_id)
+choose_owners(
+        const struct meta_state *state, int32_t *owners, int32_t count, const struct uuid *topic_id)
 {
     int32_t alive = 0;
-    for (const struct meta_broker *b = meta_broker_next(state, -1); b; b = meta_broker_next(state, b->id)) {
+    for (const struct meta_broker *b = meta_broker_next(state, -1); b;
+            b = meta_broker_next(state, b->id)) {
         alive += b->alive;
     }
     int32_t start = alive ? (int32_t)(uuid_hash(topic_id) % (uint64_t)alive) : 0;
@@ -106,7 +109,8 @@ topics_create(struct meta *meta, const struct topic_spec *specs, size_t count, i
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
         ret_ids[i] = random_uuid();
-        used += add_records(meta_state(meta), &specs[i], &ret_ids[i], records + used, owners + used);
+        used += add_records(
+                meta_state(meta), &specs[i], &ret_ids[i], records + used, owners + used);
     }
     int r = meta_propose(meta, records, used, results);
     used = 0;

@@ -11,10 +11,10 @@ struct topic_spec {
     int32_t config_count;
 };
 
-/* Creates the topics in one object of the metadata log and opens their partitions: each topic is writable on every
- * reactor when this returns. ret_errors[i]: 0, -EEXIST, -EINVAL, -ENOSPC; ret_ids[i]: the topic's id when 0.
- * A negative result: nothing is known to have been created. */
-MUST_CHECK MAY_SUSPEND int topics_create(struct meta *meta, const struct topic_spec *specs, size_t count,
-        int *ret_errors, struct uuid *ret_ids);
+/* Creates the topics in one object of the metadata log and opens their partitions: each topic is
+ * writable on every reactor when this returns. ret_errors[i]: 0, -EEXIST, -EINVAL, -ENOSPC;
+ * ret_ids[i]: the topic's id when 0. A negative result: nothing is known to have been created. */
+MUST_CHECK MAY_SUSPEND int topics_create(struct meta *meta, const struct topic_spec *specs,
+        size_t count, int *ret_errors, struct uuid *ret_ids);
 /* Returns when every reactor's replica of the metadata is as new as this one's. */
 MUST_CHECK MAY_SUSPEND int topics_settle(struct meta *meta);

@@ -1,12 +1,12 @@
-/* The upload fiber of a shard: gathers what is durable and not yet in the bucket from all partitions, writes one object,
- * commits it, and only then lets the WAL and the cache go of it (Q3). Sleeps while nothing is dirty. */
-#include "partition/shard_internal.h"
-
+/* The upload fiber of a shard: gathers what is durable and not yet in the bucket from all
+ * partitions, writes one object, commits it, and only then lets the WAL and the cache go of it
+ * (Q3). Sleeps while nothing is dirty. */
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mark.h"
 #include "base/mem.h"
+#include "partition/shard_internal.h"
 #include "reactor/clock.h"
 #include "reactor/crash_point.h"
 #include "reactor/random.h"
@@ -20,7 +20,7 @@
 
 /* One partition's part of a round. */
 struct upload_part {
-    struct partition *partition;     /* held */
+    struct partition *partition; /* held */
     int64_t end_offset;
     struct slices slices;
 };
@@ -83,8 +83,8 @@ round_add(struct upload_round *round, struct partition *partition, size_t max_by
         return 0;
     }
     struct upload_part *part = round_add_part(round, partition);
-    part->end_offset =
-            log_tail_take_upload(&partition->tail, partition->high_watermark, max_bytes, &part->slices);
+    part->end_offset = log_tail_take_upload(
+            &partition->tail, partition->high_watermark, max_bytes, &part->slices);
     CHECK(part->end_offset > base);
     struct strbuf checkpoint;
     strbuf_init(&checkpoint, CHECKPOINT_SIZE_MAX);
@@ -115,15 +115,16 @@ static int
 round_gather(struct upload_round *round, struct shard *shard)
 {
     struct meta *meta = shard->options.meta;
-    round->builder = object_builder_new(round->object_id, meta_broker_id(meta), meta_broker_epoch(meta));
-    LIST_FOREACH(link, &shard->dirty)
-    {
+    round->builder =
+            object_builder_new(round->object_id, meta_broker_id(meta), meta_broker_epoch(meta));
+    LIST_FOREACH (link, &shard->dirty) {
         struct partition *partition = CONTAINER_OF(link, struct partition, dirty);
         uint64_t size = object_builder_size(round->builder);
         if (round->count && size >= shard->options.object_size_max) {
             break;
         }
-        int r = round_add(round, partition, shard->options.object_size_max - MIN(size, shard->options.object_size_max));
+        int r = round_add(round, partition,
+                shard->options.object_size_max - MIN(size, shard->options.object_size_max));
         if (r == -EFBIG && round->count) {
             MARK("upload: object is full");
             break;
@@ -189,8 +190,8 @@ round_write(struct upload_round *round, struct shard *shard, const struct store_
     uint64_t pause = UPLOAD_PAUSE_MIN_NS;
     for (;;) {
         size_t count;
-        int r = store_write_object(shard->options.store, round->builder, clock_mono_ns() + UPLOAD_TIMEOUT_NS,
-                ret_ranges, &count);
+        int r = store_write_object(shard->options.store, round->builder,
+                clock_mono_ns() + UPLOAD_TIMEOUT_NS, ret_ranges, &count);
         if (r == 0 || r == -ECANCELED) {
             CHECK(r < 0 || count == round->count);
             return r;
@@ -206,8 +207,8 @@ round_write(struct upload_round *round, struct shard *shard, const struct store_
     }
 }
 
-/* 0: a round was committed or there was nothing to do; -EAGAIN: the metadata refused it because a topic went away
- * meanwhile: gather again. */
+/* 0: a round was committed or there was nothing to do; -EAGAIN: the metadata refused it because a
+ * topic went away meanwhile: gather again. */
 static int
 upload_once(struct shard *shard)
 {
@@ -245,8 +246,7 @@ upload_once(struct shard *shard)
 static bool
 something_is_durable(const struct shard *shard)
 {
-    LIST_FOREACH(link, &shard->dirty)
-    {
+    LIST_FOREACH (link, &shard->dirty) {
         const struct partition *partition = CONTAINER_OF(link, struct partition, dirty);
         if (partition->tail.uploaded_offset < partition->high_watermark) {
             return true;
@@ -262,7 +262,8 @@ upload_wait(struct shard *shard)
     for (;;) {
         bool asked = shard->upload_requests > shard->uploads_finished;
         bool dirty = !list_is_empty(&shard->dirty);
-        uint64_t due = dirty ? shard->dirty_since_ns + shard->options.upload_interval_ns : DEADLINE_NONE;
+        uint64_t due =
+                dirty ? shard->dirty_since_ns + shard->options.upload_interval_ns : DEADLINE_NONE;
         if (asked || (dirty && shard->cache.pinned_bytes >= shard->options.upload_bytes) ||
                 clock_mono_ns() >= due) {
             return 0;
@@ -283,7 +284,8 @@ shard_upload_main(void *arg)
         uint64_t covers = shard->upload_requests;
         do {
             r = upload_once(shard);
-        } while ((r == 0 || r == -EAGAIN) && covers > shard->uploads_finished && something_is_durable(shard));
+        } while ((r == 0 || r == -EAGAIN) && covers > shard->uploads_finished &&
+                 something_is_durable(shard));
         if (r < 0 && r != -EAGAIN) {
             break;
         }
@@ -335,7 +337,8 @@ shard_drain(struct shard *shard)
         r = shard_flush(shard);
     } while (r == 0 && !list_is_empty(&shard->dirty) && fiber_yield() == 0);
     if (r == 0 && shard->debt_count) {
-        return fault(-EIO, "drain: %zu records of the wal are not in the bucket", shard->debt_count);
+        return fault(
+                -EIO, "drain: %zu records of the wal are not in the bucket", shard->debt_count);
     }
     return r;
 }

@@ -42,9 +42,10 @@ wal_payload_decode(struct bytes bytes, struct wal_payload *ret_payload)
         .batches = bytes_of(p + WAL_PAYLOAD_HEADER_SIZE, bytes.size - WAL_PAYLOAD_HEADER_SIZE),
     };
     memcpy(payload.key.topic_id.bytes, p + 4, 16);
-    if (payload.base_offset < 0 || payload.end_offset <= payload.base_offset || payload.key.index < 0) {
-        return fault(-EBADMSG, "wal payload of partition %d has offsets %lld to %lld", payload.key.index,
-                (long long)payload.base_offset, (long long)payload.end_offset);
+    if (payload.base_offset < 0 || payload.end_offset <= payload.base_offset ||
+            payload.key.index < 0) {
+        return fault(-EBADMSG, "wal payload of partition %d has offsets %lld to %lld",
+                payload.key.index, (long long)payload.base_offset, (long long)payload.end_offset);
     }
     *ret_payload = payload;
     return 0;

@@ -1,8 +1,8 @@
 #pragma once
-/* What partition/ puts into a WAL record: one produce request's batches for one partition, with the place they were
- * given. Format: docs/formats/wal.md, "Payload". Big-endian:
- *   u8 version (1), u8 kind (1 = batches), u16 zero, topic id 16, i32 partition, i32 leader epoch,
- *   i64 base offset, i64 end offset (one past the last), i64 greatest timestamp, then the record batches. */
+/* What partition/ puts into a WAL record: one produce request's batches for one partition, with the
+ * place they were given. Format: docs/formats/wal.md, "Payload". Big-endian: u8 version (1), u8
+ * kind (1 = batches), u16 zero, topic id 16, i32 partition, i32 leader epoch, i64 base offset, i64
+ * end offset (one past the last), i64 greatest timestamp, then the record batches. */
 
 #include "base/attr.h"
 #include "base/bytes.h"

@@ -53,7 +53,8 @@ handle_unsupported_api_versions(struct request *request)
     api_versions_answer(request, KAFKA_UNSUPPORTED_VERSION, ranges, count);
 }
 
-static const struct dispatch_entry unsupported_api_versions = { 18, 0, 0, handle_unsupported_api_versions };
+static const struct dispatch_entry unsupported_api_versions = { 18, 0, 0,
+    handle_unsupported_api_versions };
 
 const struct dispatch_entry *
 dispatch_unsupported_api_versions(void)

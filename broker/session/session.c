@@ -1,4 +1,5 @@
-/* Order on a connection: one fiber per request, answers sent by whoever finishes the head of the line. */
+/* Order on a connection: one fiber per request, answers sent by whoever finishes the head of the
+ * line. */
 #include "session/session.h"
 
 #include "base/check.h"
@@ -24,7 +25,7 @@ struct session_request {
     const struct dispatch_entry *entry;
     struct log_context log_context;
     uint64_t started_ns;
-    bool ordered;                    /* the next may start */
+    bool ordered; /* the next may start */
     bool done;
 };
 
@@ -71,7 +72,8 @@ session_send(struct session *session, struct wire_writer *answer)
     size_t most = wire_writer_part_count_max(answer);
     struct iovec *parts = most <= ARRAY_SIZE(few) ? few : mem_alloc_array(most, sizeof *parts);
     size_t count = wire_writer_parts(answer, parts);
-    int r = count ? stream_write(session->stream, parts, count, clock_mono_ns() + SEND_TIMEOUT_NS) : 0;
+    int r = count ? stream_write(session->stream, parts, count, clock_mono_ns() + SEND_TIMEOUT_NS)
+                  : 0;
     if (parts != few) {
         mem_free(parts);
     }
@@ -148,8 +150,9 @@ session_request_main(void *arg)
     return 0;
 }
 
-/* Kafka answers an ApiVersions request of an unknown version with version 0 and UNSUPPORTED_VERSION, so that the client
- * can choose again (KIP-511). Everything else unknown closes the connection. */
+/* Kafka answers an ApiVersions request of an unknown version with version 0 and
+ * UNSUPPORTED_VERSION, so that the client can choose again (KIP-511). Everything else unknown
+ * closes the connection. */
 static int
 session_check_version(struct session_request *r, int16_t version)
 {
@@ -162,8 +165,10 @@ session_check_version(struct session_request *r, int16_t version)
         r->entry = dispatch_unsupported_api_versions();
         return 0;
     }
-    LOG_WARN("request of an API or version that is not here", LOG_STR("client", stream_peer(r->session->stream)),
-            LOG_STR("requested", r->request.api ? r->request.api->name : "unknown"), LOG_INT("requested_version", version));
+    LOG_WARN("request of an API or version that is not here",
+            LOG_STR("client", stream_peer(r->session->stream)),
+            LOG_STR("requested", r->request.api ? r->request.api->name : "unknown"),
+            LOG_INT("requested_version", version));
     return -EPROTO;
 }
 
@@ -175,7 +180,8 @@ session_read_header(struct session_request *r)
     wire_reader_init(&request->body, buf_bytes(request->frame));
     int result = wire_request_header_read(&request->body, &header, &request->api);
     if (result < 0) {
-        LOG_WARN("unreadable request header", LOG_STR("client", stream_peer(r->session->stream)), LOG_FAULT(result));
+        LOG_WARN("unreadable request header", LOG_STR("client", stream_peer(r->session->stream)),
+                LOG_FAULT(result));
         return -EPROTO;
     }
     request->version = header.request_api_version;
@@ -211,7 +217,8 @@ session_wait_turn(struct session *session)
 {
     while (!session->broken) {
         bool room = session->request_count < CONNECTION_PIPELINE_MAX;
-        bool may_start = list_is_empty(&session->requests) ||
+        bool may_start =
+                list_is_empty(&session->requests) ||
                 CONTAINER_OF(session->requests.prev, struct session_request, link)->ordered;
         if (room && may_start) {
             return 0;

@@ -34,7 +34,8 @@ struct loader {
 };
 
 PRINTF(3, 4)
-static int refuse(const struct loader *loader, yaml_mark_t mark, const char *format, ...)
+static int
+refuse(const struct loader *loader, yaml_mark_t mark, const char *format, ...)
 {
     char text[SETTINGS_ERROR_SIZE];
     va_list args;

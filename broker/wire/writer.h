@@ -50,7 +50,7 @@ uint8_t *wire_writer_reserve_slow(struct wire_writer *w, size_t size);
 static inline uint8_t *
 wire_writer_reserve(struct wire_writer *w, size_t size)
 {
-    if (UNLIKELY(size > w->ready - w->size)) {
+    if (UNLIKELY(size > w->ready - w->size || !w->data)) {
         return wire_writer_reserve_slow(w, size);
     }
     uint8_t *p = w->data + w->size;

@@ -43,6 +43,8 @@ function(freshet_unit_tests room)
     target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
     target_link_libraries(${target} PRIVATE unit_harness room_${room} ${UNIT_DEPS} ${UNIT_LIBS} freshet_flags)
     add_test(NAME ${FRESHET_TEST_PREFIX}unit/${room}/${base} COMMAND ${target})
-    set_tests_properties(${FRESHET_TEST_PREFIX}unit/${room}/${base} PROPERTIES TIMEOUT 120 LABELS unit)
+    # AddressSanitizer must let malloc fail and a guard page kill: tests look at both.
+    set_tests_properties(${FRESHET_TEST_PREFIX}unit/${room}/${base} PROPERTIES TIMEOUT 120 LABELS unit
+      ENVIRONMENT ASAN_OPTIONS=allocator_may_return_null=1:handle_segv=0)
   endforeach()
 endfunction()

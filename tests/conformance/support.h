@@ -1,7 +1,7 @@
 #pragma once
-/* What the conformance tests of object stores share: the store under test and keys that no other test uses.
- * The URL comes from FRESHET_CONFORMANCE_URL, else from S3_STORE_URL and S3_CA_FILE (tests/s3/with-server), else it is
- * memory://conformance. */
+/* What the conformance tests of object stores share: the store under test and keys that no other
+ * test uses. The URL comes from FRESHET_CONFORMANCE_URL, else from S3_STORE_URL and S3_CA_FILE
+ * (tests/s3/with-server), else it is memory://conformance. */
 
 #include "objectstore/objectstore.h"
 #include "unit/test.h"

@@ -1,5 +1,6 @@
-/* Settings from hostile YAML: never a crash, never a value that does not pass its validator (C3), and bounded time. What was
- * taken must be taken again when it is written out and loaded as flat keys. */
+/* Settings from hostile YAML: never a crash, never a value that does not pass its validator (C3),
+ * and bounded time. What was taken must be taken again when it is written out and loaded as flat
+ * keys. */
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/strbuf.h"
@@ -9,7 +10,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Everything that the file set, as it was understood; single quotes keep YAML from reading anything into it. */
+/* Everything that the file set, as it was understood; single quotes keep YAML from reading anything
+ * into it. */
 static void
 write_back(const struct settings *settings, struct strbuf *out)
 {
@@ -59,8 +61,10 @@ check_again(const struct settings *settings)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct settings_machine machine = { .processors = 4, .memory_bytes = (uint64_t)1 << 33,
-        .volume_free_bytes = (uint64_t)1 << 36, .working_directory = "/" };
+    static const struct settings_machine machine = { .processors = 4,
+        .memory_bytes = (uint64_t)1 << 33,
+        .volume_free_bytes = (uint64_t)1 << 36,
+        .working_directory = "/" };
     struct settings *settings = settings_new();
     if (settings_load_yaml(settings, "fuzz", bytes_of(data, size)) == 0) {
         check_again(settings);

@@ -3,7 +3,8 @@
  *
  *   TEST(crc32c_of_the_empty_string_is_zero) { ASSERT_EQ(crc32c(BYTES_NULL), 0); }
  *
- * FIBER_TEST bodies run on a fiber of a reactor, once per real engine (uring where the machine allows it, threads). */
+ * FIBER_TEST bodies run on a fiber of a reactor, once per real engine (uring where the machine
+ * allows it, threads). */
 
 #include "base/bytes.h"
 
@@ -14,8 +15,10 @@ typedef void (*test_fn)(void);
 void test_register(const char *file, const char *name, test_fn fn);
 /* Registers fn to be run inside a reactor, for each real engine. */
 void test_register_fiber(const char *file, const char *name, test_fn fn);
-/* Records a failure and leaves the test by longjmp-free return: the ASSERT macros return from the test function. */
-void test_fail(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Records a failure and leaves the test by longjmp-free return: the ASSERT macros return from the
+ * test function. */
+void test_fail(const char *file, int line, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
 void test_pass(void);
 /* A fresh empty folder for this test, removed at exit. Valid until the program ends. */
 const char *test_directory(void);
@@ -51,7 +54,8 @@ const char *test_directory(void);
         long long actual_ = (long long)(actual);                                                   \
         long long expected_ = (long long)(expected);                                               \
         if (actual_ != expected_) {                                                                \
-            test_fail(__FILE__, __LINE__, "%s is %lld, not %lld (%s)", #actual, actual_, expected_, #expected); \
+            test_fail(__FILE__, __LINE__, "%s is %lld, not %lld (%s)", #actual, actual_,           \
+                    expected_, #expected);                                                         \
             return;                                                                                \
         }                                                                                          \
         test_pass();                                                                               \
@@ -81,4 +85,5 @@ const char *test_directory(void);
     ASSERT_BYTES(bytes_of_string(actual), bytes_of_string(expected))
 
 const char *test_fault(long long error);
-bool test_bytes_equal(const char *file, int line, const char *what, struct bytes actual, struct bytes expected);
+bool test_bytes_equal(
+        const char *file, int line, const char *what, struct bytes actual, struct bytes expected);

@@ -1,9 +1,8 @@
 /* Appending, reading, uploading and recovering partitions on a real WAL and a store in memory. */
-#include "support_rig.h"
-
 #include "base/mark.h"
 #include "partition/topics.h"
 #include "reactor/clock.h"
+#include "support_rig.h"
 #include "unit/test.h"
 
 #include <errno.h>
@@ -30,7 +29,9 @@ FIBER_TEST(a_batch_is_not_visible_before_it_is_durable)
     struct rig rig;
     ASSERT_OK(rig_new(&rig, "visible"));
     struct buf *batch = rig_batch(-1, -1, 1);
-    struct partition_append append = { .key = rig.key, .owner = batch, .batches = batch->data, .size = batch->size };
+    struct partition_append append = {
+        .key = rig.key, .owner = batch, .batches = batch->data, .size = batch->size
+    };
     partition_append_begin(rig.shard, &append);
     ASSERT_EQ(append.error, 0);
     ASSERT_EQ(shard_find(rig.shard, rig.key)->high_watermark, 0);
@@ -148,7 +149,8 @@ FIBER_TEST(offsets_are_found_by_time_in_objects_and_in_the_cache)
     ASSERT_EQ(timestamp, 1003);
     ASSERT_OK(partition_find_timestamp(rig.shard, partition, 1006, &offset, &timestamp));
     ASSERT_EQ(offset, 11);
-    ASSERT_ERROR(partition_find_timestamp(rig.shard, partition, 9999, &offset, &timestamp), -ENOENT);
+    ASSERT_ERROR(
+            partition_find_timestamp(rig.shard, partition, 9999, &offset, &timestamp), -ENOENT);
     ASSERT_OK(partition_find_max_timestamp(rig.shard, partition, &offset, &timestamp));
     ASSERT_EQ(offset, 12);
     ASSERT_OK(rig_stop(&rig));

@@ -57,8 +57,9 @@ open_wal(struct rig *rig)
     if (r < 0) {
         return r;
     }
-    struct recover_options recover = { .meta = rig->meta, .store = rig->store, .wal = rig->wal,
-        .object_size_max = 1 << 20 };
+    struct recover_options recover = {
+        .meta = rig->meta, .store = rig->store, .wal = rig->wal, .object_size_max = 1 << 20
+    };
     return wal_recover(&recover, &rig->recovered);
 }
 
@@ -84,7 +85,8 @@ open_shard(struct rig *rig)
         .wal = rig->wal,
         .log_cache_bytes = 8 << 20,
         .upload_bytes = 4 << 20,
-        .upload_interval_ns = rig->upload_interval_ns ? rig->upload_interval_ns : 3600ull * NS_PER_S,
+        .upload_interval_ns =
+                rig->upload_interval_ns ? rig->upload_interval_ns : 3600ull * NS_PER_S,
         .object_size_max = 8 << 20,
         .limits_of = limits_of,
     };
@@ -183,7 +185,9 @@ rig_batch(int64_t producer_id, int32_t sequence, int32_t count)
     for (int32_t i = 0; i < count; i++) {
         char value[16];
         int n = snprintf(value, sizeof value, "%d", sequence + i);
-        struct record record = { .value = bytes_of(value, (size_t)n), .offset = i, .timestamp = 1000 + i };
+        struct record record = {
+            .value = bytes_of(value, (size_t)n), .offset = i, .timestamp = 1000 + i
+        };
         record_builder_append(&builder, &record);
     }
     int r = record_builder_finish(&builder, &batch);
@@ -194,7 +198,9 @@ rig_batch(int64_t producer_id, int32_t sequence, int32_t count)
 int
 rig_append(struct rig *rig, struct partition_key key, struct buf *batch, int64_t *ret_offset)
 {
-    struct partition_append append = { .key = key, .owner = batch, .batches = batch->data, .size = batch->size };
+    struct partition_append append = {
+        .key = key, .owner = batch, .batches = batch->data, .size = batch->size
+    };
     partition_append_begin(rig->shard, &append);
     int r = partition_append_wait(rig->shard, &append);
     buf_unref(batch);

@@ -7,7 +7,10 @@
 TEST(a_payload_comes_back_as_it_was)
 {
     uint8_t bytes[WAL_PAYLOAD_HEADER_SIZE + 3] = { 0 };
-    struct wal_payload payload = { .key = { { { 1, 2, 3 } }, 4 }, .leader_epoch = 5, .base_offset = 6, .end_offset = 9,
+    struct wal_payload payload = { .key = { { { 1, 2, 3 } }, 4 },
+        .leader_epoch = 5,
+        .base_offset = 6,
+        .end_offset = 9,
         .timestamp_max = -1 };
     struct wal_payload back;
     wal_payload_encode(&payload, bytes);

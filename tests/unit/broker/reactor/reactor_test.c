@@ -9,9 +9,14 @@
 #include "unit/test.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,6 +59,60 @@ FIBER_TEST(a_reactor_knows_itself)
     ASSERT_EQ(reactor_index(), 0);
     ASSERT_EQ(reactor_count(), 2);
     ASSERT(reactor_engine() == IO_URING || reactor_engine() == IO_THREADS);
+}
+
+/* As the default seccomp profile of container runtimes does. */
+static int
+deny_uring(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { .len = ARRAY_SIZE(filter), .filter = filter };
+    int r = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    return r < 0 ? r : prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static void
+keep_engine(void *arg)
+{
+    *(enum io_engine *)arg = reactor_engine();
+}
+
+/* In a process of its own: 0, or the number of the step that went wrong. */
+static int
+run_denied(void)
+{
+    enum io_engine engine = IO_AUTO;
+    struct reactors_options options = { .count = 1, .engine = IO_URING };
+    if (deny_uring() < 0) {
+        return 77;
+    }
+    if (reactors_run(&options, keep_engine, &engine) != -ENOSYS ||
+            !strstr(fault_text(), "seccomp")) {
+        return 1;
+    }
+    options.engine = IO_AUTO;
+    if (reactors_run(&options, keep_engine, &engine) != 0) {
+        return 2;
+    }
+    return engine == IO_THREADS ? 0 : 3;
+}
+
+TEST(where_io_uring_is_denied_auto_takes_threads_and_uring_says_why)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
+        _exit(run_denied());
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT(WIFEXITED(status));
+    ASSERT(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77);
 }
 
 static char logged[4096];
