@@ -193,8 +193,11 @@ wire_writer_varlong(struct wire_writer *w, int64_t value)
 void
 wire_writer_raw(struct wire_writer *w, struct bytes bytes)
 {
+    if (bytes.size == 0) {
+        return;
+    }
     uint8_t *p = wire_writer_reserve(w, bytes.size);
-    if (p && bytes.size) {
+    if (p) {
         memcpy(p, bytes.data, bytes.size);
     }
 }

@@ -43,8 +43,8 @@ void wire_writer_clear(struct wire_writer *w);
 
 /* Keeps the first error; nothing is written from then on. */
 void wire_writer_fail(struct wire_writer *w, int error);
-/* Room for `size` more bytes of the run; NULL (and an error) when the maximum is passed, or when
- * only counting. The caller fills all of them before the next call. */
+/* Room for `size` (> 0) more bytes of the run; NULL (and an error) when the maximum is passed, or
+ * when only counting. The caller fills all of them before the next call. */
 uint8_t *wire_writer_reserve_slow(struct wire_writer *w, size_t size);
 
 static inline uint8_t *
