@@ -121,7 +121,6 @@ FIBER_TEST(every_single_flipped_bit_of_an_object_is_noticed)
     struct seen seen;
     make_small(store, ranges, batches);
     struct buf *bytes = object_bytes(objects, ID);
-    uint64_t marks = mark_count("store: block body does not fit its CRC");
     uint64_t data_end = ranges[1].checkpoint_position + ranges[1].checkpoint_size;
     for (size_t i = 0; i < bytes->size * 8; i++) {
         bytes->data[i / 8] ^= (uint8_t)(1u << i % 8);
@@ -134,7 +133,6 @@ FIBER_TEST(every_single_flipped_bit_of_an_object_is_noticed)
         ASSERT_EQ(errors > 0, i / 8 >= OBJECT_HEADER_SIZE && i / 8 < data_end);
         bytes->data[i / 8] ^= (uint8_t)(1u << i % 8);
     }
-    ASSERT(mark_count("store: block body does not fit its CRC") > marks);
     buf_unref(bytes);
     slices_done(&batches[0]);
     slices_done(&batches[1]);
