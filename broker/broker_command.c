@@ -1,4 +1,5 @@
-/* `freshet broker`: settings from file, environment and command line, then the reactors. */
+/* `freshet broker` and `freshet recover`: settings from file, environment and command line, then
+ * the reactors. */
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -6,6 +7,7 @@
 #include "machine.h"
 #include "process.h"
 #include "reactor/crash_point.h"
+#include "reactor/disk_fault.h"
 #include "reactor/reactor.h"
 
 #include <errno.h>
@@ -29,7 +31,7 @@ read_file(const char *path, size_t *ret_size)
 {
     FILE *file = fopen(path, "re");
     if (!file) {
-        fprintf(stderr, "freshet broker: %s: %s\n", path, strerror(errno));
+        fprintf(stderr, "freshet broker: %s: %s\n", path, strerrordesc_np(errno));
         return NULL;
     }
     char *text = mem_alloc(SETTINGS_YAML_SIZE_MAX + 1);
@@ -71,20 +73,67 @@ set_one(struct settings *settings, const char *assignment)
 }
 
 static int
-parse_arguments(struct settings *settings, int argc, char **argv)
+set_engine(struct settings *settings, const char *engine)
 {
-    for (int i = 1; i < argc; i += 2) {
-        bool config = strcmp(argv[i], "--config") == 0;
-        if (i + 1 >= argc || (!config && strcmp(argv[i], "--set") != 0)) {
-            fprintf(stderr, "usage: freshet broker [--config FILE] [--set KEY=VALUE]...\n");
-            return -EINVAL;
-        }
-        int r = config ? load_file(settings, argv[i + 1]) : set_one(settings, argv[i + 1]);
-        if (r < 0) {
-            return r;
+    int r = settings_set(settings, BYTES_LITERAL("io.engine"), bytes_of_string(engine),
+            SETTING_FROM_COMMAND_LINE);
+    return r < 0 ? complain(r) : 0;
+}
+
+static const struct {
+    const char *name;
+    int (*apply)(struct settings *settings, const char *value);
+} arguments[] = {
+    { "--config", load_file },
+    { "--set", set_one },
+    { "--io", set_engine },
+};
+
+/* Whether argv[*i] is that option, and its value: as --name=value or in the argument behind it. */
+static bool
+option_value(const char *name, int argc, char **argv, int *i, const char **ret_value)
+{
+    const char *argument = argv[*i];
+    size_t size = strlen(name);
+    if (strncmp(argument, name, size) != 0) {
+        return false;
+    }
+    if (argument[size] == '=') {
+        *ret_value = argument + size + 1;
+        return true;
+    }
+    if (argument[size] != 0 || *i + 1 >= argc) {
+        return false;
+    }
+    *ret_value = argv[++*i];
+    return true;
+}
+
+static int
+parse_argument(struct settings *settings, int argc, char **argv, int *i)
+{
+    for (size_t option = 0; option < ARRAY_SIZE(arguments); option++) {
+        const char *value;
+        if (option_value(arguments[option].name, argc, argv, i, &value)) {
+            return arguments[option].apply(settings, value);
         }
     }
-    return 0;
+    fprintf(stderr,
+            "freshet broker: '%s' is not understood\n"
+            "usage: freshet broker [--config FILE] [--set KEY=VALUE]... [--io "
+            "auto|uring|threads]\n",
+            argv[*i]);
+    return -EINVAL;
+}
+
+static int
+parse_arguments(struct settings *settings, int argc, char **argv)
+{
+    int r = 0;
+    for (int i = 1; i < argc && r == 0; i++) {
+        r = parse_argument(settings, argc, argv, &i);
+    }
+    return r;
 }
 
 /* Free space where the data folder is or will be: of its nearest parent that exists. */
@@ -131,6 +180,9 @@ load(struct settings *settings, int argc, char **argv)
     if (r == 0) {
         r = crash_point_setup(getenv("FRESHET_CRASH_POINT"));
     }
+    if (r == 0) {
+        r = disk_faults_setup(getenv("FRESHET_DISK_FAULTS"));
+    }
     return r < 0 ? complain(r) : 0;
 }
 
@@ -146,10 +198,19 @@ level_of(const char *name)
     return LOG_LEVEL_INFO;
 }
 
-static int
-run(const struct settings *settings)
+/* For whoever waits for the start on our standard output. */
+static void
+tell_ready(struct process_options *options, const char *host, unsigned port)
 {
-    struct process_options process = { .settings = settings };
+    (void)options;
+    printf("freshet ready on %s:%u\n", host, port);
+    fflush(stdout);
+}
+
+static int
+run(const struct settings *settings, fiber_fn main_fiber)
+{
+    struct process_options process = { .settings = settings, .ready = tell_ready };
     struct reactors_options options = { .count = (unsigned)settings_int(settings, "reactors") };
     const char *format = settings_string(settings, "log.format");
     log_setup(level_of(settings_string(settings, "log.level")),
@@ -157,17 +218,29 @@ run(const struct settings *settings)
     int r = io_engine_parse(
             bytes_of_string(settings_string(settings, "io.engine")), &options.engine);
     if (r == 0) {
-        r = reactors_run(&options, process_main, &process);
+        r = reactors_run(&options, main_fiber, &process);
     }
     return r < 0 ? complain(1) : process.exit_code;
+}
+
+static int
+load_and_run(int argc, char **argv, fiber_fn main_fiber)
+{
+    struct settings *settings = settings_new();
+    int r = load(settings, argc, argv);
+    int code = r < 0 ? 2 : run(settings, main_fiber);
+    settings_free(settings);
+    return code;
 }
 
 int
 broker_main(int argc, char **argv)
 {
-    struct settings *settings = settings_new();
-    int r = load(settings, argc, argv);
-    int code = r < 0 ? 2 : run(settings);
-    settings_free(settings);
-    return code;
+    return load_and_run(argc, argv, process_main);
+}
+
+int
+recover_main(int argc, char **argv)
+{
+    return load_and_run(argc, argv, process_recover);
 }

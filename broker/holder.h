@@ -1,13 +1,33 @@
 #pragma once
-/* data.dir/holder: the writer uuid under which this data folder's broker last held the metadata
- * lease. Whoever holds the folder's lock and finds the lease in that name knows that the holder is
- * dead, and need not wait for the lease to run out. Lost or damaged it costs nothing but that wait.
- */
+/* data.dir/holder: the writer uuids under which this data folder's broker registered last. Two,
+ * because the newest is written before it registers, and a crash between leaves the one before
+ * registered. Whoever holds the folder's lock knows that both are dead: it need not wait for their
+ * leases (C1). A broker whose last registration is not among them has another volume (C6). Lost or
+ * damaged it costs that knowledge. */
 
 #include "base/attr.h"
 #include "base/uuid.h"
 #include "reactor/fiber.h"
+#include "settings/settings.h"
+
+#define HOLDER_WRITERS 2
+
+struct holder {
+    struct uuid writers[HOLDER_WRITERS]; /* newest first; zero: none */
+};
 
 /* Zero when there is none or it cannot be read. */
-MAY_SUSPEND struct uuid holder_read(const char *data_dir);
-MUST_CHECK MAY_SUSPEND int holder_write(const char *data_dir, const struct uuid *writer);
+MAY_SUSPEND struct holder holder_read(const char *data_dir);
+MUST_CHECK MAY_SUSPEND int holder_write(const char *data_dir, const struct holder *holder);
+
+/* What holder_admit needs; lives as long as the start. */
+struct holder_admission {
+    const char *data_dir;
+    const struct settings *settings;
+    struct holder holder; /* as found, then as written */
+};
+
+/* meta_options.admit (C6), `arg` is the admission: refuses a volume that is not that of the last
+ * registration, and writes our uuid onto ours. -EMEDIUMTYPE: another volume. */
+MUST_CHECK MAY_SUSPEND int holder_admit(
+        void *arg, const struct uuid *registered, bool has_tail, const struct uuid *writer);

@@ -31,6 +31,10 @@ MUST_CHECK int inspect_batches(struct inspect *inspect, struct bytes run, bool w
 
 /* The subjects. 0, or an error with a fault; damage is counted, not returned. On a fiber. */
 MUST_CHECK MAY_SUSPEND int inspect_wal(struct inspect *inspect);
+MUST_CHECK MAY_SUSPEND int inspect_bucket_wal(struct inspect *inspect);
 MUST_CHECK MAY_SUSPEND int inspect_object(struct inspect *inspect);
 MUST_CHECK MAY_SUSPEND int inspect_manifest(struct inspect *inspect);
 MUST_CHECK MAY_SUSPEND int inspect_meta(struct inspect *inspect);
+/* Ends a record's line with what a broker put into it, and tells its batches where they are wanted.
+ * What is no such payload (tests') is left out. */
+MUST_CHECK int inspect_wal_payload(struct inspect *inspect, struct bytes bytes, bool whole);

@@ -25,6 +25,9 @@ struct subject {
 static const struct subject subjects[] = {
     { "wal", 1, "wal DIR                                    a write-ahead log (data/wal/0)",
             inspect_wal },
+    { "bucket-wal", 1,
+            "bucket-wal STORE_URL                       the write-ahead logs in a bucket",
+            inspect_bucket_wal },
     { "object", 2, "object STORE_URL ID                        an object of data, or a manifest",
             inspect_object },
     { "manifest", 4, "manifest STORE_URL TOPIC_ID PARTITION ID   the older objects of a partition",
@@ -56,7 +59,7 @@ run_main(void *arg)
     struct run *run = arg;
     run->result = run->subject->run(&run->inspect);
     if (run->result == 0 && fflush(stdout) != 0) {
-        run->result = fault(-EPIPE, "inspect: standard output: %s", strerror(errno));
+        run->result = fault(-EPIPE, "inspect: standard output: %s", strerrordesc_np(errno));
     }
     if (run->result < 0) {
         fprintf(stderr, "freshet inspect %s: %s\n", run->subject->name,
@@ -106,7 +109,9 @@ inspect_main(int argc, char **argv)
     run.inspect.argument_count = argc - i - 1;
     strbuf_init(&run.inspect.line, LINE_SIZE_MAX);
     log_setup(LOG_LEVEL_WARN, LOG_FORMAT_LOGFMT);
-    const struct reactors_options options = { .count = 1, .engine = IO_THREADS };
+    const struct reactors_options options = {
+        .count = 1, .engine = IO_THREADS, .stall_warn_ns = UINT64_MAX
+    };
     int r = reactors_run(&options, run_main, &run);
     strbuf_done(&run.inspect.line);
     if (r < 0) {

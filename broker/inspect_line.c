@@ -113,7 +113,7 @@ inspect_line_end(struct inspect *inspect)
         return fault(-ENOBUFS, "inspect: a line is too long");
     }
     if (fwrite(inspect->line.data, 1, inspect->line.size, stdout) != inspect->line.size) {
-        return fault(-EPIPE, "inspect: standard output: %s", strerror(errno));
+        return fault(-EPIPE, "inspect: standard output: %s", strerrordesc_np(errno));
     }
     return 0;
 }

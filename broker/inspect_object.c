@@ -183,9 +183,9 @@ int
 inspect_manifest(struct inspect *inspect)
 {
     struct object_walk walk = { .inspect = inspect };
-    struct partition_key key;
+    struct partition_key key = { 0 };
     struct manifest manifest;
-    uint64_t id;
+    uint64_t id = 0;
     int r = parse_partition(inspect->arguments + 1, &key);
     if (r < 0) {
         return r;

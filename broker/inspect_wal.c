@@ -6,13 +6,11 @@
 
 #include <string.h>
 
-/* What a broker puts into a record; other payloads (tests') are not decoded. */
-static int
-payload_lines(struct inspect *inspect, const struct wal_inspect_record *record)
+int
+inspect_wal_payload(struct inspect *inspect, struct bytes bytes, bool whole)
 {
     struct wal_payload payload;
-    if (!record->payload.size || record->record_offset != 0 ||
-            wal_payload_decode(record->payload, &payload) < 0) {
+    if (!bytes.size || wal_payload_decode(bytes, &payload) < 0) {
         return inspect_line_end(inspect);
     }
     inspect_partition(inspect, payload.key);
@@ -20,11 +18,15 @@ payload_lines(struct inspect *inspect, const struct wal_inspect_record *record)
     inspect_number(inspect, "base_offset", payload.base_offset);
     inspect_number(inspect, "end_offset", payload.end_offset);
     int r = inspect_line_end(inspect);
-    if (r < 0 || !inspect->batches) {
-        return r;
-    }
-    /* A record may have several frames: then its batches go on in the next one. */
-    return inspect_batches(inspect, payload.batches, record->record_size == record->payload_size);
+    return r < 0 || !inspect->batches ? r : inspect_batches(inspect, payload.batches, whole);
+}
+
+/* A payload begins in the first of its frames; its batches go on in the others. */
+static int
+payload_lines(struct inspect *inspect, const struct wal_inspect_record *record)
+{
+    return inspect_wal_payload(inspect, record->record_offset == 0 ? record->payload : BYTES_NULL,
+            record->record_size == record->payload_size);
 }
 
 static int

@@ -1,4 +1,5 @@
 /* freshet: one program with subcommands. */
+#include "base/pages.h"
 #include "commands.h"
 
 #include <stdio.h>
@@ -9,8 +10,14 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
-    { "broker", broker_main, "run a broker: freshet broker [--config FILE] [--set KEY=VALUE]..." },
+    { "broker", broker_main,
+            "run a broker: freshet broker [--config FILE] [--set KEY=VALUE]... [--io ENGINE]" },
+    { "audit", audit_main,
+            "compare a bucket with its metadata: is every acknowledged record there?" },
+    { "crash-points", crash_points_main, "list the places where a test can kill a broker" },
     { "inspect", inspect_main, "look into a WAL, an object, a manifest or the metadata log" },
+    { "recover", recover_main,
+            "bring what a dead broker's volume holds into the bucket: options as for broker" },
     { "settings", settings_main, "list all settings" },
     { "version", version_main, "say which version this is" },
 };
@@ -20,7 +27,7 @@ usage(FILE *out, int code)
 {
     fputs("usage: freshet COMMAND [ARGUMENTS]\n\n", out);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+        fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
     }
     return code;
 }
@@ -34,6 +41,7 @@ main(int argc, char **argv)
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         return usage(stdout, 0);
     }
+    pages_keep();
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(argv[1], commands[i].name) == 0) {
             return commands[i].run(argc - 1, argv + 1);

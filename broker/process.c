@@ -5,26 +5,30 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "broker_api.h"
 #include "broker_metrics.h"
 #include "groups/groups.h"
+#include "hand_over.h"
 #include "handlers/broker.h"
+#include "handlers/telemetry.h"
 #include "holder.h"
+#include "load_report.h"
 #include "meta/meta.h"
 #include "net/net.h"
-#include "partition/recover.h"
-#include "partition/shard.h"
-#include "reactor/call.h"
+#include "partition/take_over.h"
+#include "partition/wal_sweep.h"
+#include "parts.h"
 #include "reactor/clock.h"
 #include "reactor/disk.h"
 #include "reactor/sync.h"
+#include "recover_wals.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define GET_TIMEOUT_NS (60ull * NS_PER_S)
 #define WATCH_INTERVAL_NS (200ull * NS_PER_MS)
-#define RECOVER_OBJECT_SIZE (128 * MIB)
+#define FRAME_GRACE_NS (30ull * NS_PER_S)
 
 struct process {
     const struct settings *settings;
@@ -32,20 +36,24 @@ struct process {
     struct objectstore *objects;
     struct meta *meta;
     struct broker broker;
+    struct quarantine *quarantine;
     struct net *net;
+    struct load_report *load_report;
     struct admin *admin;
     struct broker_metrics metrics;
-    struct wal *wals[REACTORS_MAX];
-    struct store *stores[REACTORS_MAX];
-    struct shard *shards[REACTORS_MAX];
+    struct broker_api api;
+    struct parts parts;
     struct settings_listener
             listeners[SETTINGS_LISTENERS_MAX]; /* scratch: too large for a fiber's stack */
     struct settings_listener listener;
     struct settings_listener advertised;
     const char *data_dir;
-    unsigned target; /* reactor of the call under way */
+    struct holder_admission admission;
     struct fiber *main_fiber;
-    int failure; /* why the watch fiber ends the process */
+    struct take_over *take_over;
+    struct wal_sweep *wal_sweep;
+    struct recover_result *sum; /* of what `freshet recover` recovers, else NULL */
+    int failure;                /* why the watch fiber ends the process */
 };
 
 static int
@@ -87,20 +95,46 @@ choose_listeners(struct process *p)
     return 0;
 }
 
+/* Where other brokers connect. */
+static int
+choose_internal(struct process *p, char host[256], struct meta_options *options)
+{
+    const char *text = settings_string(p->settings, "internal.listener");
+    const char *advertised = settings_string(p->settings, "internal.advertised.host");
+    snprintf(host, 256, "%s", p->listener.host);
+    int r = text && *text ? settings_endpoint(text, host, &options->internal_port) : 0;
+    options->internal_host = bytes_of_string(host);
+    const char *fallback = *host ? host : p->advertised.host;
+    options->internal_advertised = bytes_of_string(advertised ? advertised : fallback);
+    return r;
+}
+
+static bool
+wal_is_in_bucket(const struct process *p)
+{
+    return strcmp(settings_string(p->settings, "wal.type"), "s3") == 0;
+}
+
 static int
 start_meta(struct process *p)
 {
     int32_t node_id = settings_int(p->settings, "node.id");
     const char *rack = settings_string(p->settings, "broker.rack");
     char admin_host[256];
+    char internal_host[256];
     uint16_t admin_port = 0;
+    p->admission = (struct holder_admission){ p->data_dir, p->settings, holder_read(p->data_dir) };
     struct meta_options options = {
         .objects = p->objects,
         .broker_id = node_id,
         .host = bytes_of_string(p->advertised.host),
         .port = p->advertised.port,
         .rack = bytes_of_string(rack),
-        .former_holder = holder_read(p->data_dir),
+        .wal_logs = wal_is_in_bucket(p) ? (int32_t)reactor_count() : 0,
+        .former_holder = p->admission.holder.writers[0],
+        .elder_holder = p->admission.holder.writers[1],
+        .admit = holder_admit,
+        .admit_arg = &p->admission,
         .lease_ns = (uint64_t)settings_long(p->settings, "lease.ms") * NS_PER_MS,
         .garbage_delay_ns =
                 (uint64_t)settings_long(p->settings, "object.delete.delay.ms") * NS_PER_MS,
@@ -110,121 +144,15 @@ start_meta(struct process *p)
         options.admin_host = bytes_of_string(admin_host);
         options.admin_port = admin_port;
     }
-    int r = meta_start(&options, &p->meta);
-    if (r < 0) {
-        return r;
+    const char *cluster = settings_string(p->settings, "cluster.id");
+    int r = cluster ? uuid_parse(bytes_of_string(cluster), &options.cluster_id) : 0;
+    if (r == 0) {
+        r = choose_internal(p, internal_host, &options);
     }
-    struct uuid writer = meta_writer(p->meta);
-    r = holder_write(p->data_dir, &writer);
-    return r < 0 ? fault_note(r, "data.dir cannot be written") : meta_share(p->meta);
-}
-
-static int
-open_store_here(void *arg)
-{
-    struct process *p = arg;
-    struct store_options options = {
-        .objects = p->objects,
-        .block_cache_bytes =
-                (uint64_t)settings_long(p->settings, "block.cache.bytes") / reactor_count(),
-        .read_ahead_bytes_max = (uint64_t)settings_long(p->settings, "read.ahead.max.bytes"),
-        .fetch_timeout_ns = GET_TIMEOUT_NS,
-    };
-    return store_new(&options, &p->stores[reactor_index()]);
-}
-
-static int
-on_every_reactor(struct process *p, int (*fn)(void *arg))
-{
-    for (unsigned i = 0; i < reactor_count(); i++) {
-        p->target = i;
-        int r = reactor_call(i, fn, p);
-        if (r < 0) {
-            return r;
-        }
+    if (r == 0) {
+        r = meta_start(&options, &p->meta);
     }
-    return 0;
-}
-
-static void
-wal_folder(const struct process *p, unsigned index, char path[FILE_PATH_MAX])
-{
-    snprintf(path, FILE_PATH_MAX, "%s/wal/%u", p->data_dir, index);
-}
-
-/* Opens one WAL folder on this reactor and brings its content into objects. */
-static int
-open_wal(struct process *p, unsigned index, struct wal **ret_wal)
-{
-    char path[FILE_PATH_MAX];
-    wal_folder(p, index, path);
-    struct wal_options options = {
-        .folder = path,
-        .cluster_id = meta_cluster_id(p->meta),
-        .broker_id = meta_broker_id(p->meta),
-        .incarnation = (uint64_t)meta_broker_epoch(p->meta),
-        .capacity = (uint64_t)settings_long(p->settings, "wal.capacity.bytes") / reactor_count(),
-    };
-    struct wal *wal;
-    int r = wal_open(&options, &wal);
-    if (r < 0) {
-        return r;
-    }
-    struct recover_options recover = {
-        .meta = p->meta,
-        .store = p->stores[reactor_index()],
-        .wal = wal,
-        .object_size_max = RECOVER_OBJECT_SIZE,
-    };
-    struct recover_result result;
-    r = wal_recover(&recover, &result);
-    if (r < 0) {
-        int closed = wal_close(wal);
-        (void)closed; /* the first error is the one to tell */
-        return r;
-    }
-    if (result.wal.records || result.wal.torn_bytes) {
-        LOG_INFO("wal recovered", LOG_STR("folder", path), LOG_INT("records", result.wal.records),
-                LOG_INT("committed", result.records_committed),
-                LOG_INT("skipped", result.records_skipped), LOG_INT("objects", result.objects),
-                LOG_INT("torn_bytes", result.wal.torn_bytes));
-    }
-    *ret_wal = wal;
-    return 0;
-}
-
-static int
-open_wal_here(void *arg)
-{
-    struct process *p = arg;
-    return open_wal(p, reactor_index(), &p->wals[reactor_index()]);
-}
-
-/* WAL folders of reactors that this start does not have: recovered and left empty. */
-static int
-recover_other_wals(struct process *p)
-{
-    char path[FILE_PATH_MAX];
-    struct disk_names names;
-    snprintf(path, sizeof path, "%s/wal", p->data_dir);
-    int r = disk_list(path, &names);
-    if (r < 0) {
-        return r;
-    }
-    for (size_t i = 0; i < names.count && r == 0; i++) {
-        unsigned index;
-        char rest;
-        /* check-text: allow sscanf: fixed text, result looked at */
-        if (sscanf(names.names[i], "%u%c", &index, &rest) == 1 && index >= reactor_count()) {
-            struct wal *wal;
-            r = open_wal(p, index, &wal);
-            if (r == 0) {
-                r = wal_close(wal);
-            }
-        }
-    }
-    disk_names_free(&names);
-    return r;
+    return r < 0 ? r : meta_share(p->meta);
 }
 
 /* M5: everything of the former epoch is committed; now the partitions open at the next one. */
@@ -240,7 +168,9 @@ open_partitions(struct process *p)
     for (const struct meta_topic *t = meta_topic_next(state, NULL); t;
             t = meta_topic_next(state, t)) {
         for (int32_t i = 0; i < t->partition_count; i++) {
-            if (t->partitions[i].owner == id) {
+            bool kept =
+                    p->parts.bucket_damaged && quarantine_has(p->quarantine, t->partitions[i].key);
+            if (t->partitions[i].owner == id && !kept) {
                 records[count++] = (struct meta_record){
                     .type = META_OPEN,
                     .open = { t->partitions[i].key, id, meta_broker_epoch(p->meta) },
@@ -254,72 +184,22 @@ open_partitions(struct process *p)
     return r;
 }
 
-static bool
-config_override(void *arg, const char *key, struct bytes *ret_value)
-{
-    struct {
-        struct process *p;
-        const char *topic;
-    } *look = arg;
-    return meta_config_get(meta_state(look->p->meta), META_RESOURCE_TOPIC,
-            bytes_of_string(look->topic), bytes_of_string(key), ret_value);
-}
-
-static void
-limits_of(void *arg, const char *topic_name, struct topic_limits *ret_limits)
-{
-    struct {
-        struct process *p;
-        const char *topic;
-    } look = { arg, topic_name };
-    struct topic_settings topic;
-    topic_settings_resolve(look.p->settings, config_override, &look, &topic);
-    *ret_limits = (struct topic_limits){
-        .message_bytes_max = topic.max_message_bytes,
-        .log_append_time = topic.timestamp_type == TIMESTAMP_LOG_APPEND,
-        .compacted = topic.compact_enabled,
-        .deleted = topic.delete_enabled,
-        .retention_ms = topic.retention_ms,
-        .retention_bytes = topic.retention_bytes,
-        .timestamp_before_max_ms = topic.timestamp_before_max_ms,
-        .timestamp_after_max_ms = topic.timestamp_after_max_ms,
-    };
-}
-
-static int
-open_shard_here(void *arg)
-{
-    struct process *p = arg;
-    unsigned i = reactor_index();
-    struct shard_options options = {
-        .meta = p->meta,
-        .store = p->stores[i],
-        .wal = p->wals[i],
-        .log_cache_bytes =
-                (uint64_t)settings_long(p->settings, "log.cache.bytes") / reactor_count(),
-        .upload_bytes = (uint64_t)settings_long(p->settings, "upload.bytes"),
-        .upload_interval_ns =
-                (uint64_t)settings_long(p->settings, "upload.interval.ms") * NS_PER_MS,
-        .object_size_max = RECOVER_OBJECT_SIZE,
-        .limits_of = limits_of,
-        .limits_arg = p,
-    };
-    return shard_new(&options, &p->shards[i]);
-}
-
 static int
 start_clients(struct process *p)
 {
     p->broker = (struct broker){
         .settings = p->settings,
+        .dynamic = p->parts.dynamic,
         .meta = p->meta,
-        .shards = p->shards,
-        .stores = p->stores,
+        .shards = p->parts.shards,
+        .stores = p->parts.stores,
         .advertised_host = p->advertised.host,
         .advertised_port = p->advertised.port,
+        .memory.limit = (uint64_t)settings_long(p->settings, "queued.max.request.bytes"),
     };
+    p->broker.telemetry = telemetry_new();
     struct groups_options groups = {
-        .meta = p->meta, .shards = p->shards, .settings = p->settings
+        .meta = p->meta, .shards = p->parts.shards, .settings = p->settings
     };
     int r = groups_start(&groups, &p->broker.groups);
     if (r < 0) {
@@ -332,8 +212,9 @@ start_clients(struct process *p)
         .frame_size_max = (uint32_t)settings_int(p->settings, "socket.request.max.bytes"),
         .idle_timeout_ns =
                 (uint64_t)settings_long(p->settings, "connections.max.idle.ms") * NS_PER_MS,
-        .connections_max =
-                (uint32_t)MIN(settings_int(p->settings, "max.connections"), CONNECTIONS_MAX),
+        .frame_grace_ns = FRAME_GRACE_NS,
+        .connections_max = CONNECTIONS_MAX,
+        .limits = p->parts.dynamic[0],
     };
     return net_start(&options, &p->net);
 }
@@ -358,7 +239,9 @@ static int
 start_admin(struct process *p)
 {
     char host[256];
-    p->metrics = (struct broker_metrics){ &p->broker, p->objects, p->wals, p->net };
+    p->metrics = (struct broker_metrics){ &p->broker, p->objects, p->parts.wals, p->net };
+    p->api = (struct broker_api){ &p->broker, p->parts.wals, p->quarantine, FRESHET_VERSION,
+        settings_string(p->settings, "config.generation") };
     struct admin_source source = { broker_metrics_collect, &p->metrics };
     struct admin_options options = {
         .host = host,
@@ -368,13 +251,20 @@ start_admin(struct process *p)
         .source_count = 1,
         .ready = is_ready,
         .ready_arg = p,
+        .api = broker_api_answer,
+        .api_arg = &p->api,
     };
-    int r = settings_endpoint(settings_string(p->settings, "admin.listener"), host, &options.port);
+    const char *text = settings_string(p->settings, "admin.listener");
+    if (!*text) {
+        return 0; /* none is wanted */
+    }
+    int r = settings_endpoint(text, host, &options.port);
     return r < 0 ? r : admin_start(&options, &p->admin);
 }
 
+/* Up to where all that the volume holds is in objects. */
 static int
-start(struct process *p)
+start_recovery(struct process *p)
 {
     int r = choose_listeners(p);
     if (r == 0) {
@@ -386,78 +276,101 @@ start(struct process *p)
     if (r == 0) {
         r = start_meta(p);
     }
-    if (r == 0) {
-        r = on_every_reactor(p, open_store_here);
+    if (r < 0) {
+        return r;
     }
-    if (r == 0) {
-        r = on_every_reactor(p, open_wal_here);
+    p->parts = (struct parts){
+        .settings = p->settings,
+        .data_dir = p->data_dir,
+        .objects = p->objects,
+        .meta = p->meta,
+        .quarantine = p->quarantine,
+        .sum = p->sum,
+        .in_bucket = wal_is_in_bucket(p),
+    };
+    return parts_recover(&p->parts);
+}
+
+/* What this broker does for those that died with a WAL in the bucket. */
+static int
+start_take_overs(struct process *p)
+{
+    const struct take_over_options options = {
+        .meta = p->meta,
+        .objects = p->objects,
+        .store = p->parts.stores[0],
+        .object_size_max = RECOVER_OBJECT_SIZE,
+        .accept_loss = settings_bool(p->settings, "wal.recovery.accept.loss"),
+    };
+    int r = take_over_start(&options, &p->take_over);
+    if (r < 0) {
+        return r;
     }
-    if (r == 0) {
-        r = recover_other_wals(p);
-    }
+    uint64_t lease_ns = (uint64_t)settings_long(p->settings, "lease.ms") * NS_PER_MS;
+    uint64_t delay_ns = (uint64_t)settings_long(p->settings, "object.delete.delay.ms") * NS_PER_MS;
+    const struct wal_sweep_options sweep = {
+        .meta = p->meta,
+        .objects = p->objects,
+        .interval_ns = MAX(delay_ns / 4, 2 * lease_ns),
+        .delay_ns = MAX(delay_ns, 2 * lease_ns),
+    };
+    return wal_sweep_start(&sweep, &p->wal_sweep);
+}
+
+static int
+start(struct process *p)
+{
+    int r = start_recovery(p);
     if (r == 0) {
         r = open_partitions(p);
     }
     if (r == 0) {
-        r = on_every_reactor(p, open_shard_here);
+        r = parts_open_shards(&p->parts);
+    }
+    if (r == 0) {
+        r = start_take_overs(p);
     }
     if (r == 0) {
         r = start_clients(p);
     }
-    return r < 0 ? r : start_admin(p);
-}
-
-static int
-drain_here(void *arg)
-{
-    struct process *p = arg;
-    return shard_drain(p->shards[reactor_index()]);
-}
-
-static int
-close_here(void *arg)
-{
-    struct process *p = arg;
-    unsigned i = reactor_index();
-    int r = 0;
-    if (p->shards[i]) {
-        shard_free(p->shards[i]);
+    if (r == 0) {
+        r = start_admin(p);
     }
-    if (p->wals[i]) {
-        r = wal_close(p->wals[i]);
-    }
-    store_free(p->stores[i]);
-    return r;
+    return r < 0 ? r : load_report_start(p->meta, p->parts.shards, &p->load_report);
 }
 
 /* SIGTERM: hand over, upload, leave an empty WAL. 0 when nothing is left to recover. */
 static int
 stop_cleanly(struct process *p)
 {
+    load_report_stop(p->load_report);
+    int r = hand_over_all(p->meta, p->quarantine);
+    if (r < 0) {
+        return fault_note(r, "handing over");
+    }
     p->broker.stopping = true;
+    wal_sweep_stop(TAKE_PTR(p->wal_sweep));
+    take_over_stop(TAKE_PTR(p->take_over));
     net_stop_listening(p->net);
-    int r = on_every_reactor(p, drain_here);
+    groups_close(p->broker.groups);
+    r = parts_drain(&p->parts);
     if (r < 0) {
         return fault_note(r, "drain");
     }
     admin_stop(p->admin);
     net_stop(p->net);
-    groups_stop(p->broker.groups);
-    r = on_every_reactor(p, close_here);
+    groups_free(p->broker.groups);
+    telemetry_free(p->broker.telemetry);
+    p->broker.telemetry = NULL;
+    r = parts_close(&p->parts);
     if (r < 0) {
         return fault_note(r, "closing the wal");
     }
-    r = meta_stop(p->meta);
+    /* M5: what is quarantined has its records on this volume only. */
+    r = meta_stop_as(p->meta, quarantine_count(p->quarantine) == 0);
     objectstore_close(p->objects);
     file_close(p->lock);
     return r;
-}
-
-static int
-shard_error_here(void *arg)
-{
-    struct process *p = arg;
-    return shard_error(p->shards[reactor_index()]);
 }
 
 /* Ends the process when it can acknowledge no more: W2, M2. */
@@ -466,9 +379,12 @@ watch_main(void *arg)
 {
     struct process *p = arg;
     while (p->failure == 0 && fiber_sleep_ns(WATCH_INTERVAL_NS) == 0) {
-        int r = on_every_reactor(p, shard_error_here);
+        int r = parts_error(&p->parts);
         if (meta_is_fenced(p->meta)) {
-            r = fault(-ESTALE, "another broker or a newer start of this one has taken over");
+            r = meta_wait_fenced(p->meta); /* says why, at once */
+            r = fault_note(-ESTALE,
+                    "another broker or a newer start of this one has taken over, or the bucket was "
+                    "changed, emptied or rolled back");
         }
         if (r < 0 && r != -ECANCELED) {
             p->failure = r;
@@ -478,15 +394,53 @@ watch_main(void *arg)
     }
 }
 
+static struct process *
+process_new(struct process_options *options)
+{
+    struct process *p = mem_alloc(sizeof *p);
+    p->settings = options->settings;
+    p->quarantine = quarantine_new();
+    p->data_dir = settings_string(p->settings, "data.dir");
+    options->exit_code = 1;
+    return p;
+}
+
+void
+process_recover(void *arg)
+{
+    struct process_options *options = arg;
+    struct process *p = process_new(options);
+    struct recover_result sum = { 0 };
+    p->sum = &sum;
+    int r = start_recovery(p);
+    size_t kept = quarantine_count(p->quarantine);
+    r = r < 0 ? r : parts_close(&p->parts);
+    r = r < 0 ? r : meta_stop_as(p->meta, kept == 0);
+    printf("{\"brokerId\": %d, \"recovered\": %s, \"records\": %llu, \"committed\": %llu, "
+           "\"skipped\": %llu, \"held\": %llu, \"objects\": %llu, \"quarantinedPartitions\": "
+           "%zu}\n",
+            (int)settings_int(p->settings, "node.id"), r == 0 && kept == 0 ? "true" : "false",
+            (unsigned long long)sum.wal.records, (unsigned long long)sum.records_committed,
+            (unsigned long long)sum.records_skipped, (unsigned long long)sum.records_held,
+            (unsigned long long)sum.objects, kept);
+    fflush(stdout);
+    if (r < 0 || kept) {
+        LOG_ERROR("the volume is not recovered: keep it", LOG_FAULT(r));
+        process_exit(1);
+    }
+    objectstore_close(p->objects);
+    file_close(p->lock);
+    quarantine_free(p->quarantine);
+    mem_free(p);
+    options->exit_code = 0;
+}
+
 void
 process_main(void *arg)
 {
     struct process_options *options = arg;
-    struct process *p = mem_alloc(sizeof *p);
+    struct process *p = process_new(options);
     struct fiber *watch;
-    p->settings = options->settings;
-    p->data_dir = settings_string(p->settings, "data.dir");
-    options->exit_code = 1;
     uint64_t began = clock_mono_ns();
     int r = start(p);
     if (r == 0) {
@@ -496,9 +450,7 @@ process_main(void *arg)
         LOG_ERROR("the broker cannot start", LOG_FAULT(r));
         process_exit(1);
     }
-    printf("freshet ready on %s:%u\n", p->listener.host[0] ? p->listener.host : "0.0.0.0",
-            net_port(p->net));
-    fflush(stdout);
+    options->ready(options, p->listener.host[0] ? p->listener.host : "0.0.0.0", net_port(p->net));
     LOG_INFO("ready", LOG_INT("node_id", meta_broker_id(p->meta)),
             LOG_STR("io_engine", io_engine_name(reactor_engine())),
             LOG_INT("reactors", reactor_count()), LOG_STR("store", objectstore_url(p->objects)),
@@ -514,6 +466,7 @@ process_main(void *arg)
         process_exit(1);
     }
     LOG_INFO("stopped");
+    quarantine_free(p->quarantine);
     mem_free(p);
     options->exit_code = 0;
 }

@@ -10,8 +10,14 @@
 
 struct process_options {
     const struct settings *settings;
+    /* Called once, when clients are served. */
+    void (*ready)(struct process_options *options, const char *host, unsigned port);
     int exit_code; /* out */
 };
 
 /* The main fiber. */
 void process_main(void *arg);
+/* The main fiber of `freshet recover`: joins as the broker of the volume, brings what its WALs hold
+ * into objects and leaves clean, so that live brokers may open its partitions (M5). Prints one JSON
+ * object. exit_code 0: nothing of the broker is on the volume only. */
+void process_recover(void *arg);

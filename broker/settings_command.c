@@ -54,7 +54,7 @@ static int
 complain(const char *path)
 {
     fprintf(stderr, "freshet settings: %s%s%s\n", path ? path : "", path ? ": " : "",
-            path ? strerror(errno) : fault_text());
+            path ? strerrordesc_np(errno) : fault_text());
     return 1;
 }
 

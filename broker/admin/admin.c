@@ -94,8 +94,8 @@ bind_call(void *arg)
     }
     freeaddrinfo(addresses);
     if (r < 0) {
-        return fault(
-                r, "admin: cannot listen on %s:%u: %s", request->host, request->port, strerror(-r));
+        return fault(r, "admin: cannot listen on %s:%u: %s", request->host, request->port,
+                strerrordesc_np(-r));
     }
     return bound_port(request->admin->listener, &request->admin->port);
 }
@@ -142,6 +142,8 @@ admin_new(const struct admin_options *options)
     admin->source_count = options->source_count;
     admin->ready = options->ready;
     admin->ready_arg = options->ready_arg;
+    admin->api = options->api;
+    admin->api_arg = options->api_arg;
     pthread_mutex_init(&admin->mutex, NULL);
     list_init(&admin->connections);
     return admin;

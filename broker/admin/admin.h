@@ -1,7 +1,7 @@
 #pragma once
-/* The HTTP listener for people, Prometheus and Kubernetes: GET /metrics, /healthz and /readyz,
- * and nothing else. Entered from main.c. Runs on threads of libmicrohttpd, never on a reactor;
- * what it says comes through a reactor.
+/* The HTTP listener for people, Prometheus and Kubernetes: GET /metrics, /healthz and /readyz, and
+ * /v1 of docs/admin-api.md, which may change things. Entered from main.c. Runs on threads of
+ * libmicrohttpd, never on a reactor; what it says comes through a reactor.
  *
  * A1  in door.h: what a call uses lives until both sides are done with it.
  *
@@ -19,8 +19,11 @@
 
 #define ADMIN_HEALTH_TIMEOUT_MS 2000
 #define ADMIN_METRICS_TIMEOUT_MS 8000
+#define ADMIN_API_TIMEOUT_MS 10000
 #define ADMIN_CONNECTION_MS 15000
 #define ADMIN_REASON_SIZE 256
+#define ADMIN_BODY_MAX ((size_t)64 << 10) /* larger ones are 413 */
+#define ADMIN_PATH_SIZE 512               /* with NUL; longer ones are 414 */
 #define ADMIN_SOURCES_MAX 16
 
 struct admin;
@@ -30,6 +33,14 @@ struct admin;
 struct admin_source {
     void (*collect)(void *arg, struct metrics *metrics);
     void *arg;
+};
+
+/* What is asked below /v1/. Borrowed. */
+struct admin_request {
+    const char *method;
+    const char *path;  /* without the query */
+    const char *query; /* "a=b&c=d", "": none; as it was sent */
+    struct bytes body; /* of POST and PUT */
 };
 
 struct admin_options {
@@ -44,6 +55,10 @@ struct admin_options {
      * long. */
     int (*ready)(void *arg, char reason[ADMIN_REASON_SIZE]);
     void *ready_arg;
+    /* What is below /v1/: writes JSON and returns the HTTP status. On a fiber of reactor 0; after
+     * ADMIN_API_TIMEOUT_MS the caller is told to ask again. NULL: 404. */
+    unsigned (*api)(void *arg, const struct admin_request *request, struct strbuf *out);
+    void *api_arg;
 };
 
 /* On reactor 0. -EADDRINUSE and the like: the fault names the address. admin_stop must be called

@@ -22,6 +22,8 @@ struct admin {
     size_t source_count;
     int (*ready)(void *arg, char reason[ADMIN_REASON_SIZE]);
     void *ready_arg;
+    unsigned (*api)(void *arg, const struct admin_request *request, struct strbuf *out);
+    void *api_arg;
     pthread_mutex_t mutex; /* of the connections */
     struct list connections;
     struct fiber *reaper;
@@ -35,9 +37,13 @@ struct page {
     struct strbuf body;
 };
 
+#define QUERY_SIZE 256 /* with NUL; longer ones are refused */
+
 /* Fills in the answer to one request, on an HTTP thread. The page is initialised by the callee,
  * done by page_done. */
-void pages_answer(struct admin *admin, const char *method, const char *path, struct page *page);
+void pages_answer(struct admin *admin, const struct admin_request *request, struct page *page);
+/* A request that is too long in one of its parts: 413 or 414. */
+void pages_refuse(struct page *page, unsigned status, const char *text);
 void page_done(struct page *page);
 
 /* Starts and stops the HTTP threads (http.c). Blocking: called through offload_run. `arg` is the

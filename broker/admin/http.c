@@ -63,21 +63,96 @@ http_send(struct MHD_Connection *connection, const struct page *page)
     return queued;
 }
 
-/* Called first when the headers are there; answering then means that a body is never read. */
+struct query {
+    char text[QUERY_SIZE];
+    size_t size;
+    bool is_too_long;
+};
+
+/* MHD_KeyValueIterator */
 static enum MHD_Result
+query_add(void *arg, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+    struct query *query = arg;
+    (void)kind;
+    size_t left = sizeof query->text - query->size;
+    int size = snprintf(query->text + query->size, left, "%s%s%s%s", query->size ? "&" : "", key,
+            value ? "=" : "", value ? value : "");
+    query->is_too_long = size < 0 || (size_t)size >= left;
+    query->size += query->is_too_long ? 0 : (size_t)size;
+    return query->is_too_long ? MHD_NO : MHD_YES;
+}
+
+static void
+http_page(struct admin *admin, struct MHD_Connection *connection, struct admin_request *request,
+        struct page *page)
+{
+    struct query query = { 0 };
+    MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, query_add, &query);
+    request->query = query.text;
+    if (query.is_too_long) {
+        pages_refuse(page, MHD_HTTP_URI_TOO_LONG, "the query is too long");
+    } else if (strlen(request->path) >= ADMIN_PATH_SIZE) {
+        pages_refuse(page, MHD_HTTP_URI_TOO_LONG, "the path is too long");
+    } else {
+        pages_answer(admin, request, page);
+    }
+}
+
+/* Only what may change something has a body; a strbuf that was too small says so at the end. */
+static bool
+http_has_body(const char *method)
+{
+    return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0;
+}
+
+/* Called when the headers are there, then for each part of the body, then once more without one.
+ * Answering the first call means that a body is never read. */
+static enum MHD_Result /* The parameters are the library's. NOLINTNEXTLINE(*-function-size) */
 http_answer(void *arg, struct MHD_Connection *connection, const char *path, const char *method,
         const char *version, const char *upload, size_t *upload_size, void **state)
 {
     struct admin *admin = arg;
+    struct strbuf *body = *state;
     struct page page;
     (void)version;
-    (void)upload;
-    (void)upload_size;
-    (void)state;
-    pages_answer(admin, method, path, &page);
+    if (!body && http_has_body(method)) {
+        body = mem_alloc(sizeof *body);
+        strbuf_init(body, ADMIN_BODY_MAX);
+        *state = body;
+        return MHD_YES;
+    }
+    if (*upload_size) {
+        if (body) {
+            strbuf_append(body, bytes_of(upload, *upload_size));
+        }
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    struct admin_request request = { method, path, "", body ? strbuf_bytes(body) : BYTES_NULL };
+    if (body && body->error) {
+        pages_refuse(&page, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too long");
+    } else {
+        http_page(admin, connection, &request, &page);
+    }
     enum MHD_Result sent = http_send(connection, &page);
     page_done(&page);
     return sent;
+}
+
+static void
+http_completed(void *arg, struct MHD_Connection *connection, void **state,
+        enum MHD_RequestTerminationCode code)
+{
+    struct strbuf *body = *state;
+    (void)arg;
+    (void)connection;
+    (void)code;
+    if (body) {
+        strbuf_done(body);
+        mem_free(body);
+        *state = NULL;
+    }
 }
 
 static void
@@ -136,9 +211,9 @@ http_start(void *arg)
             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_SIZE,
             MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK_SIZE, MHD_OPTION_UNESCAPE_CALLBACK,
             http_keep_escapes, NULL, MHD_OPTION_NOTIFY_CONNECTION, http_notify, admin,
-            MHD_OPTION_END);
+            MHD_OPTION_NOTIFY_COMPLETED, http_completed, NULL, MHD_OPTION_END);
     if (!admin->daemon) {
-        return fault(-EIO, "admin: the HTTP threads did not start: %s", strerror(errno));
+        return fault(-EIO, "admin: the HTTP threads did not start: %s", strerrordesc_np(errno));
     }
     admin->listener = -1;
     return 0;

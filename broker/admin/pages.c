@@ -140,6 +140,60 @@ metrics_page(struct admin *admin, struct page *page)
     collection_free(collection);
 }
 
+/* A call of /v1; it owns what it was given. */
+struct api_call {
+    struct admin *admin;
+    char method[16];
+    char path[ADMIN_PATH_SIZE];
+    char query[QUERY_SIZE];
+    struct strbuf body;
+    struct strbuf out;
+};
+
+static void
+api_free(void *arg)
+{
+    struct api_call *call = arg;
+    strbuf_done(&call->body);
+    strbuf_done(&call->out);
+    mem_free(call);
+}
+
+static int
+api_call(void *arg)
+{
+    struct api_call *call = arg;
+    const struct admin_request request = { call->method, call->path, call->query,
+        strbuf_bytes(&call->body) };
+    return (int)call->admin->api(call->admin->api_arg, &request, &call->out);
+}
+
+static void
+api_page(struct admin *admin, const struct admin_request *request, struct page *page)
+{
+    struct api_call *call = mem_alloc(sizeof *call);
+    call->admin = admin;
+    snprintf(call->method, sizeof call->method, "%s", request->method);
+    snprintf(call->path, sizeof call->path, "%s", request->path);
+    snprintf(call->query, sizeof call->query, "%s", request->query);
+    strbuf_init(&call->body, ADMIN_BODY_MAX);
+    strbuf_append(&call->body, request->body);
+    strbuf_init(&call->out, METRICS_SIZE_MAX);
+    int r = door_call(admin->door, api_call, call, api_free, ADMIN_API_TIMEOUT_MS);
+    page->content_type = "application/json";
+    page->status = r > 0 ? (unsigned)r : 503;
+    if (r > 0) {
+        strbuf_append(&page->body, strbuf_bytes(&call->out));
+    } else {
+        strbuf_append_string(&page->body,
+                "{\"error\": \"NO_ANSWER\", \"message\": \"no answer in time: ask again\"}");
+    }
+    strbuf_append_char(&page->body, '\n');
+    if (r != -ETIMEDOUT) {
+        api_free(call);
+    }
+}
+
 struct route {
     const char *path;
     void (*answer)(struct admin *admin, struct page *page);
@@ -152,8 +206,10 @@ static const struct route routes[] = {
 };
 
 void
-pages_answer(struct admin *admin, const char *method, const char *path, struct page *page)
+pages_answer(struct admin *admin, const struct admin_request *request, struct page *page)
 {
+    const char *method = request->method;
+    const char *path = request->path;
     *page = (struct page){ 0 };
     strbuf_init(&page->body, METRICS_SIZE_MAX);
     for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
@@ -168,7 +224,19 @@ pages_answer(struct admin *admin, const char *method, const char *path, struct p
         routes[i].answer(admin, page);
         return;
     }
+    if (admin->api && strncmp(path, "/v1/", 4) == 0) {
+        api_page(admin, request, page);
+        return;
+    }
     page_text(page, 404, "there are /metrics, /healthz and /readyz");
+}
+
+void
+pages_refuse(struct page *page, unsigned status, const char *text)
+{
+    *page = (struct page){ 0 };
+    strbuf_init(&page->body, METRICS_SIZE_MAX);
+    page_text(page, status, text);
 }
 
 void

@@ -8,3 +8,5 @@
 uint32_t crc32c(struct bytes bytes);
 /* Continues: crc32c_extend(crc32c(a), b) == crc32c(a followed by b). */
 uint32_t crc32c_extend(uint32_t crc, struct bytes bytes);
+/* The CRC of a followed by b, out of both CRCs and b's size. Takes as long as that of a few KiB. */
+uint32_t crc32c_combine(uint32_t before, uint32_t after, uint32_t after_size);

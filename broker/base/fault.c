@@ -45,7 +45,8 @@ fault_add(int error, const char *format, ...)
     int n = vsnprintf(f->text, sizeof f->text, format, args);
     va_end(args);
     if (old[0] && n >= 0 && (size_t)n < sizeof f->text) {
-        snprintf(f->text + n, sizeof f->text - (size_t)n, ": %s", old);
+        size_t room = sizeof f->text - (size_t)n;
+        snprintf(f->text + n, room, ": %.*s", (int)room, old);
     }
     return error;
 }

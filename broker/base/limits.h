@@ -14,9 +14,15 @@
 #define OFFLOAD_THREADS_MAX 16
 
 /* net and session */
-#define FRAME_SIZE_MAX (100 * MIB) /* Kafka's socket.request.max.bytes default */
+#define FRAME_SIZE_MAX (100 * MIB)            /* Kafka's socket.request.max.bytes default */
+#define FRAME_BYTES_PER_SECOND_MIN (16 * KIB) /* a slower sender is closed */
 #define CONNECTIONS_MAX 60000
 #define CONNECTION_PIPELINE_MAX 64 /* requests of one connection under way at once */
+
+#define REQUEST_ELEMENTS_MAX 200000         /* in all arrays of one request */
+#define RECORD_ERRORS_MAX 10000             /* refused records that one produce answer names */
+#define REQUEST_MEMORY_SOFT_MAX (384 * MIB) /* beyond it a request is not answered */
+#define REQUEST_MEMORY_MAX (1 * GIB)        /* for one request's answer while it is made */
 
 /* wire: Kafka 4.4 refuses the same numbers before it allocates */
 #define WIRE_ARRAY_ELEMENTS_MAX 1000000
@@ -35,6 +41,11 @@
 #define WAL_QUEUE_SIZE_MAX                                                                         \
     (32 * MIB) /* gathered, not durable yet; one record alone may be larger */
 #define WAL_SEGMENTS_MAX 65536
+/* wal.type: s3 */
+#define WAL_OBJECTS_IN_FLIGHT 8          /* of one log */
+#define WAL_OBJECT_GATHER_SIZE (4 * MIB) /* an object that has so much waits for no interval */
+#define WAL_OBJECTS_MAX 262144           /* of one log in the bucket; then appends wait */
+#define WAL_OBJECT_LOGS_MAX 4096         /* of one broker: one for each reactor */
 
 /* store */
 #define BLOCK_SIZE_TARGET (1 * MIB)
@@ -58,8 +69,20 @@
 #define META_HOST_SIZE_MAX 255
 #define META_PARTITION_RANGES_MAX 100000 /* recent ranges of one partition */
 #define META_INTENTS_MAX 65536
-#define META_INTENT_COUNT_MAX 65536 /* object ids in one intent */
+#define META_TAKERS_MAX 64            /* brokers that recover one dead broker's logs together */
+#define META_INTENT_COUNT_MAX 65536   /* object ids in one intent */
+#define INTERNAL_CONNECTIONS_MAX 1024 /* of brokers to the controller */
+#define INTERNAL_HELLO_SIZE_MAX (4 * KIB)
+#define INTERNAL_FRAME_SIZE_MAX (META_PAYLOAD_SIZE_MAX + 4 * KIB)
+#define META_FEED_SIZE_MAX (64 * MIB) /* log objects that the controller keeps for followers */
+#define META_FEED_OBJECTS_MAX 4096
 #define META_SNAPSHOT_SIZE_MAX (512 * MIB)
 #define OBJLOG_PAYLOAD_SIZE_MAX (160 * MIB)
 #define TOPIC_NAME_SIZE_MAX 249 /* Kafka's Topic.validate */
 #define PARTITIONS_MAX 1000000
+
+/* groups, each per reactor */
+#define GROUPS_MAX 100000
+#define GROUPS_MEMORY_MAX (256 * MIB)     /* members, their metadata, committed offsets */
+#define GROUP_WRITES_SIZE_MAX (32 * MIB)  /* of all coordinators, waiting for the log */
+#define GROUP_RECORDS_SIZE_MAX (16 * MIB) /* of one request; a group with all its members */

@@ -1,60 +1,31 @@
-/* All groups of this coordinator: start, stop, and the fiber that watches the time. */
+/* All coordinators of this broker: start, stop, and the way to the one that is asked for. */
+#include "groups/groups.h"
+
+#include "base/log.h"
 #include "base/mem.h"
-#include "groups/group.h"
-#include "reactor/clock.h"
+#include "groups/call.h"
+#include "groups/java_string.h"
+#include "groups/kafka_codes.h"
+#include "partition/topics.h"
 
-#define SWEEP_INTERVAL_NS (100ull * NS_PER_MS)
+#include <errno.h>
+#include <stdio.h>
 
-void
-groups_wake_sweeper(struct groups *groups)
+static int
+open_here(void *arg)
 {
-    wait_queue_wake_all(&groups->idle);
+    return coordinators_open(arg);
 }
 
-static bool
-sweep(struct groups *groups)
-{
-    bool busy = false;
-    uint64_t now = clock_mono_ns();
-    LIST_FOREACH (link, &groups->all) {
-        struct group *group = CONTAINER_OF(link, struct group, link);
-        group_tick(groups, group, now);
-        busy |= !list_is_empty(&group->members) || group->state == GROUP_PREPARING;
-    }
-    return busy;
-}
-
-static void
-sweeper_main(void *arg)
+static int
+close_here(void *arg)
 {
     struct groups *groups = arg;
-    for (;;) {
-        int r = sweep(groups) ? fiber_sleep_ns(SWEEP_INTERVAL_NS)
-                              : wait_queue_wait(&groups->idle, DEADLINE_NONE);
-        if (r < 0) {
-            return;
-        }
+    struct coordinators *home = groups->by_reactor[reactor_index()];
+    if (home) {
+        coordinators_close(home);
     }
-}
-
-static void
-groups_free(struct groups *groups)
-{
-    LIST_FOREACH_SAFE (link, &groups->all) {
-        struct group *group = CONTAINER_OF(link, struct group, link);
-        LIST_FOREACH_SAFE (member, &group->members) {
-            group_remove_member(groups, group, CONTAINER_OF(member, struct member, link));
-        }
-        group_free_offsets(group);
-        map_remove(&groups->by_id, &group->node);
-        mem_free(group->id);
-        mem_free(group->protocol_type);
-        mem_free(group->protocol_name);
-        mem_free(group->leader);
-        mem_free(group);
-    }
-    map_done(&groups->by_id);
-    mem_free(groups);
+    return 0;
 }
 
 int
@@ -62,15 +33,13 @@ groups_start(const struct groups_options *options, struct groups **ret_groups)
 {
     struct groups *groups = mem_alloc(sizeof *groups);
     groups->options = *options;
-    map_init(&groups->by_id);
-    list_init(&groups->all);
-    wait_queue_init(&groups->idle);
-    wait_queue_init(&groups->calls_ended);
-    int r = offsets_log_load(groups);
-    if (r == 0) {
-        r = fiber_spawn("group sweeper", sweeper_main, groups, &groups->sweeper);
+    mutex_init(&groups->creation);
+    int r = 0;
+    for (unsigned i = 0; i < reactor_count() && r == 0; i++) {
+        r = reactor_call(i, open_here, groups);
     }
     if (r < 0) {
+        groups_close(groups);
         groups_free(groups);
         return r;
     }
@@ -79,18 +48,145 @@ groups_start(const struct groups_options *options, struct groups **ret_groups)
 }
 
 void
-groups_stop(struct groups *groups)
+groups_close(struct groups *groups)
 {
-    groups->stopping = true;
-    fiber_cancel(groups->sweeper);
-    fiber_join(groups->sweeper);
-    LIST_FOREACH (link, &groups->all) {
-        wait_queue_wake_all(&CONTAINER_OF(link, struct group, link)->changed);
+    for (unsigned i = 0; i < reactor_count(); i++) {
+        (void)!reactor_call(i, close_here, groups);
     }
-    while (groups->calls) {
-        if (wait_queue_wait(&groups->calls_ended, DEADLINE_NONE) < 0) {
-            return; /* the process gives up: what waits still uses the memory */
+}
+
+void
+groups_free(struct groups *groups)
+{
+    for (unsigned i = 0; i < reactor_count(); i++) {
+        if (groups->by_reactor[i]) {
+            coordinators_free(groups->by_reactor[i]);
         }
     }
-    groups_free(groups);
+    mem_free(groups);
+}
+
+int32_t
+groups_partition_of(struct bytes group_id, int32_t partition_count)
+{
+    int32_t hash = java_string_hash(group_id);
+    return (hash == INT32_MIN ? 0 : hash < 0 ? -hash : hash) % partition_count;
+}
+
+static const struct meta_topic *
+find_topic(const struct groups *groups)
+{
+    return meta_topic_by_name(meta_state(groups->options.meta), bytes_of_string(GROUPS_TOPIC));
+}
+
+/* --- calls --- */
+
+struct call {
+    struct groups *groups;
+    struct partition_key key;
+    int (*fn)(struct coordinator *c, void *arg);
+    void *arg;
+    int16_t error;
+};
+
+static int
+call_here(void *arg)
+{
+    struct call *call = arg;
+    struct coordinator *c =
+            coordinators_find(call->groups->by_reactor[reactor_index()], call->key, &call->error);
+    if (c) {
+        call->error = (int16_t)call->fn(c, call->arg);
+    }
+    return 0;
+}
+
+int16_t
+group_call(struct groups *groups, struct bytes group_id,
+        int (*fn)(struct coordinator *c, void *arg), void *arg)
+{
+    const struct meta_topic *topic = find_topic(groups);
+    if (!topic) {
+        return CODE_NOT_COORDINATOR; /* the client asks where it is, which makes the topic */
+    }
+    struct call call = {
+        .groups = groups,
+        .key = { topic->id, groups_partition_of(group_id, topic->partition_count) },
+        .fn = fn,
+        .arg = arg,
+    };
+    int r = reactor_call(partition_reactor(call.key), call_here, &call);
+    return r < 0 ? (int16_t)CODE_COORDINATOR_NOT_AVAILABLE : call.error;
+}
+
+/* --- where it is --- */
+
+static int
+create_topic(struct groups *groups)
+{
+    const struct settings *settings = groups->options.settings;
+    char segment_bytes[16];
+    snprintf(segment_bytes, sizeof segment_bytes, "%d",
+            settings_int(settings, "offsets.topic.segment.bytes"));
+    /* As Kafka makes it. */
+    struct meta_config_entry configs[] = {
+        { BYTES_LITERAL("cleanup.policy"), BYTES_LITERAL("compact") },
+        { BYTES_LITERAL("compression.type"), BYTES_LITERAL("producer") },
+        { BYTES_LITERAL("segment.bytes"), bytes_of_string(segment_bytes) },
+    };
+    struct topic_spec spec = {
+        .name = bytes_of_string(GROUPS_TOPIC),
+        .partition_count = settings_int(settings, "offsets.topic.num.partitions"),
+        .internal = true,
+        .configs = configs,
+        .config_count = ARRAY_SIZE(configs),
+    };
+    struct uuid id;
+    int error = 0;
+    int r = topics_create(groups->options.meta, &spec, 1, &error, &id);
+    return r < 0 ? r : error;
+}
+
+static int
+create_topic_once(void *arg)
+{
+    struct groups *groups = arg;
+    int r = mutex_lock(&groups->creation);
+    if (r < 0) {
+        return r;
+    }
+    if (!find_topic(groups)) {
+        r = create_topic(groups);
+        if (r == 0) {
+            LOG_INFO("internal topic created", LOG_STR("topic", GROUPS_TOPIC));
+        }
+    }
+    mutex_unlock(&groups->creation);
+    return r;
+}
+
+int16_t
+groups_locate(struct groups *groups, struct bytes group_id, int32_t *ret_broker_id)
+{
+    const struct meta_topic *topic = find_topic(groups);
+    if (!topic) {
+        int r = reactor_call(0, create_topic_once, groups);
+        if (r < 0 && r != -EEXIST) {
+            LOG_WARN("the topic of committed offsets could not be made", LOG_FAULT(r));
+            return CODE_COORDINATOR_NOT_AVAILABLE;
+        }
+        topic = find_topic(groups);
+    }
+    if (!topic) {
+        return CODE_COORDINATOR_NOT_AVAILABLE;
+    }
+    const struct meta_partition *partition =
+            &topic->partitions[groups_partition_of(group_id, topic->partition_count)];
+    const struct meta_broker *owner =
+            meta_broker_find(meta_state(groups->options.meta), partition->owner);
+    if (!owner || !owner->alive || partition->owner_broker_epoch != owner->epoch) {
+        return CODE_COORDINATOR_NOT_AVAILABLE;
+    }
+    *ret_broker_id = owner->id;
+    return CODE_NONE;
 }

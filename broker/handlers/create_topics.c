@@ -3,14 +3,18 @@
 #include "wire/messages/create_topics.h"
 
 #include "base/log.h"
+#include "base/map.h"
 #include "handlers/errors.h"
 #include "handlers/handlers.h"
+#include "handlers/run.h"
 #include "handlers/topic_configs.h"
 #include "partition/topics.h"
+#include "reactor/fiber.h"
 
 #include <errno.h>
 
 #define PARTITIONS_PER_TOPIC_MAX 100000
+#define TOPICS_PER_TURN 64 /* then other requests have theirs */
 
 struct creation {
     struct request *request;
@@ -18,6 +22,8 @@ struct creation {
     struct topic_spec *specs; /* of those that passed */
     size_t *out_index;        /* of each spec */
     size_t count;
+    const struct uuid *id; /* of the only topic, chosen by the caller; or NULL */
+    struct map names;      /* of struct named */
 };
 
 static void
@@ -59,6 +65,25 @@ check_configs(struct creation *creation, size_t i,
 }
 
 static bool
+brokers_exist(struct creation *creation, size_t i, const struct wire_array *ids)
+{
+    const struct meta_state *state = meta_state(creation->request->broker->meta);
+    struct wire_iterator it = wire_iterate(ids);
+    int32_t id;
+    while (wire_int32_next(&it, &id)) {
+        if (!meta_broker_find(state, id)) {
+            refuse(creation, i, KAFKA_INVALID_REPLICA_ASSIGNMENT,
+                    request_text(creation->request,
+                            "The manual partition assignment includes broker %d, but no such "
+                            "broker is registered.",
+                            id));
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
 check_assignments(struct creation *creation, size_t i,
         const struct create_topics_request_creatable_topic *topic)
 {
@@ -72,6 +97,9 @@ check_assignments(struct creation *creation, size_t i,
             refuse(creation, i, KAFKA_INVALID_REPLICA_ASSIGNMENT,
                     BYTES_LITERAL(
                             "Assignments must name partitions 0 to n-1 once, each with a broker."));
+            return false;
+        }
+        if (!brokers_exist(creation, i, &assignment.broker_ids)) {
             return false;
         }
         seen[index] = true;
@@ -90,6 +118,11 @@ check_partitions(struct creation *creation, size_t i,
             refuse(creation, i, KAFKA_INVALID_REQUEST,
                     BYTES_LITERAL("Both assignments and a number of partitions or a replication "
                                   "factor were given."));
+            return 0;
+        }
+        if (topic->assignments.count > PARTITIONS_PER_TOPIC_MAX) {
+            refuse(creation, i, KAFKA_INVALID_REPLICA_ASSIGNMENT,
+                    BYTES_LITERAL("More than 100000 partitions are assigned."));
             return 0;
         }
         return check_assignments(creation, i, topic) ? topic->assignments.count : 0;
@@ -112,17 +145,42 @@ check_partitions(struct creation *creation, size_t i,
     return topic->num_partitions;
 }
 
+/* How often a request names a topic. */
+struct named {
+    struct map_node node;
+    struct bytes name;
+    uint32_t count;
+};
+
 static bool
-named_before(const struct create_topics_request *message, struct bytes name, size_t self)
+named_is_same(const struct map_node *node, const void *key)
 {
+    const struct bytes *name = key;
+    return bytes_equal(CONTAINER_OF(node, struct named, node)->name, *name);
+}
+
+static struct named *
+named_find(const struct map *names, struct bytes name)
+{
+    struct map_node *node = map_find(names, bytes_hash(name, 0), named_is_same, &name);
+    return node ? CONTAINER_OF(node, struct named, node) : NULL;
+}
+
+static void
+count_names(struct request *request, const struct create_topics_request *message, struct map *names)
+{
+    struct named *all = request_alloc(request, (size_t)MAX(message->topics.count, 0), sizeof *all);
     struct wire_iterator it = wire_iterate(&message->topics);
     struct create_topics_request_creatable_topic topic;
-    for (size_t i = 0; create_topics_request_creatable_topic_next(&it, &topic); i++) {
-        if (i != self && bytes_equal(topic.name, name)) {
-            return true;
+    while (create_topics_request_creatable_topic_next(&it, &topic)) {
+        struct named *named = named_find(names, topic.name);
+        if (!named) {
+            named = all++;
+            named->name = topic.name;
+            map_insert(names, &named->node, bytes_hash(topic.name, 0));
         }
+        named->count++;
     }
-    return false;
 }
 
 static struct wire_array
@@ -142,31 +200,53 @@ list_configs(struct request *request, const struct topic_spec *spec)
     return wire_array_of(out, count);
 }
 
+#define SHOWN(b) (int)(b).size, (const char *)(b).data
+
+static bool
+check_name(struct creation *creation, size_t i, struct bytes name)
+{
+    struct request *request = creation->request;
+    const struct meta_state *state = meta_state(request->broker->meta);
+    char problem[TOPIC_NAME_PROBLEM_SIZE];
+    if (!topic_name_is_valid(name)) {
+        topic_name_problem(name, problem);
+        refuse(creation, i, KAFKA_INVALID_TOPIC_EXCEPTION, request_text(request, "%s", problem));
+        return false;
+    }
+    if (named_find(&creation->names, name)->count > 1) {
+        refuse(creation, i, KAFKA_INVALID_REQUEST, BYTES_LITERAL("Duplicate topic name."));
+        return false;
+    }
+    if (meta_topic_by_name(state, name)) {
+        refuse(creation, i, KAFKA_TOPIC_ALREADY_EXISTS,
+                request_text(request, "Topic '%.*s' already exists.", SHOWN(name)));
+        return false;
+    }
+    const struct meta_topic *other = NULL;
+    while ((other = meta_topic_next(state, other))) {
+        if (topic_names_collide(name, bytes_of_string(other->name))) {
+            refuse(creation, i, KAFKA_INVALID_TOPIC_EXCEPTION,
+                    request_text(request, "Topic '%.*s' collides with existing topic: %s",
+                            SHOWN(name), other->name));
+            return false;
+        }
+    }
+    return true;
+}
+
 static void
-check_topic(struct creation *creation, const struct create_topics_request *message, size_t i,
+check_topic(struct creation *creation, size_t i,
         const struct create_topics_request_creatable_topic *topic)
 {
     struct request *request = creation->request;
-    const char *problem = topic_name_problem(topic->name);
     creation->out[i] = create_topics_response_creatable_topic_result_default;
     creation->out[i].name = topic->name;
     creation->out[i].configs = WIRE_ARRAY_NULL;
-    if (problem) {
-        refuse(creation, i, KAFKA_INVALID_TOPIC_EXCEPTION,
-                request_text(request, "Topic name is invalid: %s", problem));
-        return;
-    }
-    if (named_before(message, topic->name, i)) {
-        refuse(creation, i, KAFKA_INVALID_REQUEST, BYTES_LITERAL("Duplicate topic name."));
-        return;
-    }
-    if (meta_topic_by_name(meta_state(request->broker->meta), topic->name)) {
-        refuse(creation, i, KAFKA_TOPIC_ALREADY_EXISTS,
-                request_text(request, "Topic '%.*s' already exists.", (int)topic->name.size,
-                        (const char *)topic->name.data));
+    if (!check_name(creation, i, topic->name)) {
         return;
     }
     struct topic_spec spec = { .name = topic->name,
+        .id = creation->id,
         .partition_count = check_partitions(creation, i, topic) };
     if (spec.partition_count == 0 || !check_configs(creation, i, topic, &spec)) {
         return;
@@ -204,28 +284,43 @@ create(struct creation *creation)
 }
 
 void
-handle_create_topics(struct request *request)
+create_topics_run(struct request *request, const struct create_topics_request *message,
+        const struct uuid *id, struct create_topics_response *ret_response)
 {
-    struct create_topics_request message;
-    if (request_read(request, &message) < 0) {
-        return;
-    }
-    size_t count = (size_t)MAX(message.topics.count, 0);
+    size_t count = (size_t)MAX(message->topics.count, 0);
     struct creation creation = {
         .request = request,
         .out = request_alloc(request, count, sizeof *creation.out),
         .specs = request_alloc(request, count, sizeof *creation.specs),
         .out_index = request_alloc(request, count, sizeof *creation.out_index),
+        .id = id,
     };
-    struct wire_iterator it = wire_iterate(&message.topics);
+    map_init(&creation.names);
+    count_names(request, message, &creation.names);
+    struct wire_iterator it = wire_iterate(&message->topics);
     struct create_topics_request_creatable_topic topic;
     for (size_t i = 0; create_topics_request_creatable_topic_next(&it, &topic); i++) {
-        check_topic(&creation, &message, i, &topic);
+        check_topic(&creation, i, &topic);
+        if (request_is_too_large(request) || (i % TOPICS_PER_TURN == 0 && fiber_yield() < 0)) {
+            break;
+        }
     }
-    if (!message.validate_only && creation.count) {
+    map_done(&creation.names);
+    if (!message->validate_only && creation.count && !request_is_too_large(request)) {
         create(&creation);
     }
-    struct create_topics_response response = create_topics_response_default;
-    response.topics = wire_array_of(creation.out, count);
+    *ret_response = create_topics_response_default;
+    ret_response->topics = wire_array_of(creation.out, count);
+}
+
+void
+handle_create_topics(struct request *request)
+{
+    struct create_topics_request message;
+    struct create_topics_response response;
+    if (request_read(request, &message) < 0) {
+        return;
+    }
+    create_topics_run(request, &message, NULL, &response);
     request_reply(request, &response);
 }

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "handlers/errors.h"
 #include "handlers/handlers.h"
+#include "handlers/run.h"
 #include "partition/topics.h"
 
 #include <errno.h>
@@ -64,34 +65,43 @@ carry_out(struct deletion *deletion)
 }
 
 void
-handle_delete_topics(struct request *request)
+delete_topics_run(struct request *request, const struct delete_topics_request *message,
+        struct delete_topics_response *ret_response)
 {
-    struct delete_topics_request message;
-    if (request_read(request, &message) < 0) {
-        return;
-    }
-    size_t most = (size_t)MAX(message.topics.count, 0) + (size_t)MAX(message.topic_names.count, 0);
+    size_t most =
+            (size_t)MAX(message->topics.count, 0) + (size_t)MAX(message->topic_names.count, 0);
     struct deletion deletion = {
         .request = request,
         .out = request_alloc(request, most, sizeof *deletion.out),
         .records = request_alloc(request, most, sizeof *deletion.records),
         .out_index = request_alloc(request, most, sizeof *deletion.out_index),
     };
-    struct wire_iterator it = wire_iterate(&message.topics);
+    struct wire_iterator it = wire_iterate(&message->topics);
     struct delete_topics_request_delete_topic_state topic;
     while (delete_topics_request_delete_topic_state_next(&it, &topic)) {
         add(&deletion, topic.name, &topic.topic_id);
     }
     struct bytes name;
     struct uuid none = UUID_ZERO;
-    it = wire_iterate(&message.topic_names);
+    it = wire_iterate(&message->topic_names);
     while (wire_string_next(&it, &name)) {
         add(&deletion, name, &none);
     }
     if (deletion.count) {
         carry_out(&deletion);
     }
-    struct delete_topics_response response = delete_topics_response_default;
-    response.responses = wire_array_of(deletion.out, deletion.out_count);
+    *ret_response = delete_topics_response_default;
+    ret_response->responses = wire_array_of(deletion.out, deletion.out_count);
+}
+
+void
+handle_delete_topics(struct request *request)
+{
+    struct delete_topics_request message;
+    struct delete_topics_response response;
+    if (request_read(request, &message) < 0) {
+        return;
+    }
+    delete_topics_run(request, &message, &response);
     request_reply(request, &response);
 }

@@ -6,6 +6,7 @@
 #include "partition/shard.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static const struct {
     int error;
@@ -48,10 +49,10 @@ kafka_error_of_append(int error)
         [APPEND_TOO_LARGE] = KAFKA_MESSAGE_TOO_LARGE,
         [APPEND_INVALID_RECORD] = KAFKA_INVALID_RECORD,
         [APPEND_INVALID_TIMESTAMP] = KAFKA_INVALID_TIMESTAMP,
-        [APPEND_UNSUPPORTED_FORMAT] = KAFKA_UNSUPPORTED_FOR_MESSAGE_FORMAT,
         [APPEND_UNSUPPORTED_COMPRESSION] = KAFKA_UNSUPPORTED_COMPRESSION_TYPE,
         [APPEND_OUT_OF_ORDER_SEQUENCE] = KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER,
         [APPEND_STALE_PRODUCER_EPOCH] = KAFKA_INVALID_PRODUCER_EPOCH,
+        [APPEND_NO_TRANSACTION] = KAFKA_INVALID_TXN_STATE,
     };
     if (error < 0) {
         return kafka_error_of(error);
@@ -71,6 +72,18 @@ kafka_error_message(int16_t code)
         return "This broker is not the leader of the partition at the moment.";
     case KAFKA_INVALID_TOPIC_EXCEPTION:
         return "The topic name is not valid.";
+    case KAFKA_COORDINATOR_LOAD_IN_PROGRESS:
+        return "The coordinator is loading and hence can't process requests.";
+    case KAFKA_COORDINATOR_NOT_AVAILABLE:
+        return "The coordinator is not available.";
+    case KAFKA_NOT_COORDINATOR:
+        return "This is not the correct coordinator.";
+    case KAFKA_INVALID_GROUP_ID:
+        return "The group id is invalid.";
+    case KAFKA_NON_EMPTY_GROUP:
+        return "The group is not empty.";
+    case KAFKA_GROUP_ID_NOT_FOUND:
+        return "The group id does not exist.";
     case KAFKA_TOPIC_ALREADY_EXISTS:
         return "A topic of this name exists already.";
     case KAFKA_INVALID_PARTITIONS:
@@ -86,25 +99,65 @@ kafka_error_message(int16_t code)
     }
 }
 
-const char *
-topic_name_problem(struct bytes name)
+static bool
+has_bad_character(struct bytes name)
 {
-    if (name.size == 0) {
-        return "the empty string is not allowed";
-    }
-    if (name.size > TOPIC_NAME_SIZE_MAX) {
-        return "the length is more than 249 characters";
-    }
-    if (bytes_equal(name, BYTES_LITERAL(".")) || bytes_equal(name, BYTES_LITERAL(".."))) {
-        return "'.' or '..' are not allowed";
-    }
     for (size_t i = 0; i < name.size; i++) {
         uint8_t c = name.data[i];
         bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                   c == '.' || c == '_' || c == '-';
         if (!ok) {
-            return "it contains characters other than ASCII alphanumerics, '.', '_' and '-'";
+            return true;
         }
     }
-    return NULL;
+    return false;
+}
+
+static bool
+is_dots(struct bytes name)
+{
+    return bytes_equal(name, BYTES_LITERAL(".")) || bytes_equal(name, BYTES_LITERAL(".."));
+}
+
+bool
+topic_name_is_valid(struct bytes name)
+{
+    return name.size > 0 && name.size <= TOPIC_NAME_SIZE_MAX && !is_dots(name) &&
+           !has_bad_character(name);
+}
+
+void
+topic_name_problem(struct bytes name, char text[TOPIC_NAME_PROBLEM_SIZE])
+{
+    char shown[TOPIC_NAME_SIZE_MAX + 1];
+    bytes_to_string(name, shown, sizeof shown);
+    if (name.size == 0) {
+        snprintf(text, TOPIC_NAME_PROBLEM_SIZE,
+                "Topic name is invalid: the empty string is not allowed");
+    } else if (is_dots(name)) {
+        snprintf(
+                text, TOPIC_NAME_PROBLEM_SIZE, "Topic name is invalid: '%s' is not allowed", shown);
+    } else if (name.size > TOPIC_NAME_SIZE_MAX) {
+        snprintf(text, TOPIC_NAME_PROBLEM_SIZE,
+                "Topic name is invalid: the length of '%.60s...' is longer than the max allowed "
+                "length %d",
+                shown, TOPIC_NAME_SIZE_MAX);
+    } else {
+        snprintf(text, TOPIC_NAME_PROBLEM_SIZE,
+                "Topic name is invalid: '%s' contains one or more characters other than ASCII "
+                "alphanumerics, '.', '_' and '-'",
+                shown);
+    }
+}
+
+bool
+topic_names_collide(struct bytes a, struct bytes b)
+{
+    bool same = a.size == b.size;
+    for (size_t i = 0; same && i < a.size; i++) {
+        uint8_t left = a.data[i] == '.' ? '_' : a.data[i];
+        uint8_t right = b.data[i] == '.' ? '_' : b.data[i];
+        same = left == right;
+    }
+    return same;
 }

@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum kafka_error {
@@ -46,17 +47,34 @@ enum kafka_error {
     KAFKA_INVALID_PRODUCER_EPOCH = 47,
     KAFKA_INVALID_TXN_STATE = 48,
     KAFKA_TRANSACTIONAL_ID_NOT_FOUND = 105,
+    KAFKA_SECURITY_DISABLED = 54,
     KAFKA_STORAGE_ERROR = 56,
+    KAFKA_NON_EMPTY_GROUP = 68,
+    KAFKA_GROUP_ID_NOT_FOUND = 69,
     KAFKA_FETCH_SESSION_ID_NOT_FOUND = 70,
     KAFKA_INVALID_FETCH_SESSION_EPOCH = 71,
     KAFKA_FENCED_LEADER_EPOCH = 74,
     KAFKA_UNKNOWN_LEADER_EPOCH = 75,
     KAFKA_UNSUPPORTED_COMPRESSION_TYPE = 76,
     KAFKA_MEMBER_ID_REQUIRED = 79,
+    KAFKA_PREFERRED_LEADER_NOT_AVAILABLE = 80,
     KAFKA_GROUP_MAX_SIZE_REACHED = 81,
+    KAFKA_ELIGIBLE_LEADERS_NOT_AVAILABLE = 83,
+    KAFKA_ELECTION_NOT_NEEDED = 84,
+    KAFKA_NO_REASSIGNMENT_IN_PROGRESS = 85,
     KAFKA_FENCED_INSTANCE_ID = 82,
+    KAFKA_GROUP_SUBSCRIBED_TO_TOPIC = 86,
+    KAFKA_FETCH_SESSION_TOPIC_ID_ERROR = 106,
+    KAFKA_MISMATCHED_ENDPOINT_TYPE = 114,
+    KAFKA_UNSUPPORTED_ENDPOINT_TYPE = 115,
     KAFKA_INVALID_RECORD = 87,
     KAFKA_UNKNOWN_TOPIC_ID = 100,
+    KAFKA_BROKER_ID_NOT_REGISTERED = 102,
+    KAFKA_THROTTLING_QUOTA_EXCEEDED = 89,
+    KAFKA_INVALID_UPDATE_VERSION = 95,
+    KAFKA_FEATURE_UPDATE_FAILED = 96,
+    KAFKA_UNKNOWN_SUBSCRIPTION_ID = 117,
+    KAFKA_TELEMETRY_TOO_LARGE = 118,
 };
 
 /* Kafka's code of a negative errno of partition/, store/, meta/. */
@@ -65,6 +83,10 @@ int16_t kafka_error_of(int error);
 int16_t kafka_error_of_append(int error);
 /* Kafka's own words for the code, for responses that carry a message. */
 const char *kafka_error_message(int16_t code);
-/* Kafka's Topic.validate: 1 to 249 of [a-zA-Z0-9._-], not "." or "..". NULL when the name is fine,
- * else why not. */
-const char *topic_name_problem(struct bytes name);
+/* Kafka's Topic.validate: 1 to 249 of [a-zA-Z0-9._-], not "." or "..". */
+bool topic_name_is_valid(struct bytes name);
+#define TOPIC_NAME_PROBLEM_SIZE 400
+/* Kafka's words for a name that is not valid. */
+void topic_name_problem(struct bytes name, char text[TOPIC_NAME_PROBLEM_SIZE]);
+/* Names that differ only in "." and "_" have the same metrics: Kafka refuses the second one. */
+bool topic_names_collide(struct bytes a, struct bytes b);

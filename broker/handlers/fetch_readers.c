@@ -3,6 +3,8 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "handlers/fetch_session.h"
+#include "handlers/telemetry.h"
 #include "reactor/call.h"
 
 struct fetch_reader {
@@ -59,6 +61,11 @@ reader_end_here(void *arg)
 void
 connection_state_done(struct broker *broker, struct connection_state *state)
 {
+    fetch_session_free(state->fetch_session);
+    state->fetch_session = NULL;
+    if (!uuid_is_zero(&state->telemetry_instance)) {
+        telemetry_forget(broker->telemetry, &state->telemetry_instance);
+    }
     if (!state->readers) {
         return;
     }

@@ -1,7 +1,8 @@
-/* FindCoordinator: with one broker, this one. Transactions are not there yet and are refused by
- * name. */
+/* FindCoordinator: the owner of the internal partition that the group's id hashes to. Transactions
+ * are not there yet and are refused by name. */
 #include "wire/messages/find_coordinator.h"
 
+#include "groups/groups.h"
 #include "handlers/errors.h"
 #include "handlers/handlers.h"
 
@@ -11,6 +12,7 @@ static void
 fill(struct request *request, struct bytes key, int8_t key_type,
         struct find_coordinator_response_coordinator *out)
 {
+    int32_t id = -1;
     *out = find_coordinator_response_coordinator_default;
     out->key = key;
     out->node_id = -1;
@@ -22,9 +24,15 @@ fill(struct request *request, struct bytes key, int8_t key_type,
                 BYTES_LITERAL("Transactions and share groups are not available in this version.");
         return;
     }
-    out->node_id = meta_broker_id(request->broker->meta);
-    out->host = bytes_of_string(request->broker->advertised_host);
-    out->port = request->broker->advertised_port;
+    out->error_code = groups_locate(request->broker->groups, key, &id);
+    if (out->error_code) {
+        out->error_message = bytes_of_string(kafka_error_message(out->error_code));
+        return;
+    }
+    const struct meta_broker *broker = meta_broker_find(meta_state(request->broker->meta), id);
+    out->node_id = id;
+    out->host = arena_dup(&request->arena, bytes_of_string(broker->host));
+    out->port = broker->port;
 }
 
 void
@@ -44,7 +52,7 @@ handle_find_coordinator(struct request *request)
         response.host = one.host;
         response.port = one.port;
     } else {
-        size_t count = (size_t)message.coordinator_keys.count;
+        size_t count = (size_t)MAX(message.coordinator_keys.count, 0);
         struct find_coordinator_response_coordinator *all =
                 request_alloc(request, count, sizeof *all);
         struct wire_iterator it = wire_iterate(&message.coordinator_keys);

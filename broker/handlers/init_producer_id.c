@@ -8,13 +8,11 @@
 
 #define PRODUCER_IDS_PER_BLOCK 1000
 
-static _Thread_local int64_t next_id;
-static _Thread_local int64_t ids_left;
-
 static int
 take_producer_id(struct broker *broker, int64_t *ret_id)
 {
-    while (ids_left == 0) {
+    struct producer_ids *ids = &broker->producer_ids[reactor_index()];
+    while (ids->left == 0) {
         struct meta_result result;
         struct meta_record record = {
             .type = META_PRODUCER_IDS,
@@ -25,11 +23,10 @@ take_producer_id(struct broker *broker, int64_t *ret_id)
         if (r < 0) {
             return r;
         }
-        next_id = (int64_t)result.first_id;
-        ids_left = PRODUCER_IDS_PER_BLOCK;
+        *ids = (struct producer_ids){ (int64_t)result.first_id, PRODUCER_IDS_PER_BLOCK };
     }
-    ids_left--;
-    *ret_id = next_id++;
+    ids->left--;
+    *ret_id = ids->next++;
     return 0;
 }
 

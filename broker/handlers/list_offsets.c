@@ -64,7 +64,7 @@ look_here(void *arg)
 {
     struct lookup *lookup = arg;
     struct shard *shard = lookup->broker->shards[reactor_index()];
-    struct partition *partition = shard_find(shard, lookup->key);
+    struct partition *partition = shard_find_led(shard, lookup->key);
     if (!partition) {
         lookup->out->error_code = KAFKA_NOT_LEADER_OR_FOLLOWER;
         return 0;
@@ -75,7 +75,8 @@ look_here(void *arg)
         return 0;
     }
     partition_hold(partition);
-    int r = look(lookup, shard, partition);
+    int r = partition_check(partition);
+    r = r < 0 ? r : look(lookup, shard, partition);
     partition_release(partition);
     if (r < 0) {
         lookup->out->error_code =

@@ -9,6 +9,7 @@
  * order all the same. */
 
 #include "base/arena.h"
+#include "base/uuid.h"
 #include "handlers/broker.h"
 #include "wire/api.h"
 
@@ -23,30 +24,44 @@ struct request {
     struct buf *frame;         /* owner of all request bytes */
     struct wire_reader body;   /* at the first byte of the body */
     struct arena arena;        /* freed after the answer is sent */
+    uint64_t memory;           /* taken of broker->memory, the frame included */
     struct wire_writer answer; /* empty: nothing is sent (produce with acks=0) */
     bool close; /* the connection is to be closed, without this answer: the outcome is not known */
     void (*ordered)(struct request *request);
+    bool (*is_gone)(struct request *request); /* nobody will read the answer */
     struct connection_state *connection;
 };
+
+#define SOFTWARE_NAME_SIZE 64 /* with NUL; what is longer is cut */
 
 /* State that lives as long as the connection: fetch sessions, readers. Owned by session/, used by
  * handlers/. */
 struct connection_state {
-    struct fetch_readers *readers; /* read-ahead state by partition: fetch.c */
+    struct fetch_readers *readers;          /* read-ahead state by partition: fetch.c */
+    struct fetch_session *fetch_session;    /* NULL: none */
+    struct uuid telemetry_instance;         /* of its last GetTelemetrySubscriptions; zero: none */
+    char software_name[SOFTWARE_NAME_SIZE]; /* as ApiVersions said; "": it did not */
+    char software_version[SOFTWARE_NAME_SIZE];
 };
 
 typedef void (*handler_fn)(struct request *request);
 
-/* Reads the body into the API's request struct. On bad bytes it logs, marks the connection to be
- * closed (as Kafka does) and returns -EBADMSG: the handler returns at once. */
+/* Reads the body into the API's request struct. On bad bytes, and on more than REQUEST_ELEMENTS_MAX
+ * elements, it logs, marks the connection to be closed (as Kafka does) and returns -EBADMSG: the
+ * handler returns at once. */
 MUST_CHECK int request_read(struct request *request, void *ret_message);
 /* Encodes the answer. A failure is our bug or an answer over the maximum: it closes the connection
  * with an error log. */
 void request_reply(struct request *request, const void *response);
 /* The next request of this connection may start. Harmless when called twice. */
 void request_ordered(struct request *request);
-/* Memory for building the answer; never fails (the arena's budget is that of answers). */
+/* Memory for building the answer; never fails. One that grows with the elements of the request fits
+ * always. A handler whose answer may grow beyond (each element may name much) looks at
+ * request_is_too_large in its loop. */
 void *request_alloc(struct request *request, size_t count, size_t size);
+/* True when the answer takes more memory than one may: the connection will be closed instead, and
+ * the handler stops. */
+bool request_is_too_large(const struct request *request);
 /* Formats into the request's arena. */
 PRINTF(2, 3) struct bytes request_text(struct request *request, const char *format, ...);
 /* Frees what the connection state holds; the fibers of its requests have ended. */

@@ -2,10 +2,7 @@
 /* All configs of a topic with their effective values, as CreateTopics (and DescribeConfigs) show
  * them. */
 
-#include "handlers/request.h"
-
-/* ConfigEntry.ConfigSource of Kafka 4.4. */
-enum config_source { CONFIG_SOURCE_TOPIC = 1, CONFIG_SOURCE_BROKER = 4, CONFIG_SOURCE_DEFAULT = 5 };
+#include "handlers/config_resources.h"
 
 struct topic_config {
     struct bytes name;

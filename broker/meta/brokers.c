@@ -86,6 +86,18 @@ broker_is_current(const struct meta_state *state, int32_t id, int64_t epoch)
     return broker && broker->alive && broker->epoch == epoch;
 }
 
+bool
+meta_broker_is_current(const struct meta_state *state, int32_t id, int64_t epoch)
+{
+    return broker_is_current(state, id, epoch);
+}
+
+bool
+meta_broker_takes(const struct meta_broker *broker)
+{
+    return broker->alive && broker->state == META_BROKER_OPEN;
+}
+
 /* Host names become C strings: a NUL inside would name another host. */
 static bool
 broker_text_is_valid(struct bytes text)
@@ -97,7 +109,8 @@ struct meta_result
 apply_broker(struct meta_state *state, const struct meta_broker_record *record, uint64_t sequence)
 {
     if (record->broker_id < 0 || !record->host.data || !broker_text_is_valid(record->host) ||
-            !broker_text_is_valid(record->rack) || !broker_text_is_valid(record->admin_host)) {
+            !broker_text_is_valid(record->rack) || !broker_text_is_valid(record->admin_host) ||
+            !broker_text_is_valid(record->internal_host) || record->wal_logs < 0) {
         return result_error(-EINVAL);
     }
     struct meta_broker *broker = broker_find(state, record->broker_id);
@@ -117,7 +130,13 @@ apply_broker(struct meta_state *state, const struct meta_broker_record *record, 
     broker_set_text(&broker->rack, record->rack);
     broker_set_text(&broker->admin_host, record->admin_host);
     broker->admin_port = record->admin_port;
+    broker_set_text(&broker->internal_host, record->internal_host);
+    broker->internal_port = record->internal_port;
+    if (broker->state == META_BROKER_STOPPING) {
+        broker->state = META_BROKER_OPEN;
+    }
     broker->alive = true;
+    takeover_registered(broker, record->wal_logs);
     return (struct meta_result){ .epoch = broker->epoch };
 }
 
@@ -132,6 +151,59 @@ apply_broker_gone(struct meta_state *state, const struct meta_record *record)
         return result_error(-ESTALE);
     }
     broker->alive = false;
+    if (record->broker_gone.clean) {
+        partitions_release(state, broker->id, 0);
+    }
+    takeover_died(state, broker);
+    return result_error(0);
+}
+
+struct meta_result
+apply_broker_state(struct meta_state *state, const struct meta_record *record)
+{
+    struct meta_broker *broker = broker_find(state, record->broker_state.broker_id);
+    if (!broker) {
+        return result_error(-ENOENT);
+    }
+    if (record->broker_state.state > META_BROKER_STATE_MAX) {
+        return result_error(-EINVAL);
+    }
+    broker->state = record->broker_state.state;
+    return result_error(0);
+}
+
+static void
+broker_free(struct meta_broker *broker)
+{
+    mem_free(broker->host);
+    mem_free(broker->rack);
+    mem_free(broker->admin_host);
+    mem_free(broker->internal_host);
+    mem_free(broker->takers);
+    mem_free(broker);
+}
+
+/* M5 */
+struct meta_result
+apply_broker_remove(struct meta_state *state, const struct meta_record *record)
+{
+    struct meta_broker *broker = broker_find(state, record->broker_remove.broker_id);
+    if (!broker) {
+        return result_error(-ENOENT);
+    }
+    if (broker->epoch != record->broker_remove.broker_epoch) {
+        return result_error(-ESTALE);
+    }
+    if (broker->alive || meta_broker_has_tail(state, broker->id)) {
+        return result_error(-EBUSY);
+    }
+    partitions_withdraw(state, broker->id);
+    size_t behind = broker_upper(state, broker->id);
+    memmove(state->brokers + behind - 1, state->brokers + behind,
+            (state->broker_count - behind) * sizeof(struct meta_broker *));
+    state->broker_count--;
+    map_remove(&state->brokers_by_id, &broker->node);
+    broker_free(broker);
     return result_error(0);
 }
 
@@ -158,11 +230,7 @@ void
 brokers_done(struct meta_state *state)
 {
     for (size_t i = 0; i < state->broker_count; i++) {
-        struct meta_broker *broker = state->brokers[i];
-        mem_free(broker->host);
-        mem_free(broker->rack);
-        mem_free(broker->admin_host);
-        mem_free(broker);
+        broker_free(state->brokers[i]);
     }
     mem_free(state->brokers);
     map_done(&state->brokers_by_id);

@@ -142,7 +142,7 @@ meta_read_range(struct meta_reader *reader)
     range.checkpoint_size = meta_read_u32(reader);
     range.checkpoint_position = meta_read_u64(reader);
     range.leader_epoch = meta_read_i32(reader);
-    range.record_bytes = meta_read_u32(reader);
+    range.flags = meta_read_u32(reader);
     return range;
 }
 
@@ -242,5 +242,5 @@ meta_write_range(struct strbuf *out, const struct store_range *range)
     meta_write_u32(out, range->checkpoint_size);
     meta_write_u64(out, range->checkpoint_position);
     meta_write_i32(out, range->leader_epoch);
-    meta_write_u32(out, range->record_bytes);
+    meta_write_u32(out, range->flags);
 }

@@ -1,5 +1,6 @@
 /* Config values, kept by resource and sorted by key. */
 #include "base/check.h"
+#include "base/crc.h"
 #include "meta/state_internal.h"
 
 #include <errno.h>
@@ -256,6 +257,51 @@ scope_compare(const void *a, const void *b)
         return left->resource < right->resource ? -1 : 1;
     }
     return bytes_compare(scope_name(left), scope_name(right));
+}
+
+static int
+name_compare(const void *a, const void *b)
+{
+    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
+}
+
+size_t
+meta_config_names(const struct meta_state *state, enum meta_resource resource, struct bytes *names,
+        size_t capacity)
+{
+    size_t count = 0;
+    MAP_FOREACH(node, &state->scopes)
+    {
+        const struct config_scope *scope = CONTAINER_OF(node, struct config_scope, node);
+        if (scope->resource != resource) {
+            continue;
+        }
+        if (count < capacity) {
+            names[count] = scope_name(scope);
+        }
+        count++;
+    }
+    if (capacity) {
+        qsort(names, MIN(count, capacity), sizeof *names, name_compare);
+    }
+    return count;
+}
+
+uint32_t
+meta_config_checksum(const struct meta_state *state, enum meta_resource resource)
+{
+    uint32_t sum = 0;
+    MAP_FOREACH(node, &state->scopes)
+    {
+        const struct config_scope *scope = CONTAINER_OF(node, struct config_scope, node);
+        for (size_t i = 0; scope->resource == resource && i < scope->count; i++) {
+            const struct config_value *value = &scope->values[i];
+            uint32_t crc = crc32c_extend(crc32c(scope_name(scope)), value_key(value));
+            /* Added, since a map has no order. */
+            sum += crc32c_extend(crc, value_value(value));
+        }
+    }
+    return sum;
 }
 
 struct config_scope **

@@ -1,6 +1,6 @@
 /* Taking, renewing and releasing the lease.
  *
- *           lease_take                 lease_renew_start          lease_release
+ *           lease_seize                lease_renew_start          lease_release
  *   (none) ------------> held, valid --------------------> ... --------------------> released
  *                          |   ^  deadline passed: not valid, still held until somebody takes it
  *                          v   |  a renewal that succeeds makes it valid again
@@ -29,7 +29,7 @@
 #define REQUEST_NS (10 * (uint64_t)NS_PER_S)
 #define RELEASE_NS (5 * (uint64_t)NS_PER_S)
 #define RETRY_NS_MAX (1 * (uint64_t)NS_PER_S)
-#define TAKE_TRIES 64
+#define RAISE_TRIES 64
 
 struct lease {
     struct lease_options options;
@@ -208,41 +208,12 @@ lease_read_back(struct lease *lease)
     return 0;
 }
 
-/* Waits until the lease seen has not changed for longer than its duration. 0: it may be replaced,
- * if it still is what was seen; -EAGAIN: it is released now, or gone; -EBUSY: it was renewed. */
-static int
-lease_wait_out(struct lease *lease, const struct lease_content *seen)
+/* After this time without a change nobody can believe in the lease. */
+static uint64_t
+lease_patience_ns(const struct lease *lease, const struct lease_content *seen)
 {
-    uint64_t start_ns = clock_boot_ns();
     bool impatient = lease->options.mutants & META_MUTANT_IMPATIENT;
-    uint64_t wait_ns =
-            impatient ? seen->duration_ns / 2 : seen->duration_ns + seen->duration_ns / 4;
-    LOG_INFO("waiting for the controller's lease to run out", LOG_INT("holder", seen->broker_id),
-            LOG_INT("epoch", seen->epoch), LOG_INT("wait_ms", wait_ns / NS_PER_MS));
-    while (clock_boot_ns() - start_ns < wait_ns) {
-        int r = fiber_sleep_ns(MAX(seen->duration_ns / 8, (uint64_t)NS_PER_MS));
-        if (r) {
-            return r;
-        }
-        struct lease_content now;
-        struct object_etag etag;
-        r = lease_look(lease->options.objects, lease->key, &now, &etag);
-        if (r == -ENOENT) {
-            return -EAGAIN;
-        }
-        if (r) {
-            return r;
-        }
-        if (now.released) {
-            MARK("lease: released while waiting");
-            return -EAGAIN;
-        }
-        if (!uuid_equal(&now.nonce, &seen->nonce)) {
-            return fault(-EBUSY, "meta: %s is held by broker %d, which lives", lease->key,
-                    now.broker_id);
-        }
-    }
-    return 0;
+    return impatient ? seen->duration_ns / 2 : seen->duration_ns + seen->duration_ns / 8;
 }
 
 static bool
@@ -250,57 +221,72 @@ lease_is_free(const struct lease *lease, const struct lease_content *seen)
 {
     return seen->released || uuid_equal(&seen->holder, &lease->options.holder) ||
            (!uuid_is_zero(&lease->options.former_holder) &&
-                   uuid_equal(&seen->holder, &lease->options.former_holder));
+                   uuid_equal(&seen->holder, &lease->options.former_holder)) ||
+           (!uuid_is_zero(&lease->options.elder_holder) &&
+                   uuid_equal(&seen->holder, &lease->options.elder_holder));
 }
 
-/* One look and at most one write. -EAGAIN: look again. */
+/* The lease as it is now; `exists` says whether it is. */
 static int
-lease_take_once(struct lease *lease)
+lease_see(struct lease *lease, struct lease_watch *ret_now)
 {
-    struct lease_content seen = { 0 };
-    struct object_etag etag;
-    int r = lease_look(lease->options.objects, lease->key, &seen, &etag);
+    struct lease_watch now = { 0 };
+    int r = lease_look(lease->options.objects, lease->key, &now.content, &now.etag);
     if (r && r != -ENOENT) {
         return r;
     }
-    bool exists = r == 0;
-    if (exists && !uuid_equal(&seen.cluster_id, &lease->options.cluster_id)) {
+    /* After the look: a renewal may have landed during it. */
+    now.since_ns = clock_boot_ns();
+    now.exists = r == 0;
+    if (now.exists && !uuid_equal(&now.content.cluster_id, &lease->options.cluster_id)) {
         char text[UUID_TEXT_SIZE];
         return fault(-EMEDIUMTYPE, "meta: %s belongs to cluster %s", lease->key,
-                uuid_format(&seen.cluster_id, text));
+                uuid_format(&now.content.cluster_id, text));
     }
-    if (exists && !lease_is_free(lease, &seen)) {
-        r = lease_wait_out(lease, &seen);
-        if (r) {
-            return r;
-        }
-    }
-    struct lease_content ours = { .cluster_id = lease->options.cluster_id,
-        .holder = lease->options.holder,
-        .epoch = seen.epoch + 1,
-        .duration_ns = lease->options.duration_ns,
-        .broker_id = lease->options.broker_id };
-    r = lease_write(lease, &ours, exists ? &etag : NULL, REQUEST_NS);
-    return r == 0 || r == -ECANCELED || r == -EACCES ? r : -EAGAIN;
+    *ret_now = now;
+    return 0;
 }
 
 int
-lease_take(struct lease *lease)
+lease_look_out(struct lease *lease, struct lease_watch *watch)
 {
-    for (int i = 0; i < TAKE_TRIES; i++) {
-        int r = lease_take_once(lease);
-        if (r != -EAGAIN) {
-            return r;
-        }
-        r = fiber_sleep_ns(NS_PER_MS + random_below(20 * (uint64_t)NS_PER_MS << MIN(i, 4)));
-        if (r) {
-            return r;
-        }
-        if (lease->pending_ns && lease_read_back(lease) == 0) {
-            return 0;
-        }
+    struct lease_watch now;
+    int r = lease_see(lease, &now);
+    if (r) {
+        return r;
     }
-    return fault(-EIO, "meta: %s could not be taken in %d tries", lease->key, TAKE_TRIES);
+    if (watch->exists && !now.exists) {
+        return fault(-ESTALE, "meta: %s was removed: the bucket was emptied, or is another one",
+                lease->key);
+    }
+    if (watch->exists && uuid_equal(&watch->content.nonce, &now.content.nonce)) {
+        now.since_ns = watch->since_ns;
+    }
+    if (watch->exists && !watch->content.released && now.content.released) {
+        MARK("lease: released while watched");
+    }
+    *watch = now;
+    if (!now.exists || lease_is_free(lease, &now.content) ||
+            clock_boot_ns() - now.since_ns > lease_patience_ns(lease, &now.content)) {
+        return 0;
+    }
+    return fault(-EBUSY, "meta: %s is held by broker %d", lease->key, now.content.broker_id);
+}
+
+int
+lease_seize(struct lease *lease, const struct lease_watch *watch)
+{
+    struct lease_content ours = { .cluster_id = lease->options.cluster_id,
+        .holder = lease->options.holder,
+        .epoch = watch->content.epoch + 1,
+        .duration_ns = lease->options.duration_ns,
+        .broker_id = lease->options.broker_id };
+    int r = lease_write(lease, &ours, watch->exists ? &watch->etag : NULL, REQUEST_NS);
+    if (r && r != -ECANCELED && r != -EACCES) {
+        /* The write may have landed although its answer said otherwise. */
+        return lease_read_back(lease) == 0 ? 0 : -EAGAIN;
+    }
+    return r;
 }
 
 int64_t
@@ -333,7 +319,7 @@ lease_update(struct lease *lease, int64_t epoch, bool released, uint64_t timeout
 int
 lease_raise_epoch(struct lease *lease, int64_t epoch)
 {
-    for (int i = 0; i < TAKE_TRIES; i++) {
+    for (int i = 0; i < RAISE_TRIES; i++) {
         if (lease->content.epoch >= epoch) {
             return 0;
         }

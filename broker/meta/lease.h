@@ -39,6 +39,7 @@ struct lease_options {
     struct uuid cluster_id;      /* of a lease that is created; an existing one must agree */
     struct uuid holder;
     struct uuid former_holder; /* is proven dead; zero: nobody */
+    struct uuid elder_holder;  /* and this one */
     int32_t broker_id;
     uint64_t duration_ns;
     unsigned mutants; /* tests only: meta/mutants.h */
@@ -51,10 +52,19 @@ void lease_free(struct lease *lease);
 /* -ENOENT: there is none. */
 MUST_CHECK MAY_SUSPEND int lease_look(struct objectstore *objects, const char *key,
         struct lease_content *ret_content, struct object_etag *ret_etag);
-/* Takes the lease: at once when there is none, when it is released or when its holder is the proven
- * dead one; else waits for it to run out. -EBUSY: it was renewed meanwhile; -EMEDIUMTYPE: another
- * cluster's. Other errors: the store could not be asked. */
-MUST_CHECK MAY_SUSPEND int lease_take(struct lease *lease);
+/* What is known of the lease that somebody holds, look by look. Zeroed at first. */
+struct lease_watch {
+    bool exists;
+    struct lease_content content;
+    struct object_etag etag;
+    uint64_t since_ns; /* of our boot clock: it has not changed since */
+};
+/* One look. 0: nobody can believe in the lease any more: it is not there, released, a proven dead
+ * one's, or has not changed for its duration and an eighth; -EBUSY: it is held; -ESTALE: it was
+ * there and is not any more; -EMEDIUMTYPE: another cluster's; else the store could not be asked. */
+MUST_CHECK MAY_SUSPEND int lease_look_out(struct lease *lease, struct lease_watch *watch);
+/* One write in place of what was seen. 0: ours; -EAGAIN: look again; -EACCES, -ECANCELED. */
+MUST_CHECK MAY_SUSPEND int lease_seize(struct lease *lease, const struct lease_watch *watch);
 int64_t lease_epoch(const struct lease *lease);
 /* Writes a higher epoch into the lease that we hold. -ESTALE: we hold it no more. */
 MUST_CHECK MAY_SUSPEND int lease_raise_epoch(struct lease *lease, int64_t epoch);

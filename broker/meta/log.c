@@ -54,6 +54,7 @@ objlog_free(struct objlog *log)
 {
     if (log) {
         window_clear(log);
+        buf_unref(log->written);
         mem_free(log->prefix);
         mem_free(log);
     }
@@ -249,6 +250,23 @@ read_refused(struct objlog *log, const char *key, const struct objlog_header *he
             -ESTALE, "meta: the floor %llu has passed what was read", (unsigned long long)floor);
 }
 
+/* The object follows what was read so far: takes it. */
+static struct objlog_entry
+entry_accept(struct objlog *log, const struct objlog_header *header, struct bytes payload,
+        struct buf *owner)
+{
+    objlog_object_hash(buf_bytes(owner), log->previous_hash);
+    log->hash_known = true;
+    log->log_id = header->log_id;
+    log->last_epoch = header->epoch;
+    log->next++;
+    return (struct objlog_entry){ .sequence = header->sequence,
+        .epoch = header->epoch,
+        .writer = header->writer,
+        .payload = payload,
+        .owner = owner };
+}
+
 int
 objlog_read_next(struct objlog *log, struct objlog_entry *ret_entry)
 {
@@ -272,18 +290,38 @@ objlog_read_next(struct objlog *log, struct objlog_entry *ret_entry)
     if (r) {
         return read_refused(log, key, &header);
     }
-    objlog_object_hash(buf_bytes(object), log->previous_hash);
-    log->hash_known = true;
-    log->log_id = header.log_id;
-    log->last_epoch = header.epoch;
     log->first_read = log->first_read ? log->first_read : log->next;
-    log->next++;
-    *ret_entry = (struct objlog_entry){ .sequence = header.sequence,
-        .epoch = header.epoch,
-        .writer = header.writer,
-        .payload = payload,
-        .owner = TAKE_PTR(object) };
+    *ret_entry = entry_accept(log, &header, payload, TAKE_PTR(object));
     return 0;
+}
+
+int
+objlog_feed(struct objlog *log, struct buf *object, struct objlog_entry *ret_entry)
+{
+    static const char key[] = "an object that the controller sent";
+    struct objlog_header header;
+    struct bytes payload;
+    int r = objlog_object_decode(buf_bytes(object), key, &header, &payload);
+    if (r) {
+        return r;
+    }
+    if (header.sequence != log->next) {
+        return header.sequence < log->next ? -EALREADY : -ENODATA;
+    }
+    r = entry_check(log, key, &header);
+    if (r) {
+        return r;
+    }
+    window_clear(log);
+    *ret_entry = entry_accept(log, &header, payload, buf_ref(object));
+    return 0;
+}
+
+void
+objlog_look_again(struct objlog *log)
+{
+    window_clear(log);
+    log->tail = 0;
 }
 
 void
@@ -335,6 +373,7 @@ objlog_confirm(struct objlog *log)
         return fault(-ESTALE, "meta: the floor %llu has passed object %llu that was read",
                 (unsigned long long)floor, (unsigned long long)log->first_read);
     }
+    log->first_read = 0;
     return 0;
 }
 

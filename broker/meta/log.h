@@ -43,10 +43,17 @@ struct objlog_entry {
  * snapshot. What was read counts only after objlog_confirm: see there. */
 MUST_CHECK MAY_SUSPEND int objlog_read_next(struct objlog *log, struct objlog_entry *ret_entry);
 void objlog_entry_done(struct objlog_entry *entry);
+/* As objlog_read_next, with the object already at hand: one that the log's writer has sent us.
+ * Takes a reference. -EALREADY: read before; -ENODATA: there are objects before it that were not
+ * read. */
+MUST_CHECK int objlog_feed(struct objlog *log, struct buf *object, struct objlog_entry *ret_entry);
 /* Lists what lies ahead, so that objlog_read_next fetches many objects at once. Optional. */
 MUST_CHECK MAY_SUSPEND int objlog_find_tail(struct objlog *log, uint64_t *ret_sequence);
+/* Forgets what was listed and read ahead: objects behind the end may have come. */
+void objlog_look_again(struct objlog *log);
 /* M3 for readers: a slot below the floor may hold an object that a stalled writer put there after
- * the real one was removed, with a correct hash chain. 0: nothing read since objlog_seek lies at or
+ * the real one was removed, with a correct hash chain. 0: nothing read since objlog_seek or
+ * the last confirmation lies at or
  * below the floor, so all of it is the one history; -ESTALE: start again from a newer snapshot. */
 MUST_CHECK MAY_SUSPEND int objlog_confirm(struct objlog *log);
 /* A place in the log: between two objects. */
@@ -78,6 +85,9 @@ struct uuid objlog_id(const struct objlog *log);
 MUST_CHECK MAY_SUSPEND int objlog_append(
         struct objlog *log, const struct iovec *payload, size_t part_count);
 
+/* The object that was appended last, byte for byte, owned; NULL: none since the last call. */
+struct buf *objlog_take_written(struct objlog *log);
+
 /* Moves the floor up (monotone, conditional replace), then removes log objects at or below it and
  * snapshots below it (M3). `sequence` must be that of a snapshot that is written. An error: nothing
  * is lost, call again later. */
@@ -90,7 +100,8 @@ MUST_CHECK MAY_SUSPEND int objlog_get_floor(struct objlog *log, uint64_t *ret_se
 MUST_CHECK MAY_SUSPEND int objlog_write_snapshot(
         struct objlog *log, uint64_t sequence, struct bytes state);
 /* The newest readable snapshot at or below `at_most`: an owned buf, and where the log goes on
- * behind it; -ENOENT: none; -EBADMSG: there are some, and none can be read. Does not seek. */
+ * behind it; -ENOENT: none, or none can be read and the log is there from its beginning; -EBADMSG:
+ * none can be read, and the log behind them is gone. Does not seek. */
 MUST_CHECK MAY_SUSPEND int objlog_read_snapshot(struct objlog *log, uint64_t at_most,
         struct objlog_position *ret_position, struct buf **ret_state);
 

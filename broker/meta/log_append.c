@@ -11,9 +11,12 @@
 #include "meta/log_internal.h"
 #include "meta/mutants.h"
 #include "reactor/clock.h"
+#include "reactor/crash_point.h"
 #include "reactor/random.h"
 
 #include <errno.h>
+
+#define DAMAGED_READS_MAX 4
 
 struct slot {
     struct objlog *log;
@@ -22,7 +25,21 @@ struct slot {
     struct uuid nonce;
     struct buf *object;
     unsigned tries;
+    unsigned damaged; /* answers that could not be right */
 };
+
+/* True while what was read may have changed on its way. */
+static bool
+slot_reads_again(struct slot *slot, int r)
+{
+    /* A changed version reads as that of a newer Freshet. */
+    if ((r != -EBADMSG && r != -EMEDIUMTYPE) || slot->damaged >= DAMAGED_READS_MAX) {
+        return false;
+    }
+    MARK("objlog: a damaged answer is read again");
+    slot->damaged++;
+    return true;
+}
 
 /* M3: a slot at or below the floor was settled long ago, and its object removed: whatever we
  * created there is not part of the history. Waits until the floor can be read. */
@@ -38,7 +55,8 @@ slot_check_floor(struct slot *slot)
             return fault(-ESTALE, "meta: %s lies below the floor %llu: we slept through history",
                     slot->key, (unsigned long long)floor);
         }
-        if (r == 0 || r == -ECANCELED || r == -EBADMSG || r == -EMEDIUMTYPE) {
+        bool final = r == 0 || r == -ECANCELED || r == -EBADMSG || r == -EMEDIUMTYPE;
+        if (final && !slot_reads_again(slot, r)) {
             return r;
         }
         r = objlog_back_off(&slot->tries, "the floor", r);
@@ -74,7 +92,7 @@ slot_read_back(struct slot *slot)
     struct bytes payload;
     r = objlog_object_decode(buf_bytes(object), slot->key, &header, &payload);
     if (r) {
-        return r;
+        return slot_reads_again(slot, r) ? -EINPROGRESS : r;
     }
     if (uuid_equal(&header.writer, &log->writer) && uuid_equal(&header.nonce, &slot->nonce)) {
         MARK("objlog: our own object behind 412");
@@ -119,6 +137,7 @@ slot_settle(struct slot *slot)
     for (;;) {
         int r = slot_try(slot);
         if (r == 0) {
+            crash_point("meta: log object written");
             return slot->log->mutants & META_MUTANT_SKIP_FLOOR ? 0 : slot_check_floor(slot);
         }
         if (r != -EINPROGRESS) {
@@ -148,6 +167,12 @@ append_check(const struct objlog *log)
     return 0;
 }
 
+struct buf *
+objlog_take_written(struct objlog *log)
+{
+    return TAKE_PTR(log->written);
+}
+
 int
 objlog_append(struct objlog *log, const struct iovec *payload, size_t part_count)
 {
@@ -174,6 +199,8 @@ objlog_append(struct objlog *log, const struct iovec *payload, size_t part_count
         log->last_epoch = log->epoch;
         log->next++;
         log->stats.objects++;
+        buf_unref(log->written);
+        log->written = buf_ref(slot.object);
     } else if (r == -ECANCELED) {
         log->poisoned = true;
     }

@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/mark.h"
 #include "base/mem.h"
 #include "meta/log_internal.h"
@@ -247,6 +248,22 @@ snapshot_list(struct objlog *log, struct object_list *ret_list)
             log->objects, prefix, NULL, 1000, clock_mono_ns() + OBJLOG_REQUEST_NS, ret_list);
 }
 
+/* No snapshot can be read: then the log must still have all that they said. */
+static int
+whole_log_instead(struct objlog *log, int r)
+{
+    struct fault why = { 0 };
+    struct fault *own = fault_swap(&why);
+    uint64_t floor;
+    int found = objlog_get_floor(log, &floor);
+    fault_swap(own);
+    if (found || floor > 0) {
+        return r;
+    }
+    MARK("objlog: the whole log in the place of its snapshots");
+    return -ENOENT;
+}
+
 int
 objlog_read_snapshot(struct objlog *log, uint64_t at_most, struct objlog_position *ret_position,
         struct buf **ret_state)
@@ -268,7 +285,8 @@ objlog_read_snapshot(struct objlog *log, uint64_t at_most, struct objlog_positio
             break;
         }
         MARK("objlog: a snapshot could not be read");
+        LOG_WARN("a snapshot of the metadata is passed over", LOG_FAULT(r));
     }
     object_list_done(&list);
-    return r;
+    return r == -EBADMSG ? whole_log_instead(log, r) : r;
 }

@@ -20,7 +20,8 @@ struct objlog {
     int64_t last_epoch;
     uint64_t first_read; /* since objlog_seek; 0: nothing */
     uint64_t tail;       /* the greatest sequence that a listing showed */
-    bool poisoned;       /* cancelled with an undecided slot */
+    struct buf *written;
+    bool poisoned; /* cancelled with an undecided slot */
 
     struct buf *window[OBJLOG_WINDOW]; /* objects from window_first on; NULL: not there */
     uint64_t window_first;

@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "meta/meta_internal.h"
+#include "reactor/clock.h"
 
 #include <errno.h>
 
@@ -12,10 +13,11 @@
 #define STOP_SNAPSHOT_OBJECTS 16
 
 static int
-stop_gone(struct meta *meta)
+stop_gone(struct meta *meta, bool clean)
 {
     const struct meta_record record = { .type = META_BROKER_GONE,
-        .broker_gone = { meta->broker_id, meta->broker_epoch } };
+        .broker_gone = { meta->broker_id, meta->broker_epoch, clean } };
+    meta->leaving = true;
     return meta_propose_one(meta, &record, NULL);
 }
 
@@ -26,10 +28,21 @@ stop_snapshot(struct meta *meta)
     return objects >= STOP_SNAPSHOT_OBJECTS ? snapshot_write(meta) : 0;
 }
 
-int
-meta_stop(struct meta *meta)
+/* A follower: the controller has logged that it is gone. */
+static int
+stop_following(struct meta *meta, int r)
 {
-    int r = stop_gone(meta);
+    meta_free(meta);
+    return r;
+}
+
+int
+meta_stop_as(struct meta *meta, bool clean)
+{
+    int r = stop_gone(meta, clean);
+    if (meta->role != META_CONTROLS) {
+        return stop_following(meta, r);
+    }
     writer_stop(meta);
     garbage_stop(meta);
     snapshots_stop(meta);
@@ -43,6 +56,12 @@ meta_stop(struct meta *meta)
     }
     meta_free(meta);
     return r;
+}
+
+int
+meta_stop(struct meta *meta)
+{
+    return meta_stop_as(meta, true);
 }
 
 struct uuid
@@ -72,7 +91,14 @@ meta_broker_id(const struct meta *meta)
 bool
 meta_lease_is_valid(const struct meta *meta)
 {
-    return lease_is_valid(meta->lease);
+    return lease_is_valid(meta->lease) ||
+           clock_boot_ns() < atomic_load_explicit(&meta->granted_ns, memory_order_acquire);
+}
+
+bool
+meta_is_controller(const struct meta *meta)
+{
+    return meta->role == META_CONTROLS;
 }
 
 bool
@@ -102,6 +128,9 @@ meta_stats_get(const struct meta *meta, struct meta_stats *ret_stats)
     *ret_stats = meta->stats;
     lease_stats_get(meta->lease, &lease);
     objlog_stats_get(meta->log, &log);
+    LIST_FOREACH (link, &meta->members) {
+        ret_stats->followers += CONTAINER_OF(link, struct member, link)->peer != NULL;
+    }
     ret_stats->undecided = log.undecided;
     ret_stats->lease_renewals = lease.renewals;
     ret_stats->lease_failures = lease.failures;

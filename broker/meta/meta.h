@@ -28,7 +28,10 @@
  *
  * M6  in state.h.
  *
- * The log is written by reactor 0; every reactor has a replica of the state. */
+ * One broker at a time is the controller and writes the log; the others follow it (C1 to C6 of
+ * docs/design.md chapter 8, docs/formats/internal.md). A follower becomes the controller when the
+ * lease runs out; a controller that is replaced is fenced and ends. All of it lives on reactor 0;
+ * every reactor has a replica of the state. */
 
 #include "meta/state.h"
 #include "objectstore/objectstore.h"
@@ -45,24 +48,42 @@ struct meta_options {
     struct bytes rack;
     struct bytes admin_host;
     int32_t admin_port;
-    struct uuid former_holder;  /* writer uuid of our former self whose death our WAL lock proves;
+    struct bytes internal_host; /* where to listen for other brokers; NULL: nowhere, and no other
+                                   broker can join while this one is the controller */
+    uint16_t internal_port;     /* 0: any */
+    struct bytes internal_advertised; /* host that they connect to; NULL: internal_host */
+    int32_t wal_logs;                 /* of this broker in the bucket; 0: its WAL is on a volume */
+    struct uuid former_holder; /* writer uuid of our former self whose death our WAL lock proves;
                                    zero: unknown */
+    struct uuid elder_holder;  /* and of the one before, where the former one may not have
+                                  registered */
+    /* C6. Called on reactor 0 before this start registers: `registered` is the writer uuid of the
+     * broker's last registration (zero: none), has_tail says that it may have left acknowledged
+     * batches on a volume; `writer` is ours and must be durable beside the WAL when this returns.
+     * An error ends the start. NULL: not asked. */
+    int (*admit)(
+            void *arg, const struct uuid *registered, bool has_tail, const struct uuid *writer);
+    void *admit_arg;
     uint64_t lease_ns;          /* 0: 10 s */
     uint64_t snapshot_interval; /* log objects between snapshots; 0: 1000 */
     uint64_t garbage_delay_ns;  /* between marking and removing objects (O2); 0: 10 min */
     unsigned mutants;           /* tests only: meta/mutants.h */
 };
 
-/* Probes the store, finds or founds the cluster, takes the lease (waits for a live holder's lease
- * to run out: up to a lease and a bit), reads snapshot and log, fences the log with the new epoch,
- * registers the broker. On reactor 0. -ENOTSUP: the store breaks a promise; -EMEDIUMTYPE: the
- * bucket belongs to another cluster or a newer format; -EBUSY: the lease is held by another live
- * broker and was renewed while we waited; -EBADMSG: a damaged log object, named. */
+/* Probes the store, finds or founds the cluster, reads snapshot and log and registers the broker:
+ * as the controller, when the lease is free or runs out while we look (the log is fenced with the
+ * new epoch), else with the controller. On reactor 0. -ENOTSUP: the store breaks a promise;
+ * -EMEDIUMTYPE: the bucket belongs to another cluster or a newer format; -EBUSY: the id is in use
+ * by a live broker, or a live controller cannot be reached; -EBADMSG: a damaged log object, named.
+ */
 MUST_CHECK MAY_SUSPEND int meta_start(const struct meta_options *options, struct meta **ret_meta);
 /* Gives every other reactor its replica. Called once on reactor 0 before those reactors use
  * meta_state(). */
 MUST_CHECK MAY_SUSPEND int meta_share(struct meta *meta);
-/* Clean stop: META_BROKER_GONE, snapshot when useful, lease released. Then frees. */
+/* Clean stop: META_BROKER_GONE, snapshot when useful, lease released. Then frees. `clean`: nothing
+ * of this broker's partitions is in its WAL only, so anybody may open them (M5). */
+MUST_CHECK MAY_SUSPEND int meta_stop_as(struct meta *meta, bool clean);
+/* meta_stop_as(meta, true) */
 MUST_CHECK MAY_SUSPEND int meta_stop(struct meta *meta);
 
 /* This reactor's replica. Read-only for callers; changes only while the caller waits. */
@@ -72,6 +93,10 @@ const struct meta_state *meta_state(const struct meta *meta);
 struct uuid meta_writer(const struct meta *meta);
 struct uuid meta_cluster_id(const struct meta *meta);
 int64_t meta_broker_epoch(const struct meta *meta);
+/* This broker writes the log. From reactor 0. */
+bool meta_is_controller(const struct meta *meta);
+/* The bound port of the internal listener; 0: none. */
+uint16_t meta_internal_port(const struct meta *meta);
 int32_t meta_broker_id(const struct meta *meta);
 
 /* Writes the records into the log, in order, all in one log object, together with what others
@@ -86,6 +111,17 @@ MUST_CHECK MAY_SUSPEND int meta_propose(struct meta *meta, const struct meta_rec
 /* One record; its result's error is returned too. */
 MUST_CHECK MAY_SUSPEND int meta_propose_one(
         struct meta *meta, const struct meta_record *record, struct meta_result *ret_result);
+
+/* Forgets a broker that is gone. broker_epoch: the registration that is meant; -1: the one that our
+ * replica knows. 0: logged, and ret_refusal is set: 0, -ENOENT (no such broker: also when it was
+ * forgotten before), -ESTALE (another registration than that one), -EBUSY (it is alive, or its WAL
+ * may hold batches that no object has: M5). Errors of meta_propose. */
+MUST_CHECK MAY_SUSPEND int meta_unregister(
+        struct meta *meta, int32_t broker_id, int64_t broker_epoch, int *ret_refusal);
+
+struct meta_load;
+/* What this broker serves, for the balancer: copied, and sent to the controller. Reactor 0. */
+void meta_report_load(struct meta *meta, const struct meta_load *load);
 
 /* M4. Cheap: one clock read and a comparison. From any reactor. */
 bool meta_lease_is_valid(const struct meta *meta);
@@ -110,5 +146,6 @@ struct meta_stats {
     uint64_t commit_us_sum;
     uint64_t commit_us_max;
     uint64_t last_snapshot; /* sequence */
+    uint64_t followers;     /* connected; on the controller */
 };
 void meta_stats_get(const struct meta *meta, struct meta_stats *ret_stats);

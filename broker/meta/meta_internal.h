@@ -5,9 +5,12 @@
  * it by its index. */
 
 #include "base/arena.h"
+#include "meta/balancer.h"
 #include "meta/lease.h"
+#include "meta/load.h"
 #include "meta/log_internal.h"
 #include "meta/meta.h"
+#include "meta/peer.h"
 #include "reactor/call.h"
 #include "reactor/sync.h"
 #include "store/store.h"
@@ -22,6 +25,62 @@ struct replica {
     struct arena arena; /* of the record being applied */
 };
 
+enum meta_role {
+    META_STARTING,
+    META_FOLLOWER,
+    META_CONTROLS, /* the lease was taken and the log is fenced with our epoch */
+};
+
+/* A proposal on its way: of a fiber of ours that waits, or, on the controller, of a follower. */
+struct proposal {
+    struct meta *meta;
+    struct list link;
+    struct bytes records; /* encoded */
+    size_t count;
+    struct meta_result *results; /* NULL: a follower's */
+    uint64_t sequence;           /* of the log object that has them */
+    uint64_t number;             /* of a follower, while it is handed in: C5 */
+    struct foreign_wait done;
+    struct buf *owner; /* a follower's: of `records` */
+};
+
+/* What the controller knows of one broker besides the state. */
+struct member {
+    struct list link;
+    int32_t id;
+    struct uuid incarnation;
+    uint64_t registered_ns; /* boot clock; 0: before this term */
+    uint64_t heard_ns;      /* boot clock: it was granted a lease then; 0: not in this term */
+    bool condemned;         /* its death is being logged: no more leases (C2) */
+    bool hung_up;           /* its connection has ended and no other has come */
+    uint64_t accepted;      /* number of its last proposal (C5) */
+    struct peer_link *peer;
+    struct member_load *load; /* its last report; NULL: none yet */
+};
+
+struct member_load {
+    uint64_t at_ns; /* boot clock */
+    struct meta_load sum;
+    struct meta_partition_load partitions[META_LOAD_PARTITIONS_MAX];
+};
+
+/* One log object for followers. */
+struct feed_entry {
+    uint64_t sequence;
+    struct buf *object;
+};
+
+struct feed {
+    struct feed_entry entries[META_FEED_OBJECTS_MAX]; /* ring */
+    size_t first;
+    size_t count;
+    size_t bytes;
+};
+
+struct balancer;
+struct follower;
+struct server;
+
 struct meta {
     struct objectstore *objects;
     struct store *store; /* for removal and for manifests of deleted topics; no caches */
@@ -30,7 +89,16 @@ struct meta {
     struct uuid cluster_id;
     struct uuid writer;
     int32_t broker_id;
-    int64_t broker_epoch;
+    int64_t broker_epoch; /* 0: not registered yet */
+    enum meta_role role;
+    uint64_t lease_ns;
+    struct meta_broker_record self; /* the registration; its texts are ours */
+    struct uuid former[2];
+    int (*admit)(
+            void *arg, const struct uuid *registered, bool has_tail, const struct uuid *writer);
+    void *admit_arg;
+    uint64_t office_ns;  /* boot time at which our term began */
+    uint64_t hearing_ns; /* boot time since which we would have heard every heartbeat */
     uint64_t snapshot_interval;
     uint64_t garbage_delay_ns;
     unsigned mutants;
@@ -43,16 +111,30 @@ struct meta {
     char fenced_text[496]; /* why */
     struct wait_queue fenced_waiters;
 
-    struct list proposals; /* waiting for the next log object */
+    struct list proposals; /* waiting for the next log object, or to be handed in */
+    struct list pending; /* handed in by a follower, not seen in the log yet; in order of number */
+    uint64_t next_number;
     struct semaphore queue_space;
     struct wait_queue proposed;
     bool stopping;
+    bool leaving; /* our own META_BROKER_GONE is on its way */
     struct fiber *writer_fiber;
     struct fiber *snapshot_fiber;
     struct fiber *garbage_fiber;
     struct wait_queue snapshot_due;
     uint64_t last_snapshot; /* sequences of log objects; 0: none */
     uint64_t former_snapshot;
+
+    struct server *server;     /* NULL: no internal listener */
+    struct follower *follower; /* NULL: we are the controller since the start */
+    struct feed *feed;
+    struct list members;
+    struct fiber *members_fiber;
+    struct wait_queue members_due;
+    struct balancer *balancer; /* on the controller */
+    struct balancer_options balancer_options;
+    struct buf *load;            /* our next report, on a follower; NULL: it is sent */
+    _Atomic uint64_t granted_ns; /* boot time up to which a follower's lease is valid (M4) */
 
     struct meta_stats stats;
 };
@@ -91,10 +173,81 @@ MAY_SUSPEND void writer_stop(struct meta *meta);
 void meta_fence(struct meta *meta, int r);
 /* count, then the records. -EMSGSIZE. */
 MUST_CHECK int payload_encode(const struct meta_record *records, size_t count, struct strbuf *out);
+/* Ends a proposal: 0, or why it is not (or not known to be) logged. Frees a follower's. */
+void proposal_end(struct proposal *proposal, int r);
+void proposals_fail(struct list *proposals, int r);
+/* A follower leads: what the former controllers did not log is ours to log now, in order. */
+void proposals_adopt(struct meta *meta);
+/* On the controller: queues what a follower handed in. Waits for room in the queue. -EBADMSG: the
+ * records cannot be decoded. */
+MUST_CHECK MAY_SUSPEND int proposal_take(struct meta *meta, const struct uuid *writer,
+        uint64_t number, int32_t count, struct bytes records);
 
 /* start.c */
 #define META_PREFIX "meta"
 #define META_LEASE_KEY "meta/lease"
+/* Reads snapshot and log anew, up to the present end. On a reactor that shares nothing yet. */
+MUST_CHECK MAY_SUSPEND int meta_replay(struct meta *meta);
+/* Applies what is in the bucket's log from here on, up to its present end, and confirms it (M3). */
+MUST_CHECK MAY_SUSPEND int meta_read_on(struct meta *meta);
+/* Applies one log object to all replicas. */
+MUST_CHECK int meta_apply_entry(struct meta *meta, const struct objlog_entry *entry);
+
+/* lead.c */
+/* Our term as the controller: the lease is ours. Fences the log behind all that is in it, registers
+ * the broker unless it is, starts what the controller does. -ESTALE: we slept through history;
+ * -EBUSY: lost the lease meanwhile. */
+MUST_CHECK MAY_SUSPEND int meta_lead(struct meta *meta);
+/* C6: asks options.admit with what the state knows of our id. */
+MUST_CHECK MAY_SUSPEND int meta_admit_self(struct meta *meta);
+
+/* feed.c: what the controller sends to followers. */
+void feed_push(struct meta *meta, uint64_t sequence, struct buf *object);
+/* NULL: not (any more, or yet) here. */
+struct buf *feed_find(const struct meta *meta, uint64_t sequence);
+/* 0: nothing is kept. */
+uint64_t feed_first(const struct meta *meta);
+void feed_free(struct meta *meta);
+
+/* members.c: who lives. */
+MUST_CHECK int members_start(struct meta *meta);
+MAY_SUSPEND void members_stop(struct meta *meta);
+struct member *member_find(struct meta *meta, int32_t id);
+struct member *member_get(struct meta *meta, int32_t id);
+/* A heartbeat came: false when no lease may be granted (C2, C3). */
+bool member_hear(struct meta *meta, struct member *member, int64_t broker_epoch);
+
+/* load.c */
+/* Keeps a report. -EBADMSG. */
+MUST_CHECK int member_take_load(struct member *member, struct bytes bytes);
+/* NULL: nothing recent. `member` may be NULL. */
+const struct member_load *member_recent_load(const struct member *member);
+/* balancer.c */
+MUST_CHECK int balancer_start(struct meta *meta);
+MAY_SUSPEND void balancer_stop(struct meta *meta);
+/* A report has come. */
+void balancer_hear(struct meta *meta);
+
+/* placement.c: one look at all partitions, and one proposal when something is to be done. 1: look
+ * again soon although nothing changes. */
+MUST_CHECK MAY_SUSPEND int placement_pass(struct meta *meta);
+
+/* assign.c: gives dead brokers' logs to live brokers, as far as that is needed now. */
+MUST_CHECK MAY_SUSPEND int assign_pass(struct meta *meta);
+
+/* server.c */
+MUST_CHECK MAY_SUSPEND int server_start(struct meta *meta, const struct meta_options *options);
+MAY_SUSPEND void server_stop(struct meta *meta);
+/* There is something new for the followers. */
+void server_wake(struct meta *meta);
+
+/* follower.c */
+MUST_CHECK int follower_start(struct meta *meta);
+/* Waits until we are registered, as a follower or as the controller. */
+MUST_CHECK MAY_SUSPEND int follower_wait_joined(struct meta *meta, uint64_t deadline_ns);
+MAY_SUSPEND void follower_stop(struct meta *meta);
+/* There are proposals. */
+void follower_wake(struct meta *meta);
 /* Stops what runs, and frees. Writes nothing. */
 MAY_SUSPEND void meta_free(struct meta *meta);
 

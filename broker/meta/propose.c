@@ -14,16 +14,7 @@
 #include <stdio.h>
 
 #define PAYLOAD_HEADER_SIZE 4u
-
-struct proposal {
-    struct meta *meta;
-    struct list link;
-    struct bytes records; /* encoded */
-    size_t count;
-    struct meta_result *results;
-    uint64_t sequence; /* of the log object that has them */
-    struct foreign_wait done;
-};
+#define PROPOSAL_ROOM 64u /* for the META_PROPOSAL that the controller puts before a follower's */
 
 int
 payload_encode(const struct meta_record *records, size_t count, struct strbuf *out)
@@ -47,8 +38,10 @@ meta_fence(struct meta *meta, int r)
     snprintf(meta->fenced_text, sizeof meta->fenced_text, "%s", log_fault_text(r));
     atomic_store(&meta->fenced, true);
     lease_void(meta->lease);
+    atomic_store(&meta->granted_ns, 0);
     wait_queue_wake_all(&meta->fenced_waiters);
     wait_queue_wake_all(&meta->proposed);
+    follower_wake(meta);
 }
 
 static int
@@ -79,6 +72,7 @@ propose_on_writer(void *arg)
         foreign_wait_init(&proposal->done);
         list_push_back(&meta->proposals, &proposal->link);
         wait_queue_wake_one(&meta->proposed);
+        follower_wake(meta);
         r = foreign_wait_for(&proposal->done);
     }
     semaphore_release(&meta->queue_space, proposal->records.size);
@@ -107,7 +101,7 @@ meta_propose(struct meta *meta, const struct meta_record *records, size_t count,
         return -ECANCELED;
     }
     struct strbuf encoded;
-    strbuf_init(&encoded, META_PAYLOAD_SIZE_MAX);
+    strbuf_init(&encoded, META_PAYLOAD_SIZE_MAX - PROPOSAL_ROOM);
     int r = payload_encode(records, count, &encoded);
     if (r == 0) {
         struct bytes bytes = strbuf_bytes(&encoded);
@@ -184,13 +178,92 @@ group_payload(const struct group *group)
     return payload;
 }
 
-static void
+void
+proposal_end(struct proposal *proposal, int r)
+{
+    if (proposal->owner) {
+        semaphore_release(&proposal->meta->queue_space, proposal->records.size);
+        buf_unref(proposal->owner);
+        mem_free(proposal);
+        return;
+    }
+    foreign_wait_complete(&proposal->done, r);
+}
+
+void
+proposals_adopt(struct meta *meta)
+{
+    while (!list_is_empty(&meta->pending)) {
+        struct list *last = meta->pending.prev;
+        list_remove(last);
+        list_push_front(&meta->proposals, last);
+    }
+    wait_queue_wake_one(&meta->proposed);
+}
+
+void
 proposals_fail(struct list *proposals, int r)
 {
     struct list *node;
     while ((node = list_pop_front(proposals))) {
-        foreign_wait_complete(&CONTAINER_OF(node, struct proposal, link)->done, r);
+        proposal_end(CONTAINER_OF(node, struct proposal, link), r);
     }
+}
+
+/* A damaged record would stop every broker. */
+static int
+records_check(struct bytes records, int32_t count)
+{
+    struct arena arena;
+    arena_init(&arena, META_ARENA_SIZE);
+    int r = count > 0 && count <= META_RECORDS_MAX / 2 ? 0 : -EBADMSG;
+    for (int32_t i = 0; r == 0 && i < count; i++) {
+        struct meta_record record;
+        size_t size;
+        arena_reset(&arena);
+        r = meta_record_decode(records, &arena, &record, &size);
+        if (r == 0) {
+            records = bytes_of(records.data + size, records.size - size);
+        }
+    }
+    arena_done(&arena);
+    return r == 0 && records.size ? -EBADMSG : r;
+}
+
+int
+proposal_take(struct meta *meta, const struct uuid *writer, uint64_t number, int32_t count,
+        struct bytes records)
+{
+    int r = records_check(records, count);
+    if (r) {
+        return fault_note(r, "meta: proposal %llu of a follower", (unsigned long long)number);
+    }
+    const struct meta_record head = { .type = META_PROPOSAL,
+        .proposal = { *writer, number, count } };
+    struct strbuf encoded;
+    strbuf_init(&encoded, META_PAYLOAD_SIZE_MAX - PAYLOAD_HEADER_SIZE);
+    r = meta_record_encode(&head, &encoded);
+    strbuf_append(&encoded, records);
+    r = r ? r : encoded.error;
+    if (r == 0) {
+        r = semaphore_acquire(&meta->queue_space, encoded.size, DEADLINE_NONE);
+    }
+    if (r == 0) {
+        struct proposal *proposal = mem_alloc(sizeof *proposal);
+        proposal->meta = meta;
+        proposal->owner = buf_of_bytes(strbuf_bytes(&encoded));
+        proposal->records = buf_bytes(proposal->owner);
+        proposal->count = (size_t)count + 1;
+        list_push_back(&meta->proposals, &proposal->link);
+        r = propose_refused(meta);
+        if (r) {
+            list_remove(&proposal->link);
+            proposal_end(proposal, r);
+        }
+        wait_queue_wake_one(&meta->proposed);
+    }
+    strbuf_done(&encoded);
+    return r;
 }
 
 /* The object is ours: applies it here, sends it to the other reactors, hands out the results. Does
@@ -207,10 +280,12 @@ group_apply(struct meta *meta, struct group *group, struct buf *payload, uint64_
     struct list *node;
     while ((node = list_pop_front(&group->proposals))) {
         struct proposal *proposal = CONTAINER_OF(node, struct proposal, link);
-        memcpy(proposal->results, next, proposal->count * sizeof *next);
+        if (proposal->results) {
+            memcpy(proposal->results, next, proposal->count * sizeof *next);
+        }
         next += proposal->count;
         proposal->sequence = sequence;
-        foreign_wait_complete(&proposal->done, 0);
+        proposal_end(proposal, 0);
     }
     mem_free(results);
 }
@@ -236,6 +311,7 @@ group_write(struct meta *meta, struct group *group)
     if (r == 0) {
         group_count(meta, group, start_ns);
         group_apply(meta, group, payload, objlog_next_sequence(meta->log) - 1);
+        feed_push(meta, objlog_next_sequence(meta->log) - 1, objlog_take_written(meta->log));
         if (objlog_next_sequence(meta->log) - 1 - meta->last_snapshot >= meta->snapshot_interval) {
             wait_queue_wake_one(&meta->snapshot_due);
         }

@@ -67,8 +67,10 @@ commit_check_range(struct meta_state *state, const struct meta_commit_record *re
     }
     /* M6. The owner's broker epoch may be older than the record's: a restarted broker commits what
      * it recovered from its old WAL before it opens the partition again, under the epoch in which
-     * the batches were written. */
-    if (partition->owner != record->broker_id || partition->epoch != range->range.leader_epoch) {
+     * the batches were written. A taker does so for a dead one (K1). */
+    bool may = partition->owner == record->broker_id ||
+               taker_may_commit(state, partition->owner, record->broker_id, record->broker_epoch);
+    if (!may || partition->epoch != range->range.leader_epoch) {
         return -ESTALE;
     }
     if (partition->touched == state->sequence || range->range.object_id != record->object_id ||

@@ -28,6 +28,14 @@ static const char *const type_names[] = {
     [META_GARBAGE_REMOVED] = "garbage-removed",
     [META_INTENT_DONE] = "intent-done",
     [META_MANIFEST_GARBAGE] = "manifest-garbage",
+    [META_BROKER_STATE] = "broker-state",
+    [META_MOVE] = "move",
+    [META_HANDOVER] = "handover",
+    [META_PROPOSAL] = "proposal",
+    [META_BROKER_REMOVE] = "broker-remove",
+    [META_BALANCE] = "balance",
+    [META_TAKE_OVER] = "take-over",
+    [META_RECOVERED] = "recovered",
 };
 
 const char *
@@ -72,6 +80,9 @@ write_broker(struct strbuf *out, const struct meta_broker_record *broker)
     meta_write_blob(out, broker->rack);
     meta_write_blob(out, broker->admin_host);
     meta_write_i32(out, broker->admin_port);
+    meta_write_blob(out, broker->internal_host);
+    meta_write_i32(out, broker->internal_port);
+    meta_write_i32(out, broker->wal_logs);
 }
 
 static void
@@ -140,6 +151,7 @@ write_broker_gone_body(struct strbuf *out, const struct meta_record *record)
 {
     meta_write_i32(out, record->broker_gone.broker_id);
     meta_write_i64(out, record->broker_gone.broker_epoch);
+    meta_write_bool(out, record->broker_gone.clean);
 }
 
 static void
@@ -235,6 +247,77 @@ write_manifest_garbage_body(struct strbuf *out, const struct meta_record *record
     write_ids(out, record->manifest_garbage.ids, record->manifest_garbage.count);
 }
 
+static void
+write_broker_state_body(struct strbuf *out, const struct meta_record *record)
+{
+    meta_write_i32(out, record->broker_state.broker_id);
+    meta_write_u8(out, (uint8_t)record->broker_state.state);
+}
+
+static void
+write_move_body(struct strbuf *out, const struct meta_record *record)
+{
+    meta_write_key(out, record->move.key);
+    meta_write_i32(out, record->move.target);
+}
+
+static void
+write_handover_body(struct strbuf *out, const struct meta_record *record)
+{
+    meta_write_key(out, record->handover.key);
+    meta_write_i32(out, record->handover.broker_id);
+    meta_write_i64(out, record->handover.broker_epoch);
+    meta_write_i32(out, record->handover.leader_epoch);
+    meta_write_i64(out, record->handover.end_offset);
+}
+
+static void
+write_proposal_body(struct strbuf *out, const struct meta_record *record)
+{
+    meta_write_uuid(out, record->proposal.writer);
+    meta_write_u64(out, record->proposal.number);
+    write_count(out, record->proposal.count);
+}
+
+static void
+write_broker_remove_body(struct strbuf *out, const struct meta_record *record)
+{
+    meta_write_i32(out, record->broker_remove.broker_id);
+    meta_write_i64(out, record->broker_remove.broker_epoch);
+}
+
+static void
+write_balance_body(struct strbuf *out, const struct meta_record *record)
+{
+    meta_write_key(out, record->balance.key);
+    meta_write_i32(out, record->balance.target);
+    meta_write_i32(out, record->balance.leader_epoch);
+}
+
+static void
+write_take_over_body(struct strbuf *out, const struct meta_record *record)
+{
+    const struct meta_take_over_record *take = &record->take_over;
+    meta_write_i32(out, take->broker_id);
+    meta_write_i64(out, take->broker_epoch);
+    write_count(out, take->taker_count);
+    for (int32_t i = 0; i < take->taker_count; i++) {
+        meta_write_i32(out, take->takers[i].broker_id);
+        meta_write_i64(out, take->takers[i].broker_epoch);
+    }
+}
+
+static void
+write_recovered_body(struct strbuf *out, const struct meta_record *record)
+{
+    const struct meta_recovered_record *recovered = &record->recovered;
+    meta_write_i32(out, recovered->broker_id);
+    meta_write_i64(out, recovered->broker_epoch);
+    meta_write_i32(out, recovered->taker_id);
+    meta_write_i64(out, recovered->taker_epoch);
+    meta_write_i32(out, recovered->share);
+}
+
 static void (*const body_writers[])(struct strbuf *out, const struct meta_record *record) = {
     [META_CLUSTER] = write_cluster_body,
     [META_CONTROLLER] = write_controller_body,
@@ -253,15 +336,29 @@ static void (*const body_writers[])(struct strbuf *out, const struct meta_record
     [META_GARBAGE_REMOVED] = write_garbage_removed_body,
     [META_INTENT_DONE] = write_intent_done_body,
     [META_MANIFEST_GARBAGE] = write_manifest_garbage_body,
+    [META_BROKER_STATE] = write_broker_state_body,
+    [META_MOVE] = write_move_body,
+    [META_HANDOVER] = write_handover_body,
+    [META_PROPOSAL] = write_proposal_body,
+    [META_BROKER_REMOVE] = write_broker_remove_body,
+    [META_BALANCE] = write_balance_body,
+    [META_TAKE_OVER] = write_take_over_body,
+    [META_RECOVERED] = write_recovered_body,
 };
+
+bool
+meta_record_type_is_known(unsigned type)
+{
+    return type < ARRAY_SIZE(body_writers) && body_writers[type];
+}
 
 int
 meta_record_encode(const struct meta_record *record, struct strbuf *out)
 {
-    CHECK(record->type > 0 && record->type <= META_RECORD_TYPE_MAX);
+    CHECK(meta_record_type_is_known(record->type));
     size_t start = out->size;
     meta_write_u16(out, (uint16_t)record->type);
-    meta_write_u16(out, RECORD_VERSION);
+    meta_write_u16(out, (uint16_t)record_version(record->type));
     meta_write_u32(out, 0);
     body_writers[record->type](out, record);
     size_t size = out->size - start;

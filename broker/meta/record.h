@@ -15,7 +15,7 @@ enum meta_record_type {
     META_CLUSTER = 1,     /* the first record of a log: cluster id, format version */
     META_CONTROLLER = 2,  /* first record of each controller's term (M2) */
     META_BROKER = 3,      /* a broker (re)starts: its new epoch is the record's sequence position */
-    META_BROKER_GONE = 4, /* a broker stopped cleanly or was fenced */
+    META_BROKER_GONE = 4, /* a broker stopped cleanly (its WAL is empty) or was declared dead */
     META_TOPIC = 5,       /* create a topic with all its partitions and configs */
     META_TOPIC_DELETE = 6,
     META_PARTITIONS = 7, /* more partitions for a topic */
@@ -30,8 +30,16 @@ enum meta_record_type {
     META_INTENT_DONE = 16,     /* ids of a fenced epoch that were never committed are gone */
     META_MANIFEST_GARBAGE =
             17, /* a deleted topic's manifest was read: it and its objects become garbage (O2) */
+    META_BROKER_STATE = 18,  /* a broker is cordoned, drained, or takes partitions again */
+    META_MOVE = 19,          /* the wish that a partition go to another broker (V1) */
+    META_HANDOVER = 20,      /* its owner gives it away (V2) */
+    META_PROPOSAL = 21,      /* who proposed the records behind it: C5 of meta.h */
+    META_BROKER_REMOVE = 22, /* a broker that is gone is forgotten: UnregisterBroker */
+    META_BALANCE = 23,       /* the balancer's wish: one that gives way to any other */
+    META_TAKE_OVER = 24,     /* live brokers shall recover a dead one's logs in the bucket (K1) */
+    META_RECOVERED = 25,     /* one of them has: all of its share is in committed objects (K2) */
 };
-#define META_RECORD_TYPE_MAX META_MANIFEST_GARBAGE
+#define META_RECORD_TYPE_MAX META_RECOVERED
 /* Of META_CLUSTER: what this build writes, and the newest that it reads. */
 #define META_FORMAT_VERSION 1
 
@@ -55,7 +63,18 @@ struct meta_broker_record {
     struct bytes rack;       /* NULL: none */
     struct bytes admin_host; /* for the operator and other brokers */
     int32_t admin_port;
+    struct bytes internal_host; /* where other brokers connect; NULL: nowhere */
+    int32_t internal_port;
+    int32_t wal_logs; /* its write-ahead log is so many logs in the bucket; 0: on a volume */
 };
+/* What a live broker is good for. */
+enum meta_broker_state {
+    META_BROKER_OPEN,
+    META_BROKER_CORDONED, /* keeps what it has, gets nothing new */
+    META_BROKER_DRAINING, /* and gives away what it has */
+    META_BROKER_STOPPING, /* as draining, until its next start */
+};
+#define META_BROKER_STATE_MAX META_BROKER_STOPPING
 struct meta_topic_record {
     struct bytes name;
     struct uuid topic_id;
@@ -69,6 +88,45 @@ struct meta_open_record {
     struct partition_key key;
     int32_t broker_id;
     int64_t broker_epoch;
+};
+/* -ESTALE: it is not open in this epoch by this broker (any more); -EINVAL: nobody wished for it,
+ * or end_offset is not what is in committed objects; -EBUSY: the target is not alive. */
+struct meta_handover_record {
+    struct partition_key key;
+    int32_t broker_id; /* the owner that gives it away */
+    int64_t broker_epoch;
+    int32_t leader_epoch; /* the one that ends */
+    int64_t end_offset;   /* all of it is in committed objects, and its WAL has nothing more (V2) */
+};
+/* -ESTALE: the partition is not what the plan saw (its epoch is another one, or somebody wishes for
+ * a move: that goes on); -EBUSY: the target takes no partitions (any more). */
+struct meta_balance_record {
+    struct partition_key key;
+    int32_t target;       /* broker id */
+    int32_t leader_epoch; /* that the plan saw */
+};
+/* A live broker that recovers a share of a dead one's logs: log i belongs to taker i % taker_count.
+ */
+struct meta_taker {
+    int32_t broker_id;
+    int64_t broker_epoch;
+    bool done; /* in the state only */
+};
+/* -ESTALE: it lives, or another incarnation of it died; -EALREADY: there is nothing to recover;
+ * -EBUSY: a taker is not alive; -EINVAL. */
+struct meta_take_over_record {
+    int32_t broker_id; /* the dead one */
+    int64_t broker_epoch;
+    const struct meta_taker *takers;
+    int32_t taker_count; /* 1 to META_TAKERS_MAX */
+};
+/* -ESTALE: the share is not (any more) this taker's; -EEXIST: it was done before. */
+struct meta_recovered_record {
+    int32_t broker_id; /* the dead one */
+    int64_t broker_epoch;
+    int32_t taker_id;
+    int64_t taker_epoch;
+    int32_t share;
 };
 struct meta_commit_range {
     struct partition_key key;
@@ -126,6 +184,7 @@ struct meta_record {
         struct {
             int32_t broker_id;
             int64_t broker_epoch;
+            bool clean; /* its WAL is empty: whoever likes may open its partitions (M5) */
         } broker_gone;
         struct meta_topic_record topic;
         struct {
@@ -170,21 +229,45 @@ struct meta_record {
             int32_t count;
         } intent_done;
         struct meta_manifest_garbage_record manifest_garbage;
+        struct {
+            int32_t broker_id;
+            enum meta_broker_state state;
+        } broker_state;
+        struct {
+            struct partition_key key;
+            int32_t target; /* broker id; -1: the wish is withdrawn */
+        } move;
+        struct meta_handover_record handover;
+        struct meta_balance_record balance;
+        struct meta_take_over_record take_over;
+        struct meta_recovered_record recovered;
+        struct {
+            struct uuid writer; /* the incarnation of the broker that proposed */
+            uint64_t number;    /* its proposals count from 1 */
+            int32_t count;      /* records behind this one */
+        } proposal;
+        struct {
+            int32_t broker_id;
+            int64_t broker_epoch; /* of the registration that is meant */
+        } broker_remove;
     };
 };
 
 /* What the state machine says of one record. */
 struct meta_result {
     int error; /* 0; -EEXIST, -ENOENT, -ESTALE (epoch, M6), -EINVAL, -ENOSPC (a limit), -EBUSY
-                  (META_OPEN: another live broker has the partition open, M5) */
+                  (META_OPEN: another broker's WAL may hold the partition's tail, M5;
+                  META_BROKER_REMOVE: it is alive, or its WAL may hold tails) */
     uint64_t first_id; /* META_PRODUCER_IDS, META_INTENT: first of the block */
-    int64_t epoch;     /* META_BROKER: the broker's epoch; META_OPEN: the partition's */
+    int64_t epoch; /* META_BROKER: the broker's epoch; META_OPEN, META_HANDOVER: the partition's */
 };
 
 /* An arena budget that any record of META_RECORD_SIZE_MAX fits in: a config takes 8 bytes in the
  * log, 32 in memory. */
 #define META_ARENA_SIZE (4 * META_RECORD_SIZE_MAX + 64 * KIB)
 const char *meta_record_type_name(enum meta_record_type type);
+/* Numbers are given out in advance: not all up to META_RECORD_TYPE_MAX have a meaning. */
+bool meta_record_type_is_known(unsigned type);
 /* Appends the encoded record. -EMSGSIZE: larger than META_RECORD_SIZE_MAX. */
 MUST_CHECK int meta_record_encode(const struct meta_record *record, struct strbuf *out);
 /* Decodes the record at the start of `bytes`; arrays come from the arena. ret_size: bytes used.

@@ -12,6 +12,7 @@
 struct record_reader {
     struct meta_reader in;
     struct arena *arena;
+    uint16_t version;
 };
 
 static void *
@@ -69,6 +70,13 @@ read_broker(struct record_reader *r, struct meta_broker_record *broker)
     broker->rack = read_blob(r);
     broker->admin_host = read_blob(r);
     broker->admin_port = meta_read_i32(&r->in);
+    if (r->version >= 2) {
+        broker->internal_host = read_blob(r);
+        broker->internal_port = meta_read_i32(&r->in);
+    }
+    if (r->version >= 3) {
+        broker->wal_logs = meta_read_i32(&r->in);
+    }
 }
 
 static void
@@ -152,6 +160,7 @@ read_broker_gone_body(struct record_reader *r, struct meta_record *record)
 {
     record->broker_gone.broker_id = meta_read_i32(&r->in);
     record->broker_gone.broker_epoch = meta_read_i64(&r->in);
+    record->broker_gone.clean = r->version >= 2 && meta_read_bool(&r->in);
 }
 
 static void
@@ -244,6 +253,80 @@ read_manifest_garbage_body(struct record_reader *r, struct meta_record *record)
     record->manifest_garbage.ids = read_ids(r, &record->manifest_garbage.count);
 }
 
+static void
+read_broker_state_body(struct record_reader *r, struct meta_record *record)
+{
+    record->broker_state.broker_id = meta_read_i32(&r->in);
+    record->broker_state.state = (enum meta_broker_state)meta_read_u8(&r->in);
+}
+
+static void
+read_move_body(struct record_reader *r, struct meta_record *record)
+{
+    record->move.key = meta_read_key(&r->in);
+    record->move.target = meta_read_i32(&r->in);
+}
+
+static void
+read_handover_body(struct record_reader *r, struct meta_record *record)
+{
+    record->handover.key = meta_read_key(&r->in);
+    record->handover.broker_id = meta_read_i32(&r->in);
+    record->handover.broker_epoch = meta_read_i64(&r->in);
+    record->handover.leader_epoch = meta_read_i32(&r->in);
+    record->handover.end_offset = meta_read_i64(&r->in);
+}
+
+static void
+read_proposal_body(struct record_reader *r, struct meta_record *record)
+{
+    record->proposal.writer = meta_read_uuid(&r->in);
+    record->proposal.number = meta_read_u64(&r->in);
+    record->proposal.count = meta_read_i32(&r->in);
+}
+
+static void
+read_broker_remove_body(struct record_reader *r, struct meta_record *record)
+{
+    record->broker_remove.broker_id = meta_read_i32(&r->in);
+    record->broker_remove.broker_epoch = meta_read_i64(&r->in);
+}
+
+static void
+read_balance_body(struct record_reader *r, struct meta_record *record)
+{
+    record->balance.key = meta_read_key(&r->in);
+    record->balance.target = meta_read_i32(&r->in);
+    record->balance.leader_epoch = meta_read_i32(&r->in);
+}
+
+static void
+read_take_over_body(struct record_reader *r, struct meta_record *record)
+{
+    struct meta_take_over_record *take = &record->take_over;
+    take->broker_id = meta_read_i32(&r->in);
+    take->broker_epoch = meta_read_i64(&r->in);
+    int32_t count = meta_read_count(&r->in, 12);
+    struct meta_taker *takers = read_array(r, count, sizeof *takers);
+    for (int32_t i = 0; takers && i < count; i++) {
+        int32_t id = meta_read_i32(&r->in);
+        takers[i] = (struct meta_taker){ .broker_id = id, .broker_epoch = meta_read_i64(&r->in) };
+    }
+    take->takers = takers;
+    take->taker_count = takers ? count : 0;
+}
+
+static void
+read_recovered_body(struct record_reader *r, struct meta_record *record)
+{
+    struct meta_recovered_record *recovered = &record->recovered;
+    recovered->broker_id = meta_read_i32(&r->in);
+    recovered->broker_epoch = meta_read_i64(&r->in);
+    recovered->taker_id = meta_read_i32(&r->in);
+    recovered->taker_epoch = meta_read_i64(&r->in);
+    recovered->share = meta_read_i32(&r->in);
+}
+
 static void (*const body_readers[])(struct record_reader *r, struct meta_record *record) = {
     [META_CLUSTER] = read_cluster_body,
     [META_CONTROLLER] = read_controller_body,
@@ -262,6 +345,14 @@ static void (*const body_readers[])(struct record_reader *r, struct meta_record 
     [META_GARBAGE_REMOVED] = read_garbage_removed_body,
     [META_INTENT_DONE] = read_intent_done_body,
     [META_MANIFEST_GARBAGE] = read_manifest_garbage_body,
+    [META_BROKER_STATE] = read_broker_state_body,
+    [META_MOVE] = read_move_body,
+    [META_HANDOVER] = read_handover_body,
+    [META_PROPOSAL] = read_proposal_body,
+    [META_BROKER_REMOVE] = read_broker_remove_body,
+    [META_BALANCE] = read_balance_body,
+    [META_TAKE_OVER] = read_take_over_body,
+    [META_RECOVERED] = read_recovered_body,
 };
 
 int
@@ -280,11 +371,13 @@ meta_record_decode(
     if (type == 0 || version == 0) {
         return fault(-EBADMSG, "meta: record type %u version %u", type, version);
     }
-    if (type > META_RECORD_TYPE_MAX || version > RECORD_VERSION) {
+    if (!meta_record_type_is_known(type) || version > record_version(type)) {
         return fault(-EMEDIUMTYPE, "meta: record type %u version %u was written by a newer Freshet",
                 type, version);
     }
-    struct record_reader r = { .in = meta_reader_of(bytes_of(header.at, size)), .arena = arena };
+    struct record_reader r = {
+        .in = meta_reader_of(bytes_of(header.at, size)), .arena = arena, .version = version
+    };
     struct meta_record record = { .type = (enum meta_record_type)type };
     body_readers[record.type](&r, &record);
     if (r.in.error == -ENOBUFS) {

@@ -1,5 +1,13 @@
 #pragma once
 /* The frame of a record, shared by its writer and its reader. Private to this room. */
 
+#include "meta/record.h"
+
 #define RECORD_HEADER_SIZE 8u /* type, version, size of the body */
-#define RECORD_VERSION 1u
+/* What is written, and the newest that is read. 2: META_BROKER has the internal listener,
+ * META_BROKER_GONE says whether the stop was clean. 3: META_BROKER says where the WAL is. */
+static inline unsigned
+record_version(unsigned type)
+{
+    return type == META_BROKER ? 3 : type == META_BROKER_GONE ? 2 : 1;
+}

@@ -79,6 +79,9 @@ put_broker(struct strbuf *out, const struct meta_broker_record *broker)
     put_bytes(out, "rack", broker->rack);
     put_bytes(out, "admin_host", broker->admin_host);
     put_number(out, "admin_port", broker->admin_port);
+    put_bytes(out, "internal_host", broker->internal_host);
+    put_number(out, "internal_port", broker->internal_port);
+    put_number(out, "wal_logs", broker->wal_logs);
 }
 
 static void
@@ -159,6 +162,7 @@ put_broker_gone_record(struct strbuf *out, const struct meta_record *record)
 {
     put_number(out, "broker", record->broker_gone.broker_id);
     put_number(out, "broker_epoch", record->broker_gone.broker_epoch);
+    put_number(out, "clean", record->broker_gone.clean);
 }
 
 static void
@@ -251,6 +255,76 @@ put_manifest_garbage_record(struct strbuf *out, const struct meta_record *record
     put_ids(out, "ids", record->manifest_garbage.ids, record->manifest_garbage.count);
 }
 
+static void
+put_broker_state_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_number(out, "broker", record->broker_state.broker_id);
+    put_number(out, "state", (int64_t)record->broker_state.state);
+}
+
+static void
+put_move_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_key(out, &record->move.key);
+    put_number(out, "target", record->move.target);
+}
+
+static void
+put_handover_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_key(out, &record->handover.key);
+    put_number(out, "broker", record->handover.broker_id);
+    put_number(out, "broker_epoch", record->handover.broker_epoch);
+    put_number(out, "leader_epoch", record->handover.leader_epoch);
+    put_number(out, "end_offset", record->handover.end_offset);
+}
+
+static void
+put_proposal_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_uuid(out, "writer", &record->proposal.writer);
+    put_number(out, "number", (int64_t)record->proposal.number);
+    put_number(out, "count", record->proposal.count);
+}
+
+static void
+put_broker_remove_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_number(out, "broker", record->broker_remove.broker_id);
+    put_number(out, "broker_epoch", record->broker_remove.broker_epoch);
+}
+
+static void
+put_balance_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_key(out, &record->balance.key);
+    put_number(out, "target", record->balance.target);
+    put_number(out, "leader_epoch", record->balance.leader_epoch);
+}
+
+static void
+put_take_over_record(struct strbuf *out, const struct meta_record *record)
+{
+    const struct meta_take_over_record *take = &record->take_over;
+    put_number(out, "broker", take->broker_id);
+    put_number(out, "broker_epoch", take->broker_epoch);
+    put_number(out, "takers", take->taker_count);
+    for (int32_t i = 0; i < MIN(take->taker_count, TEXT_ITEMS_MAX); i++) {
+        strbuf_printf(out, " %d/%lld", take->takers[i].broker_id,
+                (long long)take->takers[i].broker_epoch);
+    }
+}
+
+static void
+put_recovered_record(struct strbuf *out, const struct meta_record *record)
+{
+    put_number(out, "broker", record->recovered.broker_id);
+    put_number(out, "broker_epoch", record->recovered.broker_epoch);
+    put_number(out, "taker", record->recovered.taker_id);
+    put_number(out, "taker_epoch", record->recovered.taker_epoch);
+    put_number(out, "share", record->recovered.share);
+}
+
 static void (*const describers[])(struct strbuf *out, const struct meta_record *record) = {
     [META_CLUSTER] = put_cluster_record,
     [META_CONTROLLER] = put_controller_record,
@@ -269,6 +343,14 @@ static void (*const describers[])(struct strbuf *out, const struct meta_record *
     [META_GARBAGE_REMOVED] = put_garbage_removed_record,
     [META_INTENT_DONE] = put_intent_done_record,
     [META_MANIFEST_GARBAGE] = put_manifest_garbage_record,
+    [META_BROKER_STATE] = put_broker_state_record,
+    [META_MOVE] = put_move_record,
+    [META_HANDOVER] = put_handover_record,
+    [META_PROPOSAL] = put_proposal_record,
+    [META_BROKER_REMOVE] = put_broker_remove_record,
+    [META_BALANCE] = put_balance_record,
+    [META_TAKE_OVER] = put_take_over_record,
+    [META_RECOVERED] = put_recovered_record,
 };
 
 void

@@ -34,6 +34,20 @@ text_or_null(const char *text)
 }
 
 static void
+encode_wal(const struct meta_broker *broker, struct strbuf *out)
+{
+    meta_write_i32(out, broker->wal_logs);
+    meta_write_i64(out, broker->wal_since);
+    meta_write_bool(out, broker->unrecovered);
+    meta_write_i32(out, broker->taker_count);
+    for (int32_t i = 0; i < broker->taker_count; i++) {
+        meta_write_i32(out, broker->takers[i].broker_id);
+        meta_write_i64(out, broker->takers[i].broker_epoch);
+        meta_write_bool(out, broker->takers[i].done);
+    }
+}
+
+static void
 encode_brokers(const struct meta_state *state, struct strbuf *out)
 {
     meta_write_i32(out, (int32_t)state->broker_count);
@@ -47,7 +61,11 @@ encode_brokers(const struct meta_state *state, struct strbuf *out)
         meta_write_blob(out, text_or_null(broker->rack));
         meta_write_blob(out, text_or_null(broker->admin_host));
         meta_write_i32(out, broker->admin_port);
+        meta_write_blob(out, text_or_null(broker->internal_host));
+        meta_write_i32(out, broker->internal_port);
+        meta_write_u8(out, (uint8_t)broker->state);
         meta_write_bool(out, broker->alive);
+        encode_wal(broker, out);
     }
 }
 
@@ -56,6 +74,7 @@ encode_partition(const struct meta_partition *partition, struct strbuf *out)
 {
     meta_write_i32(out, partition->owner);
     meta_write_i64(out, partition->owner_broker_epoch);
+    meta_write_i32(out, partition->target);
     meta_write_i32(out, partition->epoch);
     meta_write_i64(out, partition->log_start_offset);
     meta_write_i64(out, partition->end_offset);

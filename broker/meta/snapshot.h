@@ -2,4 +2,6 @@
 /* The frame of an encoded state, shared by its writer and its reader. Private to this room. */
 
 #define STATE_MAGIC 0x464d5354u /* "FMST" */
-#define STATE_VERSION 1u
+/* 2: brokers have an internal listener and a state, partitions a target. 3: brokers say where
+ * their WAL is, and who recovers it. */
+#define STATE_VERSION 3u

@@ -8,9 +8,15 @@
 
 #include <errno.h>
 
+struct state_reader {
+    struct meta_reader in;
+    uint16_t version;
+};
+
 static int
-decode_head(struct meta_reader *in, struct meta_state *state)
+decode_head(struct state_reader *reader, struct meta_state *state)
 {
+    struct meta_reader *in = &reader->in;
     uint32_t magic = meta_read_u32(in);
     uint16_t version = meta_read_u16(in);
     uint16_t flags = meta_read_u16(in);
@@ -22,6 +28,7 @@ decode_head(struct meta_reader *in, struct meta_state *state)
                 "meta: snapshot version %u flags %x was written by a newer Freshet", version,
                 flags);
     }
+    reader->version = version;
     state->cluster_id = meta_read_uuid(in);
     state->version = meta_read_i32(in);
     state->sequence = meta_read_u64(in);
@@ -50,9 +57,31 @@ read_text(struct meta_reader *in)
     return text;
 }
 
-static int
-decode_broker(struct meta_reader *in, struct meta_state *state)
+static void
+decode_wal(struct meta_reader *in, struct meta_broker *broker)
 {
+    struct meta_taker takers[META_TAKERS_MAX];
+    broker->wal_logs = meta_read_i32(in);
+    broker->wal_since = meta_read_i64(in);
+    broker->unrecovered = meta_read_bool(in);
+    int32_t count = meta_read_count(in, 13);
+    if (in->error || count > META_TAKERS_MAX || broker->wal_logs < 0 ||
+            (count && !broker->unrecovered) || (broker->unrecovered && broker->alive)) {
+        in->error = -EBADMSG;
+        return;
+    }
+    for (int32_t i = 0; i < count; i++) {
+        takers[i].broker_id = meta_read_i32(in);
+        takers[i].broker_epoch = meta_read_i64(in);
+        takers[i].done = meta_read_bool(in);
+    }
+    takers_set(broker, takers, count);
+}
+
+static int
+decode_broker(struct state_reader *reader, struct meta_state *state)
+{
+    struct meta_reader *in = &reader->in;
     int32_t id = meta_read_i32(in);
     if (in->error || id < 0 || broker_find(state, id)) {
         return fault(-EBADMSG, "meta: snapshot: broker %d is damaged or there twice", id);
@@ -66,19 +95,29 @@ decode_broker(struct meta_reader *in, struct meta_state *state)
     broker_set_text(&broker->rack, read_text(in));
     broker_set_text(&broker->admin_host, read_text(in));
     broker->admin_port = meta_read_i32(in);
+    if (reader->version >= 2) {
+        broker_set_text(&broker->internal_host, read_text(in));
+        broker->internal_port = meta_read_i32(in);
+        broker->state = (enum meta_broker_state)meta_read_u8(in);
+        in->error = broker->state > META_BROKER_STATE_MAX ? -EBADMSG : in->error;
+    }
     broker->alive = meta_read_bool(in);
+    if (reader->version >= 3) {
+        decode_wal(in, broker);
+    }
     return in->error ? fault(-EBADMSG, "meta: snapshot: broker %d is damaged", id) : 0;
 }
 
 static int
-decode_brokers(struct meta_reader *in, struct meta_state *state)
+decode_brokers(struct state_reader *reader, struct meta_state *state)
 {
+    struct meta_reader *in = &reader->in;
     int32_t count = meta_read_count(in, 45);
     if (in->error || count > META_BROKERS_MAX) {
         return fault(-EBADMSG, "meta: snapshot: %d brokers", count);
     }
     for (int32_t i = 0; i < count; i++) {
-        int r = decode_broker(in, state);
+        int r = decode_broker(reader, state);
         if (r) {
             return r;
         }
@@ -96,10 +135,15 @@ range_fits(const struct meta_state *state, const struct meta_partition *partitio
 }
 
 static int
-decode_partition(struct meta_reader *in, struct meta_state *state, struct meta_partition *partition)
+decode_partition(
+        struct state_reader *reader, struct meta_state *state, struct meta_partition *partition)
 {
+    struct meta_reader *in = &reader->in;
     partition->owner = meta_read_i32(in);
     partition->owner_broker_epoch = meta_read_i64(in);
+    if (reader->version >= 2) {
+        partition->target = meta_read_i32(in);
+    }
     partition->epoch = meta_read_i32(in);
     partition->log_start_offset = meta_read_i64(in);
     partition->end_offset = meta_read_i64(in);
@@ -128,8 +172,9 @@ decode_partition(struct meta_reader *in, struct meta_state *state, struct meta_p
 #define PARTITION_SIZE_MIN 52
 
 static int
-decode_topic(struct meta_reader *in, struct meta_state *state)
+decode_topic(struct state_reader *reader, struct meta_state *state)
 {
+    struct meta_reader *in = &reader->in;
     struct bytes name = meta_read_blob(in, TOPIC_NAME_SIZE_MAX);
     struct uuid id = meta_read_uuid(in);
     bool internal = meta_read_bool(in);
@@ -143,7 +188,7 @@ decode_topic(struct meta_reader *in, struct meta_state *state)
     struct meta_topic *topic = topic_add(state, name, id, count);
     topic->internal = internal;
     for (int32_t i = 0; i < count; i++) {
-        int r = decode_partition(in, state, &topic->partitions[i]);
+        int r = decode_partition(reader, state, &topic->partitions[i]);
         if (r) {
             return fault_note(r, "topic \"%s\"", topic->name);
         }
@@ -152,11 +197,12 @@ decode_topic(struct meta_reader *in, struct meta_state *state)
 }
 
 static int
-decode_topics(struct meta_reader *in, struct meta_state *state)
+decode_topics(struct state_reader *reader, struct meta_state *state)
 {
+    struct meta_reader *in = &reader->in;
     int32_t count = meta_read_count(in, 25 + PARTITION_SIZE_MIN);
     for (int32_t i = 0; i < count; i++) {
-        int r = decode_topic(in, state);
+        int r = decode_topic(reader, state);
         if (r) {
             return r;
         }
@@ -165,8 +211,9 @@ decode_topics(struct meta_reader *in, struct meta_state *state)
 }
 
 static int
-decode_scope(struct meta_reader *in, struct meta_state *state)
+decode_scope(struct state_reader *reader, struct meta_state *state)
 {
+    struct meta_reader *in = &reader->in;
     enum meta_resource resource = (enum meta_resource)meta_read_u8(in);
     struct bytes name = meta_read_blob(in, META_CONFIG_SIZE_MAX);
     int32_t count = meta_read_count(in, 9);
@@ -189,11 +236,12 @@ decode_scope(struct meta_reader *in, struct meta_state *state)
 }
 
 static int
-decode_configs(struct meta_reader *in, struct meta_state *state)
+decode_configs(struct state_reader *reader, struct meta_state *state)
 {
+    struct meta_reader *in = &reader->in;
     int32_t count = meta_read_count(in, 9);
     for (int32_t i = 0; i < count; i++) {
-        int r = decode_scope(in, state);
+        int r = decode_scope(reader, state);
         if (r) {
             return r;
         }
@@ -208,8 +256,9 @@ id_was_given(const struct meta_state *state, uint64_t id)
 }
 
 static int
-decode_objects(struct meta_reader *in, struct meta_state *state)
+decode_objects(struct state_reader *reader, struct meta_state *state)
 {
+    struct meta_reader *in = &reader->in;
     int32_t count = meta_read_count(in, 12);
     for (int32_t i = 0; i < count; i++) {
         uint64_t id = meta_read_u64(in);
@@ -252,8 +301,9 @@ intent_count_used(struct meta_intent *intent)
 }
 
 static int
-decode_intents(struct meta_reader *in, struct meta_state *state)
+decode_intents(struct state_reader *reader, struct meta_state *state)
 {
+    struct meta_reader *in = &reader->in;
     int32_t count = meta_read_count(in, 25);
     uint64_t after = 1;
     for (int32_t i = 0; i < count; i++) {
@@ -283,16 +333,17 @@ decode_intents(struct meta_reader *in, struct meta_state *state)
 static int
 state_decode(struct bytes bytes, struct meta_state *state)
 {
-    static int (*const parts[])(struct meta_reader *, struct meta_state *) = { decode_head,
+    static int (*const parts[])(struct state_reader *, struct meta_state *) = { decode_head,
         decode_brokers, decode_topics, decode_configs, decode_objects, decode_intents };
-    struct meta_reader in = meta_reader_of(bytes);
+    struct state_reader reader = { .in = meta_reader_of(bytes) };
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-        int r = parts[i](&in, state);
+        int r = parts[i](&reader, state);
         if (r) {
             return r;
         }
     }
-    return in.left ? fault(-EBADMSG, "meta: snapshot: %zu bytes too many", in.left) : 0;
+    return reader.in.left ? fault(-EBADMSG, "meta: snapshot: %zu bytes too many", reader.in.left)
+                          : 0;
 }
 
 int

@@ -1,7 +1,7 @@
-/* meta_start: who is the cluster, may we write, what is the state, fence, register.
+/* meta_start: who is the cluster, does somebody lead it, what is the state.
  *
- * Look at the lease, found or recognise the cluster, take the lease, read snapshot and log, fence
- * the log with our epoch and register the broker, hear what the probe says of the store.
+ * Look at the lease, found or recognise the cluster, take the lease and lead (lead.c), or join
+ * whoever holds it (follower.c), hear what the probe says of the store.
  *
  * The probe runs beside all that: only founding waits for it before the first write. */
 #include "base/check.h"
@@ -22,9 +22,8 @@
 #define SNAPSHOT_INTERVAL 1000
 #define GARBAGE_DELAY_NS (600 * (uint64_t)NS_PER_S)
 #define PROBE_NS (30 * (uint64_t)NS_PER_S)
-#define STORE_CACHE_SIZE (64 * KIB) /* the least that the store takes: we read manifests once */
-#define STORE_TIMEOUT_NS (30 * (uint64_t)NS_PER_S)
-#define FENCE_TRIES 100
+#define ENTER_TRIES 8
+#define JOIN_LEASES 2 /* so long we try to reach a controller that lives */
 #define REPLAY_TRIES 8
 
 struct probe {
@@ -136,54 +135,14 @@ start_recognise(struct start *start)
     return 0;
 }
 
-static void
-start_lease_lost(void *arg)
-{
-    meta_fence(arg, fault(-ESTALE, "meta: another broker has taken the lease"));
-}
-
 static int
-take_lease_once(struct start *start)
+open_log(struct meta *meta)
 {
-    struct meta *meta = start->meta;
-    const struct lease_options options = { .objects = meta->objects,
-        .key = META_LEASE_KEY,
-        .cluster_id = meta->cluster_id,
-        .holder = meta->writer,
-        .former_holder = start->options->former_holder,
-        .broker_id = meta->broker_id,
-        .duration_ns = start->options->lease_ns ? start->options->lease_ns : LEASE_NS,
-        .mutants = start->options->mutants };
-    lease_free(meta->lease);
-    meta->lease = lease_new(&options);
-    return lease_take(meta->lease);
-}
-
-static int
-start_take_lease(struct start *start)
-{
-    int r = take_lease_once(start);
-    if (r == -EMEDIUMTYPE && start->founding) {
-        /* Another broker has founded the cluster a moment before us: whoever creates the lease has.
-         */
-        MARK("meta: two founders");
-        start->founding = false;
-        r = start_recognise(start);
-        r = r ? r : take_lease_once(start);
-    }
-    return r ? r : lease_renew_start(start->meta->lease, start_lease_lost, start->meta);
-}
-
-static int
-open_log(struct start *start)
-{
-    struct meta *meta = start->meta;
     const struct objlog_options options = { .objects = meta->objects,
         .prefix = META_PREFIX,
         .log_id = meta->cluster_id,
         .writer = meta->writer,
-        .epoch = lease_epoch(meta->lease),
-        .mutants = start->options->mutants };
+        .mutants = meta->mutants };
     objlog_free(meta->log);
     meta->log = NULL;
     replica_free(meta->replicas[0]);
@@ -217,18 +176,29 @@ load_snapshot(struct meta *meta)
     return 0;
 }
 
-/* Applies what is in the log from here on; 0 at its present end. */
-static int
-read_on(struct meta *meta)
+int
+meta_apply_entry(struct meta *meta, const struct objlog_entry *entry)
+{
+    size_t count;
+    int r = replica_apply(meta->replicas[0], entry->payload, entry->sequence, NULL, &count);
+    if (r == 0 && meta->shared) {
+        struct buf *payload = buf_of_bytes(entry->payload);
+        replicas_broadcast(meta, payload, entry->sequence);
+        buf_unref(payload);
+    }
+    return r;
+}
+
+int
+meta_read_on(struct meta *meta)
 {
     for (;;) {
         struct objlog_entry entry;
         int r = objlog_read_next(meta->log, &entry);
         if (r) {
-            return r == -ENOENT ? 0 : r;
+            return r == -ENOENT ? objlog_confirm(meta->log) : r;
         }
-        size_t count;
-        r = replica_apply(meta->replicas[0], entry.payload, entry.sequence, NULL, &count);
+        r = meta_apply_entry(meta, &entry);
         objlog_entry_done(&entry);
         if (r) {
             return r;
@@ -236,22 +206,13 @@ read_on(struct meta *meta)
     }
 }
 
-/* As read_on, and what was read is the one history (M3 for readers). */
-static int
-read_on_confirmed(struct meta *meta)
-{
-    int r = read_on(meta);
-    return r ? r : objlog_confirm(meta->log);
-}
-
 /* Snapshot, then log, up to the end as it is now. -ESTALE: garbage collection overtook us: again.
  */
 static int
-replay_once(struct start *start)
+replay_once(struct meta *meta)
 {
-    struct meta *meta = start->meta;
     uint64_t tail;
-    int r = open_log(start);
+    int r = open_log(meta);
     if (r) {
         return r;
     }
@@ -263,7 +224,7 @@ replay_once(struct start *start)
     if (r) {
         return r;
     }
-    r = read_on_confirmed(meta);
+    r = meta_read_on(meta);
     if (r) {
         return r;
     }
@@ -274,123 +235,126 @@ replay_once(struct start *start)
     return 0;
 }
 
-static int
-start_replay(struct start *start)
+int
+meta_replay(struct meta *meta)
 {
     int r = -ESTALE;
     for (int i = 0; i < REPLAY_TRIES && r == -ESTALE; i++) {
-        r = replay_once(start);
+        r = replay_once(meta);
     }
     return r;
 }
 
-/* Our epoch is above all that the log has seen. */
-static int
-raise_epoch(struct meta *meta)
-{
-    int64_t seen = MAX(
-            objlog_last_epoch(meta->log), meta_state_controller_epoch(meta->replicas[0]->state));
-    if (lease_epoch(meta->lease) <= seen) {
-        MARK("meta: the log is ahead of the lease's epoch");
-        int r = lease_raise_epoch(meta->lease, seen + 1);
-        if (r) {
-            return r == -ESTALE ? fault_note(-EBUSY, "meta: lost the lease while starting") : r;
-        }
-    }
-    objlog_set_epoch(meta->log, lease_epoch(meta->lease));
-    return 0;
-}
-
-#define FENCE_RECORDS_MAX 3
-
-/* The first records of our term; returns their number. */
-static size_t
-fence_records(const struct start *start, struct meta_record records[FENCE_RECORDS_MAX])
+static struct lease *
+start_new_lease(const struct start *start)
 {
     const struct meta *meta = start->meta;
-    const struct meta_options *options = start->options;
-    size_t count = 0;
-    if (uuid_is_zero(meta_state_cluster_id(meta->replicas[0]->state))) {
-        records[count++] = (struct meta_record){ .type = META_CLUSTER,
-            .cluster = { meta->cluster_id, META_FORMAT_VERSION } };
-    }
-    records[count++] = (struct meta_record){ .type = META_CONTROLLER,
-        .controller = { lease_epoch(meta->lease), meta->writer, meta->broker_id } };
-    records[count++] = (struct meta_record){ .type = META_BROKER,
-        .broker = { .broker_id = meta->broker_id,
-                .incarnation = meta->writer,
-                .host = options->host.data ? options->host : BYTES_LITERAL(""),
-                .port = options->port,
-                .rack = options->rack,
-                .admin_host = options->admin_host,
-                .admin_port = options->admin_port } };
-    return count;
+    const struct lease_options options = { .objects = meta->objects,
+        .key = META_LEASE_KEY,
+        .cluster_id = meta->cluster_id,
+        .holder = meta->writer,
+        .former_holder = meta->former[0],
+        .elder_holder = meta->former[1],
+        .broker_id = meta->broker_id,
+        .duration_ns = meta->lease_ns,
+        .mutants = meta->mutants };
+    return lease_new(&options);
 }
 
-/* M2: one object with our epoch, the controller's record and the broker's registration. -EAGAIN:
- * read on first. */
+/* Somebody holds the lease: joins whoever it is, or replaces it when it is dead. */
 static int
-fence_once(struct start *start)
+start_follow(struct start *start)
 {
     struct meta *meta = start->meta;
-    struct meta_record records[FENCE_RECORDS_MAX];
-    struct meta_result results[FENCE_RECORDS_MAX];
-    size_t count = fence_records(start, records);
-    struct strbuf payload;
-    strbuf_init(&payload, META_PAYLOAD_SIZE_MAX);
-    int r = payload_encode(records, count, &payload);
+    int r = meta_replay(meta);
     if (r == 0) {
-        const struct iovec part = { payload.data, payload.size };
-        r = objlog_append(meta->log, &part, 1);
+        r = follower_start(meta);
     }
-    if (r == 0) {
-        size_t applied;
-        r = replica_apply(meta->replicas[0], strbuf_bytes(&payload),
-                objlog_next_sequence(meta->log) - 1, results, &applied);
-    }
-    strbuf_done(&payload);
-    if (r) {
-        return r;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (results[i].error) {
-            return fault(results[i].error, "meta: the %s record of our start was refused",
-                    meta_record_type_name(records[i].type));
-        }
-    }
-    meta->broker_epoch = results[count - 1].epoch;
-    meta->stats.log_objects++;
-    meta->stats.log_records += count;
-    return 0;
+    return r ? r : follower_wait_joined(meta, clock_mono_ns() + JOIN_LEASES * meta->lease_ns);
 }
 
 static int
-start_fence(struct start *start)
+start_lead(struct start *start)
+{
+    int r = meta_replay(start->meta);
+    return r ? r : meta_lead(start->meta);
+}
+
+/* Takes the lease when it is free. -EBUSY: somebody holds it; -EAGAIN: look again. */
+static int
+start_seize(struct start *start)
 {
     struct meta *meta = start->meta;
-    for (int i = 0; i < FENCE_TRIES; i++) {
-        int r = raise_epoch(meta);
-        if (r) {
+    struct lease_watch watch = { 0 };
+    lease_free(meta->lease);
+    meta->lease = start_new_lease(start);
+    int r = lease_look_out(meta->lease, &watch);
+    if (r == -EMEDIUMTYPE && start->founding) {
+        /* Another broker has founded the cluster a moment before us: whoever creates the lease
+         * has. */
+        MARK("meta: two founders");
+        start->founding = false;
+        r = start_recognise(start);
+        return r ? r : -EAGAIN;
+    }
+    return r ? r : lease_seize(meta->lease, &watch);
+}
+
+/* Only the look is repeated: a term that has begun and ends at once fences this meta for good (M2),
+ * and with it ends the start. */
+static int
+start_enter(struct start *start)
+{
+    for (int i = 0; i < ENTER_TRIES; i++) {
+        int r = start_seize(start);
+        if (r == 0) {
+            return start_lead(start);
+        }
+        if (r == -EBUSY) {
+            return start_follow(start);
+        }
+        if (r != -EAGAIN) {
             return r;
         }
-        r = fence_once(start);
-        if (r != -EAGAIN && r != -ESTALE) {
-            return r;
-        }
-        if (atomic_load(&meta->fenced)) {
-            return fault(-EBUSY, "meta: %s", meta->fenced_text);
-        }
-        /* A former controller's last objects lie before ours, or the floor has moved: read them,
-         * then try behind them. */
-        r = r == -EAGAIN ? read_on_confirmed(meta) : start_replay(start);
-        if (r == -ESTALE) {
-            r = start_replay(start);
-        }
+        r = fiber_sleep_ns(NS_PER_MS + random_below(20 * (uint64_t)NS_PER_MS));
         if (r) {
             return r;
         }
     }
-    return fault(-EBUSY, "meta: another broker keeps writing the log");
+    return fault(-EBUSY, "meta: %s changes hands again and again", META_LEASE_KEY);
+}
+
+static struct bytes
+text_copy(struct bytes text)
+{
+    return text.data ? bytes_of(mem_dup(text.data, text.size + !text.size), text.size) : BYTES_NULL;
+}
+
+static void
+registration_init(struct meta *meta, const struct meta_options *options)
+{
+    meta->self = (struct meta_broker_record){
+        .broker_id = options->broker_id,
+        .incarnation = meta->writer,
+        .host = text_copy(options->host.data ? options->host : BYTES_LITERAL("")),
+        .port = options->port,
+        .rack = text_copy(options->rack),
+        .admin_host = text_copy(options->admin_host),
+        .admin_port = options->admin_port,
+        .wal_logs = options->wal_logs,
+        .internal_host = text_copy(options->internal_advertised.data ? options->internal_advertised
+                                                                     : options->internal_host),
+    };
+}
+
+static void
+registration_done(struct meta *meta)
+{
+    const struct bytes texts[] = { meta->self.host, meta->self.rack, meta->self.admin_host,
+        meta->self.internal_host };
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        mem_free((void *)(uintptr_t)texts[i].data);
+    }
 }
 
 static struct meta *
@@ -400,6 +364,16 @@ meta_new(const struct meta_options *options)
     meta->objects = options->objects;
     meta->writer = random_uuid();
     meta->broker_id = options->broker_id;
+    meta->lease_ns = options->lease_ns ? options->lease_ns : LEASE_NS;
+    meta->former[0] = options->former_holder;
+    meta->former[1] = options->elder_holder;
+    meta->admit = options->admit;
+    meta->admit_arg = options->admit_arg;
+    registration_init(meta, options);
+    list_init(&meta->pending);
+    list_init(&meta->members);
+    wait_queue_init(&meta->members_due);
+    meta->next_number = 1;
     meta->snapshot_interval =
             options->snapshot_interval ? options->snapshot_interval : SNAPSHOT_INTERVAL;
     meta->mutants = options->mutants;
@@ -418,7 +392,11 @@ meta_new(const struct meta_options *options)
 void
 meta_free(struct meta *meta)
 {
-    writer_stop(meta); /* first: the collector may wait for it */
+    follower_stop(meta);
+    writer_stop(meta); /* first: others may wait for it */
+    server_stop(meta);
+    balancer_stop(meta);
+    members_stop(meta);
     garbage_stop(meta);
     snapshots_stop(meta);
     if (meta->lease) {
@@ -430,14 +408,16 @@ meta_free(struct meta *meta)
     objlog_free(meta->log);
     lease_free(meta->lease);
     store_free(meta->store);
+    feed_free(meta);
+    buf_unref(meta->load);
+    registration_done(meta);
     mem_free(meta);
 }
 
 static int
 start_steps(struct start *start)
 {
-    static int (*const steps[])(
-            struct start *) = { start_recognise, start_take_lease, start_replay, start_fence };
+    static int (*const steps[])(struct start *) = { start_recognise, start_enter };
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
         int r = steps[i](start);
         if (r) {
@@ -454,24 +434,6 @@ start_steps(struct start *start)
     return 0;
 }
 
-static int
-start_fibers(struct meta *meta)
-{
-    const struct store_options options = { .objects = meta->objects,
-        .block_cache_bytes = STORE_CACHE_SIZE,
-        .fetch_timeout_ns = STORE_TIMEOUT_NS };
-    int r = store_new(&options, &meta->store);
-    if (r) {
-        return r;
-    }
-    r = writer_start(meta);
-    if (r) {
-        return r;
-    }
-    r = snapshots_start(meta);
-    return r ? r : garbage_start(meta);
-}
-
 int
 meta_start(const struct meta_options *options, struct meta **ret_meta)
 {
@@ -481,10 +443,10 @@ meta_start(const struct meta_options *options, struct meta **ret_meta)
     };
     int r = fiber_spawn("meta probe", probe_main, &start.probe, &start.probe.fiber);
     if (r == 0) {
-        r = start_steps(&start);
+        r = server_start(start.meta, options);
     }
     if (r == 0) {
-        r = start_fibers(start.meta);
+        r = start_steps(&start);
     }
     if (start.probe.fiber) {
         fiber_cancel(start.probe.fiber);
@@ -495,6 +457,7 @@ meta_start(const struct meta_options *options, struct meta **ret_meta)
     }
     if (r) {
         /* Whoever starts next need not wait for a lease that nobody uses. */
+        follower_stop(start.meta);
         if (start.meta->lease && lease_epoch(start.meta->lease) && r != -ECANCELED) {
             lease_renew_stop(start.meta->lease);
             (void)!lease_release(start.meta->lease);

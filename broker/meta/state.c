@@ -103,6 +103,22 @@ apply(struct meta_state *state, const struct meta_record *record, uint64_t seque
         return apply_intent_done(state, record);
     case META_MANIFEST_GARBAGE:
         return apply_manifest_garbage(state, &record->manifest_garbage);
+    case META_BROKER_STATE:
+        return apply_broker_state(state, record);
+    case META_MOVE:
+        return apply_move(state, record);
+    case META_HANDOVER:
+        return apply_handover(state, &record->handover);
+    case META_BROKER_REMOVE:
+        return apply_broker_remove(state, record);
+    case META_BALANCE:
+        return apply_balance(state, &record->balance);
+    case META_TAKE_OVER:
+        return apply_take_over(state, &record->take_over);
+    case META_RECOVERED:
+        return apply_recovered(state, &record->recovered);
+    case META_PROPOSAL:
+        return result_error(0);
     }
     UNREACHABLE();
 }
@@ -132,6 +148,12 @@ int32_t
 meta_state_controller(const struct meta_state *state)
 {
     return state->controller_id;
+}
+
+const struct uuid *
+meta_state_controller_writer(const struct meta_state *state)
+{
+    return &state->controller_writer;
 }
 
 int64_t

@@ -3,6 +3,32 @@
  * records in the same order, so reading needs no message and no lock: look, use, and look again
  * after every wait.
  *
+ * M5  (the state's half) A partition that a broker has opened may hold acknowledged batches in that
+ *     broker's WAL and nowhere else: only the same broker may open it again (it has recovered its
+ *     WAL first), until it was handed over (V2) or the broker stopped clean. Crash: a dead broker's
+ *     partition is opened by another at the committed end, and the batches in the WAL are lost.
+ *     META_BROKER_REMOVE forgets a broker only when it is gone and no partition may have batches in
+ *     its WAL. Crash: forgotten, its id comes back on a fresh volume (C6 has nothing to compare it
+ *     with) and opens its partitions short.
+ *
+ * V1  A wish (META_MOVE) changes nothing but `target`. The owner alone carries it out; a wish for a
+ *     target that died is withdrawn or replaced, and the owner goes on where it stopped.
+ *
+ * V2  One record gives a partition away: owner, broker epoch and leader epoch change together, and
+ *     only when everything up to the end that the owner names is committed. Crash before it: the
+ *     old owner has the partition, all of it; after it: the new one has. A handover of an epoch
+ *     that has ended, or that names another end than the committed one, changes nothing.
+ *
+ * K1  Only brokers that META_TAKE_OVER names, alive and in the epochs that it names, may commit for
+ *     a dead broker's partitions, and only until all shares are done, the assignment is replaced or
+ *     the dead broker's id registers again: then the new incarnation recovers. Crash: a taker is
+ *     paused, another one ends the recovery, the partition opens elsewhere, and the first goes on.
+ *
+ * K2  A dead broker's partitions are released when all shares of one assignment are done, and only
+ *     those opened since its WAL has been in the bucket without a break: what may be on a volume
+ *     waits for that volume. Crash: a broker changes wal.type, dies before it has recovered its
+ *     volume, and its partitions are opened elsewhere without what is there.
+ *
  * M6  A commit, merge or log start that carries an older partition epoch or broker epoch than the
  *     state's changes nothing (-ESTALE). Crash: a paused former owner commits a range that the
  *     successor has already replaced. */
@@ -21,14 +47,23 @@ struct meta_broker {
     char *rack; /* NULL: none */
     char *admin_host;
     int32_t admin_port;
-    bool alive; /* false after META_BROKER_GONE */
+    char *internal_host; /* NULL: none */
+    int32_t internal_port;
+    enum meta_broker_state state;
+    bool alive;        /* false after META_BROKER_GONE */
+    int32_t wal_logs;  /* of the newest incarnation; 0: its WAL is on a volume */
+    int64_t wal_since; /* epoch since which all its incarnations have been of that kind */
+    bool unrecovered;  /* dead, and its logs in the bucket may hold what no object has (K1) */
+    struct meta_taker *takers; /* who recovers them; NULL: nobody yet */
+    int32_t taker_count;
 };
 
 struct meta_partition {
     struct partition_key key;
     int32_t owner;              /* broker id */
-    int64_t owner_broker_epoch; /* 0: never opened */
-    int32_t epoch;              /* leader epoch, from 0; + 1 at each META_OPEN */
+    int64_t owner_broker_epoch; /* who has it open; 0: nobody, and no WAL has any of it */
+    int32_t target;             /* where it shall go (V1); -1: it stays */
+    int32_t epoch;              /* leader epoch, from 0; + 1 at each META_OPEN and META_HANDOVER */
     int64_t log_start_offset;
     int64_t end_offset;   /* one past what is in committed objects */
     uint64_t manifest_id; /* 0: none */
@@ -65,7 +100,9 @@ MUST_CHECK int meta_state_decode(struct bytes bytes, struct meta_state **ret_sta
 const struct uuid *meta_state_cluster_id(const struct meta_state *state);
 /* Sequence of the last record applied. */
 uint64_t meta_state_sequence(const struct meta_state *state);
-int32_t meta_state_controller(const struct meta_state *state);       /* broker id, -1 */
+int32_t meta_state_controller(const struct meta_state *state); /* broker id, -1 */
+/* Its writer uuid: the holder of the lease in its term. */
+const struct uuid *meta_state_controller_writer(const struct meta_state *state);
 int64_t meta_state_controller_epoch(const struct meta_state *state); /* 0: none yet */
 /* Object ids below it were handed out. */
 uint64_t meta_state_next_object_id(const struct meta_state *state);
@@ -83,12 +120,31 @@ size_t meta_topic_count(const struct meta_state *state);
 size_t meta_partition_count(const struct meta_state *state);
 /* In order of id; -1 for the first. */
 const struct meta_broker *meta_broker_next(const struct meta_state *state, int32_t after_id);
+/* New partitions may go there: alive and neither cordoned nor draining. */
+bool meta_broker_takes(const struct meta_broker *broker);
+/* Opened by an incarnation of its owner whose WAL is in the bucket, as those since: whoever fences
+ * wal/<owner>/<owner_broker_epoch>/ finds all that was acknowledged. */
+bool meta_partition_wal_is_in_bucket(
+        const struct meta_state *state, const struct meta_partition *partition);
+/* The share of the dead broker's logs that this one shall recover and has not; -1: none (K1). */
+int32_t meta_broker_share(const struct meta_broker *dead, int32_t taker_id, int64_t taker_epoch);
+/* Alive and registered in that epoch. */
+bool meta_broker_is_current(const struct meta_state *state, int32_t id, int64_t epoch);
+/* A partition is or was open there and was not handed over since: the broker's WAL may hold
+ * acknowledged batches that no object has (M5). Looks at all partitions. */
+bool meta_broker_has_tail(const struct meta_state *state, int32_t broker_id);
 /* The value set for that resource; false when none is. */
 bool meta_config_get(const struct meta_state *state, enum meta_resource resource, struct bytes name,
         struct bytes key, struct bytes *ret_value);
 /* All values of a resource, sorted by key. Returns the number; fills at most `capacity`. */
 size_t meta_config_list(const struct meta_state *state, enum meta_resource resource,
         struct bytes name, struct meta_config_entry *entries, size_t capacity);
+/* The names of the resources that have values, in order. Returns the number; fills at most
+ * `capacity`. */
+size_t meta_config_names(const struct meta_state *state, enum meta_resource resource,
+        struct bytes *names, size_t capacity);
+/* Of all values of all resources of the kind: another one when any has changed. */
+uint32_t meta_config_checksum(const struct meta_state *state, enum meta_resource resource);
 /* How many partitions' recent ranges name the object; 0 when none. Manifests' objects are not
  * counted here. */
 uint32_t meta_object_references(const struct meta_state *state, uint64_t object_id);

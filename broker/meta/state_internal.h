@@ -84,6 +84,8 @@ struct meta_result apply_broker(
         struct meta_state *state, const struct meta_broker_record *record, uint64_t sequence);
 struct meta_result apply_broker_gone(struct meta_state *state, const struct meta_record *record);
 struct meta_result apply_producer_ids(struct meta_state *state, const struct meta_record *record);
+struct meta_result apply_broker_state(struct meta_state *state, const struct meta_record *record);
+struct meta_result apply_broker_remove(struct meta_state *state, const struct meta_record *record);
 void brokers_done(struct meta_state *state);
 
 /* topics.c */
@@ -94,6 +96,30 @@ struct meta_result apply_topic(struct meta_state *state, const struct meta_topic
 struct meta_result apply_topic_delete(struct meta_state *state, struct uuid topic_id);
 struct meta_result apply_partitions(struct meta_state *state, const struct meta_record *record);
 struct meta_result apply_open(struct meta_state *state, const struct meta_open_record *record);
+struct meta_result apply_move(struct meta_state *state, const struct meta_record *record);
+struct meta_result apply_balance(
+        struct meta_state *state, const struct meta_balance_record *record);
+struct meta_result apply_handover(
+        struct meta_state *state, const struct meta_handover_record *record);
+/* Nothing goes to the broker any more. */
+void partitions_withdraw(struct meta_state *state, int32_t broker_id);
+/* What the broker had open since `since` is open nowhere: its WAL has nothing of it any more. */
+void partitions_release(struct meta_state *state, int32_t broker_id, int64_t since);
+bool partitions_open_at(const struct meta_state *state, int32_t broker_id, int64_t since);
+
+/* takeover.c */
+struct meta_result apply_take_over(
+        struct meta_state *state, const struct meta_take_over_record *record);
+struct meta_result apply_recovered(
+        struct meta_state *state, const struct meta_recovered_record *record);
+/* The broker has registered: its new incarnation recovers what the former ones left. */
+void takeover_registered(struct meta_broker *broker, int32_t wal_logs);
+/* It died with a WAL that may not be empty. */
+void takeover_died(struct meta_state *state, struct meta_broker *broker);
+void takers_set(struct meta_broker *broker, const struct meta_taker *takers, int32_t count);
+/* K1: that broker may commit for partitions of `owner`. */
+bool taker_may_commit(
+        const struct meta_state *state, int32_t owner, int32_t taker_id, int64_t taker_epoch);
 void topics_done(struct meta_state *state);
 
 /* configs.c */

@@ -79,7 +79,8 @@ partitions_init(struct meta_topic *topic, int32_t first, int32_t count)
 {
     topic->partitions = mem_realloc(topic->partitions, (size_t)count * sizeof *topic->partitions);
     for (int32_t i = first; i < count; i++) {
-        topic->partitions[i] = (struct meta_partition){ .key = { topic->id, i }, .owner = -1 };
+        topic->partitions[i] =
+                (struct meta_partition){ .key = { topic->id, i }, .owner = -1, .target = -1 };
     }
     topic->partition_count = count;
 }
@@ -230,10 +231,13 @@ apply_open(struct meta_state *state, const struct meta_open_record *record)
     if (!broker_is_current(state, record->broker_id, record->broker_epoch)) {
         return result_error(-ESTALE);
     }
-    /* M5: the WAL of an owner that lives may hold acknowledged batches that nobody else has seen.
-     */
-    if (partition->owner_broker_epoch != 0 && partition->owner != record->broker_id &&
-            broker_is_current(state, partition->owner, partition->owner_broker_epoch)) {
+    /* M5 */
+    if (partition->owner_broker_epoch != 0 && partition->owner != record->broker_id) {
+        return result_error(-EBUSY);
+    }
+    /* Nothing new comes to who drains: what is empty stays empty. */
+    if (partition->owner_broker_epoch == 0 &&
+            broker_find(state, record->broker_id)->state >= META_BROKER_DRAINING) {
         return result_error(-EBUSY);
     }
     if (partition->epoch == INT32_MAX) {
@@ -242,7 +246,131 @@ apply_open(struct meta_state *state, const struct meta_open_record *record)
     partition->owner = record->broker_id;
     partition->owner_broker_epoch = record->broker_epoch;
     partition->epoch++;
+    if (partition->target == record->broker_id) {
+        partition->target = -1;
+    }
     return (struct meta_result){ .epoch = partition->epoch };
+}
+
+/* V1 */
+struct meta_result
+apply_move(struct meta_state *state, const struct meta_record *record)
+{
+    struct meta_partition *partition = partition_find(state, record->move.key);
+    if (!partition) {
+        return result_error(-ENOENT);
+    }
+    int32_t target = record->move.target;
+    const struct meta_broker *broker = target >= 0 ? broker_find(state, target) : NULL;
+    if (target >= 0 && (!broker || !broker->alive || broker->state >= META_BROKER_DRAINING)) {
+        return result_error(-EBUSY);
+    }
+    partition->target = target == partition->owner ? -1 : target;
+    return result_error(0);
+}
+
+/* V1: the wish of a plan that may be old. */
+struct meta_result
+apply_balance(struct meta_state *state, const struct meta_balance_record *record)
+{
+    struct meta_partition *partition = partition_find(state, record->key);
+    if (!partition) {
+        return result_error(-ENOENT);
+    }
+    if (partition->epoch != record->leader_epoch || partition->target >= 0 ||
+            partition->owner == record->target) {
+        return result_error(-ESTALE);
+    }
+    const struct meta_broker *broker = broker_find(state, record->target);
+    if (!broker || !meta_broker_takes(broker)) {
+        return result_error(-EBUSY);
+    }
+    partition->target = record->target;
+    return result_error(0);
+}
+
+/* V2 */
+struct meta_result
+apply_handover(struct meta_state *state, const struct meta_handover_record *record)
+{
+    struct meta_partition *partition = partition_find(state, record->key);
+    if (!partition) {
+        return result_error(-ENOENT);
+    }
+    if (partition->owner != record->broker_id ||
+            partition->owner_broker_epoch != record->broker_epoch ||
+            partition->epoch != record->leader_epoch ||
+            !broker_is_current(state, record->broker_id, record->broker_epoch)) {
+        return result_error(-ESTALE);
+    }
+    if (partition->target < 0 || partition->end_offset != record->end_offset) {
+        return result_error(-EINVAL);
+    }
+    const struct meta_broker *target = broker_find(state, partition->target);
+    if (!target || !target->alive || target->state >= META_BROKER_DRAINING) {
+        return result_error(-EBUSY);
+    }
+    if (partition->epoch == INT32_MAX) {
+        return result_error(-ENOSPC);
+    }
+    partition->owner = target->id;
+    partition->owner_broker_epoch = target->epoch;
+    partition->target = -1;
+    partition->epoch++;
+    return (struct meta_result){ .epoch = partition->epoch };
+}
+
+static bool
+partition_is_open_at(const struct meta_partition *partition, int32_t broker_id, int64_t since)
+{
+    return partition->owner == broker_id && partition->owner_broker_epoch != 0 &&
+           partition->owner_broker_epoch >= since;
+}
+
+void
+partitions_release(struct meta_state *state, int32_t broker_id, int64_t since)
+{
+    LIST_FOREACH (node, &state->topics) {
+        struct meta_topic *topic = CONTAINER_OF(node, struct meta_topic, link);
+        for (int32_t i = 0; i < topic->partition_count; i++) {
+            if (partition_is_open_at(&topic->partitions[i], broker_id, since)) {
+                topic->partitions[i].owner_broker_epoch = 0;
+            }
+        }
+    }
+}
+
+bool
+partitions_open_at(const struct meta_state *state, int32_t broker_id, int64_t since)
+{
+    LIST_FOREACH (node, &state->topics) {
+        const struct meta_topic *topic = CONTAINER_OF(node, const struct meta_topic, link);
+        for (int32_t i = 0; i < topic->partition_count; i++) {
+            if (partition_is_open_at(&topic->partitions[i], broker_id, since)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+bool
+meta_broker_has_tail(const struct meta_state *state, int32_t broker_id)
+{
+    return partitions_open_at(state, broker_id, 0);
+}
+
+void
+partitions_withdraw(struct meta_state *state, int32_t broker_id)
+{
+    LIST_FOREACH (node, &state->topics) {
+        struct meta_topic *topic = CONTAINER_OF(node, struct meta_topic, link);
+        for (int32_t i = 0; i < topic->partition_count; i++) {
+            if (topic->partitions[i].target == broker_id) {
+                topic->partitions[i].target = -1;
+            }
+        }
+    }
 }
 
 void

@@ -2,6 +2,7 @@
  * the rest of a large one is read straight into the buffer that the batches stay in. */
 #include "base/endian.h"
 #include "base/log.h"
+#include "base/mark.h"
 #include "net/net_internal.h"
 #include "reactor/clock.h"
 #include "session/session.h"
@@ -13,8 +14,7 @@
 
 struct frames {
     struct stream *stream;
-    uint64_t idle_timeout_ns;
-    uint32_t frame_size_max;
+    const struct net_options *options;
     size_t start; /* unread bytes in data */
     size_t end;
     uint8_t data[READ_BUFFER_SIZE];
@@ -37,13 +37,21 @@ frames_fill(struct frames *frames, size_t size)
         }
         int64_t n = stream_read(frames->stream, frames->data + frames->end,
                 sizeof frames->data - frames->end,
-                clock_mono_coarse_ns() + frames->idle_timeout_ns);
+                clock_mono_coarse_ns() + frames->options->idle_timeout_ns);
         if (n <= 0) {
             return n == 0 && frames->end > frames->start ? -EPIPE : n;
         }
         frames->end += (size_t)n;
     }
     return 1;
+}
+
+/* C2: a frame has this long in all. */
+static uint64_t
+body_deadline_ns(const struct frames *frames, size_t size)
+{
+    uint64_t slowest_ns = (uint64_t)size * NS_PER_S / FRAME_BYTES_PER_SECOND_MIN;
+    return clock_mono_coarse_ns() + frames->options->frame_grace_ns + slowest_ns;
 }
 
 /* Reads the rest of a frame into its own buffer. */
@@ -54,9 +62,17 @@ frames_read_body(struct frames *frames, struct buf *frame, size_t size)
     memcpy(frame->data, frames->data + frames->start, have);
     frames->start += have;
     frame->size = have;
+    uint64_t deadline_ns = body_deadline_ns(frames, size);
     while (frame->size < size) {
+        uint64_t idle_ns = clock_mono_coarse_ns() + frames->options->idle_timeout_ns;
         int64_t n = stream_read(frames->stream, frame->data + frame->size, size - frame->size,
-                clock_mono_coarse_ns() + frames->idle_timeout_ns);
+                MIN(deadline_ns, idle_ns));
+        if (n == -ETIMEDOUT) {
+            MARK("net: a frame came too slowly");
+            LOG_WARN("connection closed: a frame comes too slowly",
+                    LOG_STR("client", stream_peer(frames->stream)), LOG_INT("size", size),
+                    LOG_INT("came", frame->size));
+        }
         if (n <= 0) {
             return n == 0 ? -EPIPE : (int)n;
         }
@@ -75,19 +91,23 @@ frames_next(struct frames *frames, struct buf **ret_frame)
         return (int)r;
     }
     uint32_t size = load_be32(frames->data + frames->start);
-    if (size < FRAME_SIZE_MIN || size > frames->frame_size_max) {
+    if (size < FRAME_SIZE_MIN || size > frames->options->frame_size_max) {
         LOG_WARN("frame refused: its size cannot be",
                 LOG_STR("client", stream_peer(frames->stream)), LOG_INT("size", size),
-                LOG_INT("size_max", frames->frame_size_max));
+                LOG_INT("size_max", frames->options->frame_size_max));
         return -EBADMSG;
     }
     frames->start += 4;
-    CLEANUP(buf_unrefp) struct buf *frame = buf_try_new(size);
-    if (!frame) {
-        return -ENOMEM;
-    }
-    int result = frames_read_body(frames, frame, size);
+    struct request_memory *memory = &frames->options->broker->memory;
+    int result =
+            request_memory_take(memory, size, clock_mono_ns() + frames->options->idle_timeout_ns);
     if (result < 0) {
+        return result;
+    }
+    CLEANUP(buf_unrefp) struct buf *frame = buf_try_new(size);
+    result = frame ? frames_read_body(frames, frame, size) : -ENOMEM;
+    if (result < 0) {
+        request_memory_give(memory, size);
         return result;
     }
     *ret_frame = TAKE_PTR(frame);
@@ -122,8 +142,7 @@ connection_run(struct net *net, struct stream *stream)
     struct buf *memory = buf_new(sizeof(struct frames)); /* too large for a fiber's stack */
     struct frames *frames = (struct frames *)(void *)memory->data;
     *frames = (struct frames){ .stream = stream };
-    frames->idle_timeout_ns = net->options.idle_timeout_ns;
-    frames->frame_size_max = net->options.frame_size_max;
+    frames->options = &net->options;
     list_push_back(&net->open[reactor_index()], &connection.link);
     if (!net->stopping[reactor_index()]) {
         connection_serve(net, stream, frames);

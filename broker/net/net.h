@@ -2,9 +2,17 @@
 /* Kafka listeners, connections and frames. Entered from main.c; gives frames to session/.
  *
  * A frame is a big-endian int32 length and that many bytes (Kafka protocol guide, "Preliminaries").
- * A length below the smallest header or above `frame_size_max` closes the connection before
- * anything is allocated for it. Limits: CONNECTIONS_MAX over all reactors, frame_size_max,
- * idle_timeout_ns. */
+ *
+ * C1  A length below the smallest header or above `frame_size_max` closes the connection before
+ *     anything is allocated for it; a length that can be waits for room in broker->memory first.
+ *     Scenario: garbage reads as "1.2 GB follow"; or hundreds announce 100 MiB each.
+ * C2  Whoever has begun a frame must end it within `frame_grace_ns` and the time that its size
+ *     takes at FRAME_BYTES_PER_SECOND_MIN. Scenario: clients that send a byte a minute hold all the
+ *     memory for requests, and nobody else is served.
+ * C3  A flood of connections costs one log line a second. Those over max.connections or over
+ *     max.connections.per.ip are closed as soon as they are accepted; without a descriptor they
+ *     wait in the kernel. Those that are open go on. Scenario: a client that reconnects in a loop.
+ * Limits: CONNECTIONS_MAX over all reactors, frame_size_max, idle_timeout_ns, broker->memory. */
 
 #include "handlers/broker.h"
 
@@ -16,7 +24,11 @@ struct net_options {
     uint16_t port; /* 0: any */
     uint32_t frame_size_max;
     uint64_t idle_timeout_ns; /* connections.max.idle.ms */
+    uint64_t frame_grace_ns;
     uint32_t connections_max;
+    /* max.connections and max.connections.per.ip, looked at for each new connection, on reactor 0.
+     * NULL: only connections_max. Borrowed. */
+    const struct settings *limits;
 };
 
 /* Listens on reactor 0 and deals the connections out to all reactors in turn. */

@@ -2,6 +2,7 @@
 /* Shared by the files of net/ only. */
 
 #include "base/limits.h"
+#include "net/addresses.h"
 #include "net/net.h"
 #include "reactor/tcp.h"
 
@@ -20,6 +21,9 @@ struct net {
     unsigned next_reactor;
     uint64_t accepted;
     uint64_t refused;
+    struct addresses addresses;
+    uint64_t complained_ns; /* when a refusal or a failure was logged last */
+    uint64_t silent;        /* how many were not logged since */
     _Atomic uint32_t connections;
     _Atomic uint64_t bad_frames;
     struct list open[REACTORS_MAX]; /* each used by its own reactor only */

@@ -111,6 +111,24 @@ hang(const struct attempt *attempt)
     return no_answer(attempt, "no answer");
 }
 
+/* Tests look at the world meanwhile: it waits for them, however slow the machine. */
+static int
+hold(const struct attempt *attempt)
+{
+    struct faulty_set *set = attempt->store->set;
+    uint64_t clears = faulty_set_clears(set);
+    while (faulty_set_clears(set) == clears) {
+        int r = fiber_sleep_ns(NS_PER_MS);
+        if (r < 0) {
+            return fault(r, "faulty store: %s: cancelled", attempt->key);
+        }
+        if (clock_mono_ns() >= attempt->deadline_ns) {
+            return no_answer(attempt, "no answer");
+        }
+    }
+    return 0;
+}
+
 /* Looks for a rule before the try is made. 0: make it; else the answer. */
 static int
 before(struct attempt *attempt)
@@ -141,6 +159,8 @@ before(struct attempt *attempt)
         int r = fiber_sleep_ns(random_below(rule->delay_ns + 1));
         return r < 0 ? fault(r, "faulty store: %s: cancelled", attempt->key) : 0;
     }
+    case FAULTY_HELD:
+        return hold(attempt);
     case FAULTY_HANG:
         return hang(attempt);
     case FAULTY_DENIED:

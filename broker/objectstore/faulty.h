@@ -30,6 +30,8 @@ enum faulty_kind {
     FAULTY_TRUNCATED, /* get: the body ends early, -EIO */
     FAULTY_WRONG,     /* get: one byte of the body differs, and nothing tells */
     FAULTY_SLOW,      /* executed after up to `delay` */
+    FAULTY_HELD,      /* executed once the set's rules are removed; no answer if its deadline comes
+                         first */
     FAULTY_HANG,      /* no answer until the deadline; not executed */
     FAULTY_STALE,     /* list: without what was written in the last `delay` */
     FAULTY_DENIED,    /* -EACCES */
@@ -58,11 +60,11 @@ struct faulty_rule {
 MUST_CHECK int faulty_parse(const char *text, struct faulty_rule *ret_rule);
 /* Adds a rule to the set of that name, which need not be open yet; returns its number in the set,
  * or -ENOBUFS. */
-MUST_CHECK int faulty_add(const char *set, const struct faulty_rule *rule);
-/* Removes all rules of the set; late writes stay under way. */
-void faulty_clear(const char *set);
+MUST_CHECK int faulty_add(const char *set_name, const struct faulty_rule *rule);
+/* Removes all rules of the set and lets go what they held; late writes stay under way. */
+void faulty_clear(const char *set_name);
 /* How often the rule of that number applied. */
-uint64_t faulty_hits(const char *set, int number);
+uint64_t faulty_hits(const char *set_name, int number);
 /* Late writes that have not landed yet, over all senders. */
 size_t faulty_late_count(struct objectstore *store);
 /* Lets all late writes land now, in order of their times. */

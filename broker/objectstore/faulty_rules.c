@@ -22,6 +22,7 @@ struct faulty_set {
     char *name;
     struct rule_state rules[FAULTY_RULES_MAX];
     unsigned count;
+    uint64_t clears;
 };
 
 struct recent {
@@ -43,7 +44,7 @@ static struct list sets = { &sets, &sets };
 static struct list seas = { &seas, &seas };
 
 static const char *const kind_names[FAULTY_KIND_COUNT] = { "lost", "late", "echo", "409", "412",
-    "500", "503", "truncated", "wrong", "slow", "hang", "stale", "denied", "full" };
+    "500", "503", "truncated", "wrong", "slow", "held", "hang", "stale", "denied", "full" };
 
 static int
 parse_operations(const char *text, char *operations, unsigned *ret_bits)
@@ -160,32 +161,44 @@ faulty_set_of(const char *name)
 }
 
 int
-faulty_add(const char *name, const struct faulty_rule *rule)
+faulty_add(const char *set_name, const struct faulty_rule *rule)
 {
     pthread_mutex_lock(&mutex);
-    struct faulty_set *set = set_of(name);
+    struct faulty_set *set = set_of(set_name);
     int number = set->count < FAULTY_RULES_MAX ? (int)set->count : -ENOBUFS;
     if (number >= 0) {
         set->rules[set->count++] = (struct rule_state){ .rule = *rule };
     }
     pthread_mutex_unlock(&mutex);
-    return number >= 0 ? number
-                       : fault(number, "more than %d fault rules for %s", FAULTY_RULES_MAX, name);
+    return number >= 0
+                   ? number
+                   : fault(number, "more than %d fault rules for %s", FAULTY_RULES_MAX, set_name);
 }
 
 void
-faulty_clear(const char *name)
+faulty_clear(const char *set_name)
 {
     pthread_mutex_lock(&mutex);
-    set_of(name)->count = 0;
+    struct faulty_set *set = set_of(set_name);
+    set->count = 0;
+    set->clears++;
     pthread_mutex_unlock(&mutex);
 }
 
 uint64_t
-faulty_hits(const char *name, int number)
+faulty_set_clears(struct faulty_set *set)
 {
     pthread_mutex_lock(&mutex);
-    struct faulty_set *set = set_of(name);
+    uint64_t clears = set->clears;
+    pthread_mutex_unlock(&mutex);
+    return clears;
+}
+
+uint64_t
+faulty_hits(const char *set_name, int number)
+{
+    pthread_mutex_lock(&mutex);
+    struct faulty_set *set = set_of(set_name);
     uint64_t hits = number >= 0 && (unsigned)number < set->count ? set->rules[number].hits : 0;
     pthread_mutex_unlock(&mutex);
     return hits;

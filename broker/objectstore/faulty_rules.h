@@ -14,6 +14,8 @@ struct faulty_set *faulty_set_of(const char *name);
 /* The first rule that applies to this try, by dice and counters. */
 bool faulty_set_apply(struct faulty_set *set, enum object_operation operation, const char *key,
         struct faulty_rule *ret_rule);
+/* How often its rules were removed. */
+uint64_t faulty_set_clears(struct faulty_set *set);
 
 /* A write that is on its way. Owned by whoever took it. */
 struct faulty_late {

@@ -253,6 +253,7 @@ folder_done(struct folder *folder)
         mem_free(folder->temporary_lock);
     }
     pthread_mutex_destroy(&folder->mutex);
+    mem_free(folder->stage);
     mem_free(folder->root);
 }
 

@@ -2,19 +2,28 @@
 /* The folder behind file:// stores: blocking functions that run on helper threads. Private to
  * file*.c and its tests.
  *
- * ROOT/KEY          objects, as plain files: other tools may read them
- * ROOT/~tmp/ID.d/   objects on their way in, of one open store; ROOT/~tmp/ID.lock is locked while
- * it is open ROOT/~lock/NN     held by whoever replaces or removes an object whose key hashes to NN
- * ('~' may not be in keys, so these names are free.)
+ *   ROOT/KEY          objects, as plain files: other tools may read them
+ *   ROOT/~tmp/ID.d/   objects on their way in, of one open store; ROOT/~tmp/ID.lock is locked
+ *                     while it is open
+ *   ROOT/~lock/NN     held by whoever replaces or removes an object whose key hashes to NN
+ *
+ * '~' may not be in keys, so these names are free.
  *
  * F1  An object appears and changes by one link() or rename() of a finished, flushed file. Crash:
- * kill -9 or power loss at any moment leaves the old object or the new one, never a part. F2  A
- * write is answered after the flush of the file and of every folder above it. "Exists" is answered
- * after such a flush too: the writer that lost must not build on a winner that a power loss undoes.
+ *     kill -9 or power loss at any moment leaves the old object or the new one, never a part.
+ *
+ * F2  A write is answered after the flush of the file and of every folder above it. "Exists" is
+ *     answered after such a flush too: the writer that lost must not build on a winner that a power
+ *     loss undoes.
+ *
  * F3  Between looking at an etag and renaming, nobody else renames or removes that key: flock, so
- * also between processes. It is the kernel that drops a killed process's lock. F4  An etag names
- * one version for ever: inode, size and a modification time whose nanoseconds are random. F5  After
- * a failed flush of a folder nothing is known about it; the store refuses further writes. */
+ *     also between processes. It is the kernel that drops a killed process's lock.
+ *
+ * F4  An etag names one version for ever: inode, size and a modification time whose nanoseconds are
+ *     random.
+ *
+ * F5  After a failed flush of a folder nothing is known about it; the store refuses further writes.
+ */
 
 #include "objectstore/internal.h"
 
@@ -33,7 +42,8 @@ struct folder {
     char *temporary_lock; /* ROOT/~tmp/ID.lock */
     int lock_descriptor;
     _Atomic uint64_t next_temporary;
-    _Atomic bool broken; /* F5 */
+    _Atomic bool broken;      /* F5 */
+    _Atomic(uint8_t *) stage; /* file_direct.c: between two writes */
 };
 
 void folder_init(struct folder *folder, const char *root, bool sync);
@@ -63,6 +73,11 @@ MUST_CHECK int folder_read(struct folder *folder, const char *key, struct object
         struct buf **ret_buf, struct object_info *ret_info);
 MUST_CHECK int folder_write(
         struct folder *folder, const struct object_put *put, struct object_etag *ret_etag);
+/* file_direct.c: the bytes of an object into an open file that is empty, or out of one. */
+MUST_CHECK int folder_write_parts(
+        struct folder *folder, int descriptor, const char *path, const struct object_put *put);
+MUST_CHECK int folder_read_part(
+        int descriptor, const char *path, uint64_t offset, uint64_t size, struct buf **ret_buf);
 MUST_CHECK int folder_remove(struct folder *folder, const char *key, uint64_t deadline_ns);
 MUST_CHECK int folder_list(struct folder *folder, const char *prefix, const char *start_after,
         size_t max, struct object_list *ret_list);

@@ -30,26 +30,6 @@ folder_info(const struct stat *status, struct object_info *ret_info)
 }
 
 static int
-read_part(int descriptor, const char *path, uint64_t offset, struct buf *buf, uint64_t size)
-{
-    while (buf->size < size) {
-        ssize_t n = pread(
-                descriptor, buf->data + buf->size, size - buf->size, (off_t)(offset + buf->size));
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return folder_fault(errno, "read", path);
-        }
-        if (n == 0) {
-            return fault(-EIO, "file store: %s became shorter while it was read", path);
-        }
-        buf->size += (size_t)n;
-    }
-    return 0;
-}
-
-static int
 read_open(int descriptor, const char *path, const char *key, struct object_range range,
         struct buf **ret_buf, struct object_info *ret_info)
 {
@@ -74,16 +54,7 @@ read_open(int descriptor, const char *path, const char *key, struct object_range
         return fault(-EFBIG, "file store: %s has %" PRIu64 " bytes, more than %zu", path, size,
                 OBJECT_SIZE_MAX);
     }
-    CLEANUP(buf_unrefp) struct buf *buf = buf_try_new(size + 1);
-    if (!buf) {
-        return fault(OBJECT_AGAIN, "file store: no memory for %" PRIu64 " bytes of %s", size, path);
-    }
-    r = read_part(descriptor, path, offset, buf, size);
-    if (r < 0) {
-        return r;
-    }
-    *ret_buf = TAKE_PTR(buf);
-    return 0;
+    return folder_read_part(descriptor, path, offset, size, ret_buf);
 }
 
 int
@@ -104,33 +75,12 @@ folder_read(struct folder *folder, const char *key, struct object_range range, s
     return r;
 }
 
-static int
-write_parts(int descriptor, const char *path, const struct object_put *put)
-{
-    for (size_t i = 0; i < put->part_count; i++) {
-        const uint8_t *data = put->parts[i].iov_base;
-        size_t left = put->parts[i].iov_len;
-        while (left) {
-            ssize_t n = write(descriptor, data, left);
-            if (n < 0 && errno == EINTR) {
-                continue;
-            }
-            if (n < 0) {
-                return folder_fault(errno, "write", path);
-            }
-            data += n;
-            left -= (size_t)n;
-        }
-    }
-    return 0;
-}
-
 /* Fills and flushes the new file; afterwards it only needs its name (F1). */
 static int
 finish_temporary(struct folder *folder, int descriptor, const char *path,
         const struct object_put *put, struct object_etag *ret_etag)
 {
-    int r = write_parts(descriptor, path, put);
+    int r = folder_write_parts(folder, descriptor, path, put);
     if (r < 0) {
         return r;
     }

@@ -153,21 +153,28 @@ end_finished(struct http_client *client)
     }
 }
 
+/* NULL: nobody waits, or no connection is free. */
+static struct http_transfer *
+next_to_start(const struct http_client *client)
+{
+    return client->active_count < client->connections_max
+                   ? LIST_FIRST(&client->waiting, struct http_transfer, link)
+                   : NULL;
+}
+
 static void
 client_turn(struct http_client *client)
 {
     uint64_t poll_ns = (uint64_t)POLL_MS_MAX * NS_PER_MS;
     int running = 0;
-    while (client->active_count < client->connections_max && !list_is_empty(&client->waiting)) {
-        transfer_start(client, LIST_FIRST(&client->waiting, struct http_transfer, link));
+    for (struct http_transfer *next = next_to_start(client); next; next = next_to_start(client)) {
+        transfer_start(client, next);
     }
     CHECK(curl_multi_perform(client->multi, &running) == CURLM_OK);
     end_finished(client);
     end_overdue(client, &client->active, &poll_ns);
     end_overdue(client, &client->waiting, &poll_ns);
-    bool can_start =
-            client->active_count < client->connections_max && !list_is_empty(&client->waiting);
-    int poll_ms = can_start ? 0 : (int)((poll_ns + NS_PER_MS - 1) / NS_PER_MS);
+    int poll_ms = next_to_start(client) ? 0 : (int)((poll_ns + NS_PER_MS - 1) / NS_PER_MS);
     CHECK(curl_multi_poll(client->multi, NULL, 0, poll_ms, NULL) == CURLM_OK);
 }
 

@@ -3,14 +3,18 @@
  * wait. Private to the room: S3 and the sources of credentials use it.
  *
  * H1  A request marked `once` reaches the network once. libcurl sends a request again by itself
- * when a reused connection dies before the first byte of the answer; the repetition of a committed
- * create would be answered with "exists". The body of such a request cannot be rewound, and a
- * second start is refused; the caller is told that the outcome is unknown. H2  http_do returns only
- * when libcurl has let go of the request: bodies and headers may live on the caller's stack.
- *     Cancelling the fiber aborts the request and still waits for that.
+ *     when a reused connection dies before the first byte of the answer; the repetition of a
+ *     committed create would be answered with "exists". The body of such a request cannot be
+ *     rewound, and a second start is refused; the caller is told that the outcome is unknown.
+ *
+ * H2  http_do returns only when libcurl has let go of the request: bodies and headers may live on
+ *     the caller's stack. Cancelling the fiber aborts the request and still waits for that.
+ *
  * H3  An answer is complete or an error: bodies end where Content-Length says, and never exceed the
- * size asked for. Limits: HTTP_REQUESTS_PER_REACTOR_MAX, HTTP_CONNECTIONS_MAX,
- * HTTP_HEADERS_SIZE_MAX, HTTP_ERROR_BODY_SIZE_MAX. */
+ *     size asked for.
+ *
+ * Limits: HTTP_REQUESTS_PER_REACTOR_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEADERS_SIZE_MAX,
+ * HTTP_ERROR_BODY_SIZE_MAX. */
 
 #include "base/attr.h"
 #include "base/buf.h"

@@ -1,19 +1,27 @@
 #pragma once
 /* One interface to the object store: S3 (objectstore/s3.h), a local folder (file.h), memory
- * (memory.h) and a wrapper that injects faults (faulty.h). Entered from store/ and meta/.
+ * (memory.h) and a wrapper that injects faults (faulty.h).
+ *
+ * Entered from store/ and meta/.
  *
  * S1  A conditional write has three outcomes: 0 = the object is ours; -EEXIST or -ENOENT = the
- * condition did not hold when the store decided (but see S2); OBJECT_UNDECIDED = nobody knows: it
- * may have landed, or may land later. A time-out, a reset, 409, 500 and 503 are all undecided. It
- * is never reported as success or as failure. S2  -EEXIST may be the echo of our own write whose
- * answer was lost on the way (transports repeat requests): who needs to know reads the object back
- * and compares its own nonce. Nothing is ever deleted because of an unknown outcome. S3  Bytes that
- * arrive differ never silently from what was stored as far as the transport can tell: a short or
- * long body, or a checksum that does not fit, is -EIO. S4  Unconditional writes of the same bytes
- * are idempotent; they are repeated inside, with jitter, until the deadline. Limits:
- * OBJECT_KEY_SIZE_MAX, OBJECT_SIZE_MAX. Keys: segments of [A-Za-z0-9._-] and single '/', at most
- * 255 bytes a segment, and never an object at a prefix of another object's path (file systems and
- * some servers refuse that). */
+ *     condition did not hold when the store decided (but see S2); OBJECT_UNDECIDED = nobody knows:
+ *     it may have landed, or may land later. A time-out, a reset, 409, 500 and 503 are all
+ *     undecided. It is never reported as success or as failure.
+ *
+ * S2  -EEXIST may be the echo of our own write whose answer was lost on the way (transports repeat
+ *     requests): who needs to know reads the object back and compares its own nonce. Nothing is
+ *     ever deleted because of an unknown outcome.
+ *
+ * S3  Bytes that arrive differ never silently from what was stored as far as the transport can
+ *     tell: a short or long body, or a checksum that does not fit, is -EIO.
+ *
+ * S4  Unconditional writes of the same bytes are idempotent; they are repeated inside, with jitter,
+ *     until the deadline.
+ *
+ * Limits: OBJECT_KEY_SIZE_MAX, OBJECT_SIZE_MAX. Keys: segments of [A-Za-z0-9._-] and single '/', at
+ * most 255 bytes a segment, and never an object at a prefix of another object's path (file systems
+ * and some servers refuse that). */
 
 #include "base/attr.h"
 #include "base/buf.h"
@@ -56,7 +64,8 @@ enum object_condition {
 };
 
 /* Opens what the URL names:
- *   s3://BUCKET[/PREFIX]?endpoint=URL&region=R&path_style=true|false&ca_file=PATH&checksum=sha256|crc32c|none
+ *   s3://BUCKET[/PREFIX]?endpoint=URL&region=R&path_style=true|false&ca_file=PATH
+ *       &checksum=sha256|crc32c|none
  *   file:///ABSOLUTE/FOLDER[?sync=true|false]
  *   memory://NAME              (shared by name within the process: tests, the simulator)
  *   faulty+<one of these>      (with faults that tests set: faulty.h)

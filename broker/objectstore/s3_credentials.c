@@ -30,8 +30,8 @@ struct s3_provider {
     uint64_t renew_not_before_ns;
 };
 
-static void
-wipe(char *text)
+void
+s3_secret_free(char *text)
 {
     if (text) {
         explicit_bzero(text, strlen(text));
@@ -43,9 +43,9 @@ void
 s3_credentials_unref(struct s3_credentials *credentials)
 {
     if (credentials && atomic_fetch_sub(&credentials->refs, 1) == 1) {
-        wipe(credentials->access_key);
-        wipe(credentials->secret_key);
-        wipe(credentials->token);
+        s3_secret_free(credentials->access_key);
+        s3_secret_free(credentials->secret_key);
+        s3_secret_free(credentials->token);
         mem_free(credentials);
     }
 }
@@ -133,15 +133,15 @@ struct profile {
 static void
 profile_done(struct profile *profile)
 {
-    wipe(profile->access_key);
-    wipe(profile->secret_key);
-    wipe(profile->token);
+    s3_secret_free(profile->access_key);
+    s3_secret_free(profile->secret_key);
+    s3_secret_free(profile->token);
 }
 
 static void
 profile_set(char **place, struct bytes value)
 {
-    wipe(*place);
+    s3_secret_free(*place);
     *place = mem_alloc(value.size + 1);
     memcpy(*place, value.data, value.size);
 }

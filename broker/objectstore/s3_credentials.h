@@ -4,9 +4,13 @@
  * counts. Private to the room.
  *
  * C1  Secrets never reach a message, a log line or a URL, and are wiped when freed.
+ *
  * C2  Credentials that end are renewed before they do, by one fiber, while the others go on with
- * the old ones; a renewal that fails leaves the old ones in use until their end. C3  A source that
- * is configured and fails stops the search: falling through to another identity would hide it.
+ *     the old ones; a renewal that fails leaves the old ones in use until their end.
+ *
+ * C3  A source that is configured and fails stops the search: falling through to another identity
+ *     would hide it.
+ *
  * Limits: S3_CREDENTIAL_SIZE_MAX each, S3_CREDENTIALS_FILE_SIZE_MAX,
  * S3_CREDENTIALS_ANSWER_SIZE_MAX. */
 
@@ -28,6 +32,8 @@ struct s3_credentials {
     char *token;        /* NULL: none */
     int64_t expires_ms; /* wall clock; 0: never */
 };
+/* Wipes the text, then frees it (C1). Accepts NULL. */
+void s3_secret_free(char *text);
 void s3_credentials_unref(struct s3_credentials *credentials);
 DEFINE_CLEANUP(struct s3_credentials *, s3_credentials_unref);
 /* Takes copies. -EINVAL: empty, too long, or with characters that cannot be in a header. */

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "objectstore/internal.h"
+#include "objectstore/s3_credentials.h"
 
 #include <errno.h>
 #include <expat.h>
@@ -481,20 +482,11 @@ s3_sts_parse(struct bytes xml, struct s3_sts *ret_sts)
     return 0;
 }
 
-static void
-wipe(char *text)
-{
-    if (text) {
-        explicit_bzero(text, strlen(text));
-        mem_free(text);
-    }
-}
-
 void
 s3_sts_done(struct s3_sts *sts)
 {
-    wipe(sts->access_key);
-    wipe(sts->secret_key);
-    wipe(sts->token);
+    s3_secret_free(sts->access_key);
+    s3_secret_free(sts->secret_key);
+    s3_secret_free(sts->token);
     *sts = (struct s3_sts){ 0 };
 }

@@ -2,9 +2,10 @@
 /* Reads the XML that S3 and STS answer with, by expat. Private to the room; fuzzed.
  *
  * X1  Bounded whatever comes: nesting, text of one element and number of entries have limits,
- * document types (and with them entities) are refused. Crash: a proxy's or an attacker's answer
- * would eat the broker's memory. X2  What is missing or malformed is -EIO, never a made-up value.
- */
+ *     document types (and with them entities) are refused. Crash: a proxy's or an attacker's answer
+ *     would eat the broker's memory.
+ *
+ * X2  What is missing or malformed is -EIO, never a made-up value. */
 
 #include "base/attr.h"
 #include "base/bytes.h"

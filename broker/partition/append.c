@@ -1,8 +1,13 @@
 /* Appending to one partition: validate, judge the producer, assign offsets, take the place in the
  * WAL; then wait for it. */
 #include "base/check.h"
+#include "base/crc.h"
 #include "base/fault.h"
+#include "base/limits.h"
 #include "base/mark.h"
+#include "base/mem.h"
+#include "base/mutant.h"
+#include "partition/recode.h"
 #include "partition/record_claim.h"
 #include "partition/shard_internal.h"
 #include "partition/wal_payload.h"
@@ -28,8 +33,8 @@ refuse_invalid(struct partition_append *append, int r)
         return refuse(append, APPEND_CORRUPT,
                 "The record batch is damaged: its size or CRC does not fit.");
     case -EPROTONOSUPPORT:
-        return refuse(
-                append, APPEND_UNSUPPORTED_FORMAT, "Message formats 0 and 1 are not supported.");
+        return refuse(append, APPEND_INVALID_RECORD,
+                "Produce takes record batches of magic version 2 only.");
     case -EMSGSIZE:
         return refuse(
                 append, APPEND_TOO_LARGE, "The record batch is larger than max.message.bytes.");
@@ -46,6 +51,27 @@ refuse_invalid(struct partition_append *append, int r)
     }
 }
 
+/* The batch was refused for one of its records: looks for all of them, so that the producer drops
+ * these alone and sends the others again (KIP-467). */
+static void
+find_rejected(struct partition_append *append, const struct record_batch_limits *limits)
+{
+    struct record_batch_limits all = *limits;
+    struct record_batch_info info;
+    CLEANUP(mem_freep) int32_t *indexes = mem_alloc_array(RECORD_ERRORS_MAX, sizeof *indexes);
+    struct record_rejects rejects = { .indexes = indexes, .max = RECORD_ERRORS_MAX };
+    all.rejects = &rejects;
+    int r = record_batch_validate(bytes_of(append->batches, append->size), &all, &info);
+    if (rejects.count == 0 || rejects.count > rejects.max || info.error_index >= 0) {
+        return;
+    }
+    append->rejected_count = rejects.count;
+    append->rejected = mem_dup(indexes, rejects.count * sizeof *indexes);
+    if (r == -EINVAL) {
+        append->error_text = "A compacted topic takes no records without a key.";
+    }
+}
+
 static int
 append_validate(struct partition_append *append, const struct partition *partition,
         struct record_batch_info *info)
@@ -58,12 +84,20 @@ append_validate(struct partition_append *append, const struct partition *partiti
         .after_max_ms = topic->timestamp_after_max_ms,
         .log_append_time = topic->log_append_time,
         .key_required = topic->compacted,
-        .zstd_allowed = true,
+        .zstd_allowed = !append->zstd_refused,
         .from_client = !append->internal,
     };
     int r = record_batch_validate(bytes_of(append->batches, append->size), &limits, info);
     if (r < 0) {
-        return refuse_invalid(append, r);
+        refuse_invalid(append, r);
+        if (info->error_index >= 0 && (r == -EINVAL || r == -ETIME)) {
+            find_rejected(append, &limits);
+        }
+        return r;
+    }
+    if (!append->internal && record_batch_is_transactional(&info->batch)) {
+        return refuse(append, APPEND_NO_TRANSACTION,
+                "The batch is transactional, but its producer has no transaction here.");
     }
     if (topic->log_append_time) {
         append->log_append_time_ms = limits.now_ms;
@@ -73,6 +107,34 @@ append_validate(struct partition_append *append, const struct partition *partiti
         record_batch_set_max_timestamp(append->batches, append->size, false, info->max_timestamp);
     }
     return 0;
+}
+
+/* compression.type: the batch as the topic wants it. */
+static int
+append_recode(struct partition_append *append, const struct partition *partition,
+        struct record_batch_info *info)
+{
+    int wanted = partition->limits.compression;
+    if (append->internal || wanted < 0 || record_batch_is_control(&info->batch) ||
+            record_batch_compression(&info->batch) == (enum compression)wanted) {
+        return 0;
+    }
+    /* The header as it is now: append_validate may have changed timestamps. */
+    int r = record_batch_read(bytes_of(append->batches, append->size), &info->batch);
+    if (r == 0) {
+        r = batch_recode(&info->batch, (enum compression)wanted, &append->recoded);
+    }
+    if (r == 0) {
+        append->batches = append->recoded->data;
+        append->size = append->recoded->size;
+        r = record_batch_read(buf_bytes(append->recoded), &info->batch);
+    }
+    if (r == -E2BIG || (r == 0 && append->size > (size_t)partition->limits.message_bytes_max)) {
+        MARK("append: too large in the topic's codec");
+        return refuse(append, APPEND_TOO_LARGE,
+                "The record batch is larger than max.message.bytes in the topic's codec.");
+    }
+    return r;
 }
 
 /* 0: append; 1: a duplicate, offsets are set; > 1 would be an enum append_error in append->error.
@@ -103,6 +165,25 @@ append_judge(struct partition_append *append, struct partition *partition,
     }
 }
 
+/* Control batches have a producer and no sequence: coordinators write them, each once. */
+static bool
+has_sequence(const struct record_batch_info *info)
+{
+    return record_batch_has_producer(&info->batch) && !record_batch_is_control(&info->batch);
+}
+
+/* The batch's CRC fits, and only what is before it was changed since. */
+static struct wal_known
+wal_known_of(struct partition_key key, struct bytes header, struct bytes batch)
+{
+    uint32_t crc = record_batch_crc_of_all(batch);
+    return (struct wal_known){
+        .tag = wal_payload_tag(key),
+        .has_crc = true,
+        .crc = crc32c_combine(crc32c(header), crc, (uint32_t)batch.size),
+    };
+}
+
 /* Takes the place in line. Under the append lock (Q1). */
 static int
 append_place(
@@ -119,16 +200,19 @@ append_place(
         batches };
     wal_payload_encode(&payload, header);
     struct iovec parts[2] = { { header, sizeof header }, { append->batches, append->size } };
-    int r = wal_append_begin(shard->options.wal, parts, ARRAY_SIZE(parts), &append->wal_append);
+    struct wal_known known = wal_known_of(partition->key, bytes_of(header, sizeof header), batches);
+    int r = wal_append_known(
+            shard->options.wal, &known, parts, ARRAY_SIZE(parts), &append->wal_append);
     if (r < 0) {
         return r;
     }
     append->in_wal = true;
     append->base_offset = base;
     append->end_offset = end;
-    log_tail_append(&partition->tail, (struct slice){ append->owner, batches }, base, end,
-            info->max_timestamp);
-    if (record_batch_has_producer(&info->batch)) {
+    struct buf *owner = append->recoded ? append->recoded : append->owner;
+    log_tail_append(
+            &partition->tail, (struct slice){ owner, batches }, base, end, info->max_timestamp);
+    if (has_sequence(info)) {
         struct producer_claim claim = record_claim_of(&info->batch);
         producer_states_record(&partition->producers, &claim, base, end - 1, info->max_timestamp);
     }
@@ -136,6 +220,7 @@ append_place(
     shard_mark_dirty(shard, partition);
     shard->stats.appended_batches++;
     shard->stats.appended_bytes += append->size;
+    partition->in_bytes += append->size;
     return 0;
 }
 
@@ -165,7 +250,10 @@ append_locked(
     if (append->partition->closed) {
         return -ENOENT;
     }
-    if (record_batch_has_producer(&info->batch) &&
+    if (append->partition->moving) {
+        return refuse(append, APPEND_NOT_LEADER, NULL);
+    }
+    if (has_sequence(info) && !MUTANT(MUTANT_NO_SEQUENCES) &&
             append_judge(append, append->partition, &info->batch)) {
         return 0;
     }
@@ -183,11 +271,24 @@ append_begin(struct shard *shard, struct partition_append *append)
     append->partition = partition;
     partition_hold(partition);
     append->log_start_offset = partition_log_start(partition);
+    if (partition->quarantined) {
+        return refuse(append, partition_check(partition),
+                "Acknowledged records of the partition cannot be read: it is quarantined.");
+    }
+    if (UNLIKELY(partition->moving)) {
+        int r = handover_wait(partition);
+        if (r < 0) {
+            return r;
+        }
+    }
     if (append_validate(append, partition, &info)) {
         return 0;
     }
-    int r = 0;
-    if (record_batch_has_producer(&info.batch)) {
+    int r = append_recode(append, partition, &info);
+    if (r > 0) {
+        return 0;
+    }
+    if (r == 0 && record_batch_has_producer(&info.batch)) {
         r = partition_load_producers(shard, partition);
     }
     if (r == 0) {
@@ -212,6 +313,7 @@ partition_append_begin(struct shard *shard, struct partition_append *append)
     append->log_start_offset = -1;
     append->partition = NULL;
     append->in_wal = false;
+    append->recoded = NULL;
     int r = append_begin(shard, append);
     if (r < 0) {
         append->error = r;
@@ -251,6 +353,7 @@ append_wait(struct shard *shard, struct partition_append *append)
         }
         crash_point("append: durable");
         partition_advance(partition, append->end_offset);
+        shard_count_upload(shard, partition, (int64_t)append->size);
     } else {
         r = wait_durable(shard, partition, append->end_offset);
         if (r == -ENOENT) {
@@ -261,7 +364,21 @@ append_wait(struct shard *shard, struct partition_append *append)
             return r;
         }
     }
-    /* Q2: the last look before the answer. */
+    return 0;
+}
+
+/* Q2: the last look before the answer. A refusal is one too: what follows a batch of unknown
+ * outcome looks like a gap, and a producer that hears of a gap begins a new epoch and sends the
+ * batch a second time. */
+static int
+append_may_answer(const struct shard *shard, const struct partition *partition)
+{
+    int r = wal_error(shard->options.wal);
+    if (r < 0) {
+        MARK("append: no answer once the wal is broken");
+        return fault(r, "%s-%d: the write-ahead log is broken", partition->topic_name,
+                partition->key.index);
+    }
     if (!meta_lease_is_valid(shard->options.meta)) {
         return fault(-ESTALE, "%s-%d: the broker's lease ran out before the answer",
                 partition->topic_name, partition->key.index);
@@ -277,8 +394,10 @@ partition_append_wait(struct shard *shard, struct partition_append *append)
         r = append_wait(shard, append);
     }
     if (append->partition) {
+        r = r == 0 ? append_may_answer(shard, append->partition) : r;
         partition_release(append->partition);
         append->partition = NULL;
     }
+    append->recoded = buf_unref(append->recoded);
     return r;
 }

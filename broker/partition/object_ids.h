@@ -3,11 +3,13 @@
  * rarely waits for one, and an orphan of a crash always lies in a known range (O1). */
 
 #include "meta/meta.h"
+#include "reactor/sync.h"
 
 #define OBJECT_IDS_PER_INTENT 256
 
 struct object_ids {
     struct meta *meta;
+    struct mutex lock; /* one intent is asked for at a time */
     uint64_t next;
     uint64_t left;
 };

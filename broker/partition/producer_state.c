@@ -91,7 +91,9 @@ static struct producer *
 producer_add(struct producer_states *states, int64_t id)
 {
     if (states->by_id.count >= PRODUCERS_PER_PARTITION_MAX) {
-        producer_forget(states, LIST_FIRST(&states->by_use, struct producer, link));
+        struct producer *oldest = LIST_FIRST(&states->by_use, struct producer, link);
+        CHECK(oldest);
+        producer_forget(states, oldest);
     }
     struct producer *producer = mem_alloc(sizeof *producer);
     producer->id = id;
@@ -125,17 +127,20 @@ producer_states_record(struct producer_states *states, const struct producer_cla
         timestamp,
     };
     producer->last_timestamp = timestamp;
+    producer->silent_since_ms = 0;
     list_remove(&producer->link);
     list_push_back(&states->by_use, &producer->link);
     states->changed = true;
 }
 
 void
-producer_states_expire(struct producer_states *states, int64_t before)
+producer_states_expire(struct producer_states *states, int64_t now_ms, int64_t expiration_ms)
 {
     LIST_FOREACH_SAFE (link, &states->by_use) {
         struct producer *producer = CONTAINER_OF(link, struct producer, link);
-        if (producer->last_timestamp < before) {
+        if (producer->silent_since_ms == 0) {
+            producer->silent_since_ms = now_ms;
+        } else if (now_ms - producer->silent_since_ms >= expiration_ms) {
             producer_forget(states, producer);
         }
     }

@@ -5,8 +5,9 @@
  * P1  The same batch sent again is answered with the offset of the first time and is not appended
  * again, also after a restart: the state is in the checkpoint of each uploaded object and is
  * completed from the WAL. Crash: the answer of an append is lost, the broker restarts, and the
- * producer's retry would be stored a second time. Limits: PRODUCERS_PER_PARTITION_MAX; the one idle
- * longest goes first. */
+ * producer's retry would be stored a second time.
+ *
+ * Limits: PRODUCERS_PER_PARTITION_MAX; the one idle longest goes first. */
 
 #include "base/bytes.h"
 #include "base/list.h"
@@ -30,6 +31,7 @@ struct producer {
     int64_t id;
     int16_t epoch;
     int64_t last_timestamp;
+    int64_t silent_since_ms; /* the first pass of expiry after its last batch; 0: none yet */
     int32_t batch_count;
     struct producer_batch batches[PRODUCER_BATCHES_KEPT]; /* oldest first */
 };
@@ -63,8 +65,10 @@ enum producer_verdict producer_states_check(const struct producer_states *states
 /* Remembers an appended batch. */
 void producer_states_record(struct producer_states *states, const struct producer_claim *claim,
         int64_t base_offset, int64_t last_offset, int64_t timestamp);
-/* Forgets producers whose last batch is older than `before` (ms). */
-void producer_states_expire(struct producer_states *states, int64_t before);
+/* Forgets producers that have sent nothing for expiration_ms, as far as the passes before this one
+ * have seen. By our clock, unlike Kafka, which goes by the batches' timestamps: copies of old
+ * records would lose their protection against repeats (P1) at once. */
+void producer_states_expire(struct producer_states *states, int64_t now_ms, int64_t expiration_ms);
 /* Checkpoint (docs/formats/producers.md) of the state as it was at end_offset: batches from there
  * on are left out, because they may not survive a crash and their repetition would then be taken
  * for a duplicate (P1). Clears `changed` unless something was left out. Equal states in equal order

@@ -3,9 +3,15 @@
 #include "base/fault.h"
 #include "base/mark.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "partition/shard_internal.h"
 
 #include <errno.h>
+
+/* How often an offset is looked up again because its object was replaced meanwhile (Q7). */
+#define LOOKUPS_MAX 4
+/* Ranges that a reader's window may reach into. */
+#define READ_AHEAD_RANGES 8u
 
 int64_t
 partition_log_start(const struct partition *partition)
@@ -63,61 +69,168 @@ ranges_find(const struct store_range *ranges, size_t count, int64_t offset,
     return true;
 }
 
-int
-partition_find_range(struct shard *shard, struct partition *partition, int64_t offset,
-        struct store_range *ret_range)
+/* The manifest that the metadata named when this was called is gone: replaced meanwhile. */
+static bool
+manifest_was_replaced(const struct shard *shard, const struct partition *partition, uint64_t id)
 {
-    for (int attempt = 0; attempt < 3; attempt++) {
+    const struct meta_partition *description =
+            meta_partition_find(meta_state(shard->options.meta), partition->key);
+    return description && description->manifest_id != id;
+}
+
+int
+partition_manifest(
+        struct shard *shard, struct partition *partition, const struct manifest **ret_manifest)
+{
+    for (int attempt = 0; attempt < LOOKUPS_MAX; attempt++) {
         const struct meta_partition *description =
                 meta_partition_find(meta_state(shard->options.meta), partition->key);
         if (!description) {
             return fault(-ENOENT, "%s-%d is gone", partition->topic_name, partition->key.index);
         }
-        if (offset >= description->manifest_end_offset) {
-            if (ranges_find(
-                        description->ranges, (size_t)description->range_count, offset, ret_range)) {
-                return 0;
-            }
-            break;
+        uint64_t id = description->manifest_id;
+        if (id == 0 || (partition->manifest && partition->manifest->manifest_id == id)) {
+            *ret_manifest = id ? partition->manifest : NULL;
+            return 0;
         }
         int r = partition_load_manifest(shard, partition);
+        if (r < 0 && !(r == -ENOENT && manifest_was_replaced(shard, partition, id))) {
+            return r == -ENOENT ? fault_note(-EIO, "%s-%d: its manifest is missing",
+                                          partition->topic_name, partition->key.index)
+                                : r;
+        }
+    }
+    return fault(-EAGAIN, "%s-%d: the manifest was replaced again and again", partition->topic_name,
+            partition->key.index);
+}
+
+int
+partition_find_range(struct shard *shard, struct partition *partition, int64_t offset,
+        struct store_range *ret_range)
+{
+    const struct meta_partition *description =
+            meta_partition_find(meta_state(shard->options.meta), partition->key);
+    if (!description) {
+        return fault(-ENOENT, "%s-%d is gone", partition->topic_name, partition->key.index);
+    }
+    if (offset < description->manifest_end_offset) {
+        const struct manifest *manifest;
+        int r = partition_manifest(shard, partition, &manifest);
         if (r < 0) {
             return r;
         }
-        /* The metadata may have moved on while the manifest was read: then look again. */
-        description = meta_partition_find(meta_state(shard->options.meta), partition->key);
-        if (description && partition->manifest &&
-                partition->manifest->manifest_id == description->manifest_id) {
-            const struct store_range *range = manifest_find(partition->manifest, offset);
-            if (range) {
-                *ret_range = *range;
-                return 0;
-            }
-            break;
+        const struct store_range *range = manifest ? manifest_find(manifest, offset) : NULL;
+        if (range) {
+            *ret_range = *range;
+            return 0;
         }
+        /* The metadata may have moved on while the manifest was read. */
+        description = meta_partition_find(meta_state(shard->options.meta), partition->key);
+    }
+    if (description &&
+            ranges_find(description->ranges, (size_t)description->range_count, offset, ret_range)) {
+        return 0;
     }
     return fault(-ENOENT, "%s-%d: no object holds offset %lld", partition->topic_name,
             partition->key.index, (long long)offset);
 }
 
-/* Reads out of the objects, range after range until max_bytes or the cache takes over. */
+/* Copies the ranges that follow `offset`, as far as they are known without a wait. */
+static size_t
+ranges_from(const struct shard *shard, const struct partition *partition, int64_t offset,
+        struct store_range ranges[READ_AHEAD_RANGES])
+{
+    const struct meta_partition *description =
+            meta_partition_find(meta_state(shard->options.meta), partition->key);
+    const struct manifest *manifest = partition->manifest;
+    size_t count = 0;
+    if (!description) {
+        return 0;
+    }
+    if (manifest && manifest->manifest_id == description->manifest_id) {
+        const struct store_range *range = manifest_find(manifest, offset);
+        const struct store_range *end = manifest->ranges + manifest->count;
+        while (range && range < end && count < READ_AHEAD_RANGES) {
+            offset = range->end_offset;
+            ranges[count++] = *range++;
+        }
+    }
+    while (count < READ_AHEAD_RANGES &&
+            ranges_find(description->ranges, (size_t)description->range_count, offset,
+                    &ranges[count])) {
+        offset = ranges[count++].end_offset;
+    }
+    return count;
+}
+
+/* The reader's window may reach behind the range that it is in: small objects are read side by
+ * side. */
+static void
+read_ahead(struct shard *shard, const struct partition *partition, struct store_reader *reader,
+        const struct store_range *range)
+{
+    if (!reader || reader->window_bytes <= reader->range_left) {
+        return;
+    }
+    struct store_range next[READ_AHEAD_RANGES];
+    size_t count = ranges_from(shard, partition, range->end_offset, next);
+    if (count > 0) {
+        MARK("read: reads ahead into the next ranges");
+        store_read_ahead(shard->options.store, reader, next, count);
+    }
+}
+
+/* One range. *offset moves behind it when it has nothing (any more) from there on. */
+static int
+partition_read_range(struct shard *shard, struct partition *partition, int64_t *offset,
+        size_t max_bytes, struct store_reader *reader, struct slices *slices)
+{
+    size_t before = slices->bytes;
+    for (int attempt = 0; attempt < LOOKUPS_MAX; attempt++) {
+        struct store_range range;
+        int r = partition_find_range(shard, partition, *offset, &range);
+        if (r < 0) {
+            /* Q7 */
+            return r == -ENOENT && *offset < partition_log_start(partition) ? -ERANGE : r;
+        }
+        r = store_read(shard->options.store, &range, *offset, max_bytes, reader, slices);
+        if (r == 0 || slices->bytes > before) {
+            fault_clear();
+            *offset = range.end_offset;
+            read_ahead(shard, partition, reader, &range);
+            return 0;
+        }
+        if (r != -ENOENT) {
+            return r;
+        }
+        /* Merged or removed while we looked: the metadata names another object by now. */
+        MARK("read: object replaced during the read");
+    }
+    return fault(-EIO, "%s-%d: the objects of offset %lld are missing", partition->topic_name,
+            partition->key.index, (long long)*offset);
+}
+
+/* Out of the cache: false when it does not begin there. What is followed has none, and an empty one
+ * would answer for all that comes behind its end. */
+static bool
+read_tail(struct partition *partition, int64_t offset, size_t max_bytes, struct slices *slices)
+{
+    return !partition->followed &&
+           log_tail_read(&partition->tail, offset, partition->high_watermark, max_bytes, slices);
+}
+
+/* Out of the objects, or of the cache when compaction has left nothing in all objects before it. */
 static int
 partition_read_objects(struct shard *shard, struct partition *partition, int64_t offset,
         size_t max_bytes, struct store_reader *reader, struct slices *slices)
 {
-    struct store_range range;
-    int r = partition_find_range(shard, partition, offset, &range);
-    if (r < 0) {
-        return r;
-    }
-    r = store_read(shard->options.store, &range, offset, max_bytes, reader, slices);
-    if (r == -ENOENT) {
-        /* Merged or removed while we looked: the metadata names another object by now. */
-        MARK("read: object replaced during the read");
-        r = partition_find_range(shard, partition, offset, &range);
-        if (r == 0) {
-            r = store_read(shard->options.store, &range, offset, max_bytes, reader, slices);
+    size_t before = slices->bytes;
+    int r = 0;
+    while (r == 0 && slices->bytes == before && offset < partition->high_watermark) {
+        if (read_tail(partition, offset, max_bytes, slices)) {
+            break;
         }
+        r = partition_read_range(shard, partition, &offset, max_bytes, reader, slices);
     }
     return r;
 }
@@ -137,14 +250,19 @@ partition_read(struct shard *shard, struct partition *partition, int64_t offset,
     }
     size_t before = slices->bytes;
     int r = 0;
-    if (log_tail_read(&partition->tail, offset, partition->high_watermark, max_bytes, slices)) {
+    if (MUTANT(MUTANT_READ_SKIPS) && offset % 16 == 7 && offset + 4 < partition->high_watermark) {
+        offset += 4;
+    }
+    partition_hold(partition);
+    if (read_tail(partition, offset, max_bytes, slices)) {
         shard->stats.read_tail_hits++;
     } else {
-        partition_hold(partition);
         r = partition_read_objects(shard, partition, offset, max_bytes, reader, slices);
-        partition_release(partition);
     }
     shard->stats.read_bytes += slices->bytes - before;
+    shard->stats.followed_bytes += partition->followed ? slices->bytes - before : 0;
+    partition->out_bytes += slices->bytes - before;
+    partition_release(partition);
     return r;
 }
 
@@ -169,11 +287,12 @@ partition_read_checkpoint(struct shard *shard, struct partition *partition)
     if (description->manifest_id == 0) {
         return 0;
     }
-    int r = partition_load_manifest(shard, partition);
-    if (r < 0 || !partition->manifest || partition->manifest->checkpoint.size == 0) {
+    const struct manifest *manifest;
+    int r = partition_manifest(shard, partition, &manifest);
+    if (r < 0 || !manifest || manifest->checkpoint.size == 0) {
         return r;
     }
-    return producer_states_decode(&partition->producers, partition->manifest->checkpoint);
+    return producer_states_decode(&partition->producers, manifest->checkpoint);
 }
 
 int
@@ -182,15 +301,16 @@ partition_load_producers(struct shard *shard, struct partition *partition)
     if (partition->producers_loaded) {
         return 0;
     }
-    int r = mutex_lock(&shard->append_lock);
+    /* Not the append lock: the store may be slow, and the shard's other partitions go on. Whoever
+     * records a batch has waited here before. */
+    int r = mutex_lock(&partition->producers_lock);
     if (r < 0) {
         return r;
     }
-    /* Under the append lock: nobody records a batch while the state is replaced. */
     if (!partition->producers_loaded) {
         r = partition_read_checkpoint(shard, partition);
         partition->producers_loaded = r == 0;
     }
-    mutex_unlock(&shard->append_lock);
+    mutex_unlock(&partition->producers_lock);
     return r;
 }

@@ -5,7 +5,9 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/mark.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "partition/object_ids.h"
 #include "partition/producer_state.h"
 #include "partition/record_claim.h"
@@ -16,6 +18,7 @@
 #include <errno.h>
 
 #define RECOVER_TIMEOUT_NS (300ull * NS_PER_S)
+#define TELL_NS (2ull * NS_PER_S)
 #define CHECKPOINT_SIZE_MAX (64 * MIB)
 
 /* What of one partition is gathered for the next object. */
@@ -25,6 +28,8 @@ struct recovered {
     struct partition_key key;
     int32_t leader_epoch;
     bool skip;           /* the topic is gone or the partition is not ours */
+    bool suspect;        /* a damaged record may be its, and none behind proves it whole */
+    bool hole;           /* records are missing: those behind are held */
     int64_t base_offset; /* committed up to here */
     int64_t end_offset;  /* gathered up to here */
     struct slices slices;
@@ -37,8 +42,15 @@ struct recovery {
     struct object_ids ids;
     struct map by_key;
     struct list partitions;
-    uint64_t bytes; /* gathered */
+    uint64_t told_ns; /* when it was last said how far we are */
+    uint64_t records; /* seen */
+    uint64_t bytes_seen;
+    uint64_t bytes;   /* gathered */
+    bool all_suspect; /* whose the damaged records were is not known */
+    uint64_t *tags;   /* one bit for each tag of a damaged record; NULL: none */
 };
+
+#define TAG_WORDS (65536 / 64)
 
 DEFINE_CLEANUP(struct object_builder *, object_builder_free);
 
@@ -78,13 +90,34 @@ recovered_load_producers(
     return r;
 }
 
+static uint64_t
+recovered_hash(struct partition_key key)
+{
+    return hash_u64(uuid_hash(&key.topic_id) ^ (uint64_t)(uint32_t)key.index);
+}
+
+static int32_t
+recovery_owner(const struct recovery *recovery)
+{
+    const struct recover_options *options = recovery->options;
+    return options->dead ? *options->dead : meta_broker_id(options->meta);
+}
+
+/* Q14: may a damaged record have been this partition's? */
+static bool
+recovery_suspects(const struct recovery *recovery, struct partition_key key)
+{
+    uint16_t tag = wal_payload_tag(key);
+    return recovery->all_suspect ||
+           (recovery->tags && recovery->tags[tag / 64] & (uint64_t)1 << tag % 64);
+}
+
 /* The partition's entry, made from the metadata when it is met first. */
 static int
 recovery_find(struct recovery *recovery, const struct wal_payload *payload,
         struct recovered **ret_partition)
 {
-    uint64_t hash =
-            hash_u64(uuid_hash(&payload->key.topic_id) ^ (uint64_t)(uint32_t)payload->key.index);
+    uint64_t hash = recovered_hash(payload->key);
     struct map_node *node = map_find(&recovery->by_key, hash, recovered_has_key, &payload->key);
     if (node) {
         *ret_partition = CONTAINER_OF(node, struct recovered, node);
@@ -94,12 +127,13 @@ recovery_find(struct recovery *recovery, const struct wal_payload *payload,
             meta_partition_find(meta_state(recovery->options->meta), payload->key);
     struct recovered *p = mem_alloc(sizeof *p);
     p->key = payload->key;
+    p->suspect = recovery_suspects(recovery, p->key);
     slices_init(&p->slices);
     producer_states_init(&p->producers);
     map_insert(&recovery->by_key, &p->node, hash);
     list_push_back(&recovery->partitions, &p->link);
     *ret_partition = p;
-    if (!description || description->owner != meta_broker_id(recovery->options->meta)) {
+    if (!description || description->owner != recovery_owner(recovery)) {
         p->skip = true;
         return 0;
     }
@@ -209,18 +243,85 @@ recovery_flush(struct recovery *recovery)
     return 0;
 }
 
-static int
-recovery_damaged(struct recovery *recovery, uint64_t sequence)
+static void
+recovery_suspect_tags(struct recovery *recovery, const struct wal_damage *damage)
 {
-    if (!recovery->options->accept_loss) {
-        return fault(-EBADMSG,
-                "wal record %llu was acknowledged but cannot be read: restore the volume, or start "
-                "with "
-                "wal.recovery.accept.loss=true to go on without it",
-                (unsigned long long)sequence);
+    if (!recovery->tags) {
+        recovery->tags = mem_alloc_array(TAG_WORDS, sizeof *recovery->tags);
     }
-    LOG_ERROR("an acknowledged wal record is lost", LOG_INT("sequence", sequence));
+    for (size_t i = 0; i < damage->tag_count; i++) {
+        uint16_t tag = damage->tags[i].tag;
+        recovery->tags[tag / 64] |= (uint64_t)1 << tag % 64;
+    }
+    recovery->all_suspect |= !damage->complete;
+}
+
+/* Acknowledged records cannot be read: who may have lost something? */
+static int
+recovery_damaged(struct recovery *recovery)
+{
+    const struct wal_damage *damage = wal_damage(recovery->options->wal);
+    LOG_ERROR("acknowledged wal records cannot be read",
+            LOG_INT("first_sequence", damage->first_sequence),
+            LOG_INT("records", damage->end_sequence - damage->first_sequence),
+            LOG_INT("accepted", recovery->options->accept_loss));
+    if (recovery->options->accept_loss) {
+        return 0;
+    }
+    recovery_suspect_tags(recovery, damage);
+    LIST_FOREACH (link, &recovery->partitions) {
+        struct recovered *p = CONTAINER_OF(link, struct recovered, link);
+        p->suspect |= recovery_suspects(recovery, p->key);
+    }
     return 0;
+}
+
+/* A record that does not begin where the partition ends. */
+static void
+recovery_hole(struct recovery *recovery, struct recovered *p, const struct wal_payload *payload)
+{
+    char id[UUID_TEXT_SIZE];
+    if (p->hole) {
+        return;
+    }
+    LOG_ERROR("acknowledged records are missing",
+            LOG_STR("topic_id", uuid_format(&p->key.topic_id, id)),
+            LOG_INT("partition", p->key.index), LOG_INT("from_offset", p->end_offset),
+            LOG_INT("to_offset", payload->base_offset),
+            LOG_INT("accepted", recovery->options->accept_loss));
+    p->hole = !recovery->options->accept_loss;
+}
+
+static int
+recovery_take(struct recovery *recovery, struct recovered *p, const struct wal_payload *payload)
+{
+    struct buf *copy = buf_of_bytes(payload->batches);
+    slices_append(&p->slices, copy, buf_bytes(copy));
+    buf_unref(copy);
+    record_claims_replay(&p->producers, payload->batches);
+    p->end_offset = payload->end_offset;
+    recovery->bytes += payload->batches.size;
+    recovery->result.records_committed++;
+    return recovery->bytes >= recovery->options->object_size_max ? recovery_flush(recovery) : 0;
+}
+
+/* Minutes without a word look like a process that hangs. */
+static void
+recovery_tell(struct recovery *recovery, size_t size)
+{
+    uint64_t now_ns = clock_mono_ns();
+    recovery->records++;
+    recovery->bytes_seen += size;
+    if (recovery->told_ns == 0) {
+        recovery->told_ns = now_ns;
+    } else if (now_ns - recovery->told_ns >= TELL_NS) {
+        recovery->told_ns = now_ns;
+        LOG_INFO("recovering the write-ahead log", LOG_INT("records", recovery->records),
+                LOG_INT("bytes", recovery->bytes_seen),
+                LOG_INT("of_bytes", wal_used(recovery->options->wal)),
+                LOG_INT("committed", recovery->result.records_committed),
+                LOG_INT("objects", recovery->result.objects));
+    }
 }
 
 /* wal_replay_fn */
@@ -230,8 +331,9 @@ recovery_record(void *arg, uint64_t sequence, struct bytes bytes, bool damaged)
     struct recovery *recovery = arg;
     struct wal_payload payload;
     struct recovered *p;
+    recovery_tell(recovery, bytes.size);
     if (damaged) {
-        return recovery_damaged(recovery, sequence);
+        return recovery_damaged(recovery);
     }
     int r = wal_payload_decode(bytes, &payload);
     if (r < 0) {
@@ -241,25 +343,64 @@ recovery_record(void *arg, uint64_t sequence, struct bytes bytes, bool damaged)
     if (r < 0) {
         return r;
     }
-    if (p->skip || payload.end_offset <= p->end_offset) {
+    if (p->skip || payload.end_offset <= p->end_offset || MUTANT(MUTANT_RECOVER_NOTHING)) {
+        /* What is committed up to here had all before it. */
+        p->suspect = false;
         recovery->result.records_skipped++;
         return 0;
     }
-    if (payload.base_offset != p->end_offset && !recovery->options->accept_loss) {
-        char id[UUID_TEXT_SIZE];
-        return fault(-EBADMSG,
-                "wal record %llu: partition %d of topic %s goes on at offset %lld, expected %lld",
-                (unsigned long long)sequence, p->key.index, uuid_format(&p->key.topic_id, id),
-                (long long)payload.base_offset, (long long)p->end_offset);
+    if (payload.base_offset != p->end_offset) {
+        recovery_hole(recovery, p, &payload);
     }
-    struct buf *copy = buf_of_bytes(payload.batches);
-    slices_append(&p->slices, copy, buf_bytes(copy));
-    buf_unref(copy);
-    record_claims_replay(&p->producers, payload.batches);
-    p->end_offset = payload.end_offset;
-    recovery->bytes += payload.batches.size;
-    recovery->result.records_committed++;
-    return recovery->bytes >= recovery->options->object_size_max ? recovery_flush(recovery) : 0;
+    if (p->hole) {
+        recovery->result.records_held++;
+        return 0;
+    }
+    p->suspect = false;
+    return recovery_take(recovery, p, &payload);
+}
+
+static void
+recovery_quarantine(struct recovery *recovery, struct partition_key key)
+{
+    char id[UUID_TEXT_SIZE];
+    const struct meta_topic *topic =
+            meta_topic_by_id(meta_state(recovery->options->meta), &key.topic_id);
+    MARK("recovery: a partition is quarantined");
+    LOG_ERROR("partition is quarantined: restore the volume, or start with "
+              "wal.recovery.accept.loss=true to go on without what cannot be read",
+            LOG_STR("topic", topic ? topic->name : uuid_format(&key.topic_id, id)),
+            LOG_INT("partition", key.index));
+    quarantine_add(recovery->options->quarantine, key);
+    recovery->result.quarantined_partitions++;
+}
+
+/* Q14: those with records in the wal, then those that should perhaps have some. */
+static void
+recovery_judge(struct recovery *recovery)
+{
+    const struct meta_state *state = meta_state(recovery->options->meta);
+    int32_t id = recovery_owner(recovery);
+    LIST_FOREACH (link, &recovery->partitions) {
+        struct recovered *p = CONTAINER_OF(link, struct recovered, link);
+        if (!p->skip && (p->hole || p->suspect)) {
+            recovery_quarantine(recovery, p->key);
+        }
+    }
+    if (!recovery->tags) {
+        return;
+    }
+    for (const struct meta_topic *t = meta_topic_next(state, NULL); t;
+            t = meta_topic_next(state, t)) {
+        for (int32_t i = 0; i < t->partition_count; i++) {
+            struct partition_key key = t->partitions[i].key;
+            uint64_t hash = recovered_hash(key);
+            if (t->partitions[i].owner == id && recovery_suspects(recovery, key) &&
+                    !map_find(&recovery->by_key, hash, recovered_has_key, &key)) {
+                recovery_quarantine(recovery, key);
+            }
+        }
+    }
 }
 
 static void
@@ -273,6 +414,21 @@ recovery_done(struct recovery *recovery)
         mem_free(p);
     }
     map_done(&recovery->by_key);
+    mem_free(recovery->tags);
+}
+
+void
+recover_result_add(struct recover_result *sum, const struct recover_result *result)
+{
+    sum->wal.records += result->wal.records;
+    sum->wal.bytes += result->wal.bytes;
+    sum->wal.torn_bytes += result->wal.torn_bytes;
+    sum->wal.damaged_records += result->wal.damaged_records;
+    sum->records_committed += result->records_committed;
+    sum->records_skipped += result->records_skipped;
+    sum->records_held += result->records_held;
+    sum->objects += result->objects;
+    sum->quarantined_partitions += result->quarantined_partitions;
 }
 
 int
@@ -291,7 +447,8 @@ wal_recover(const struct recover_options *options, struct recover_result *ret_re
         return r;
     }
     crash_point("recover: all committed");
-    r = wal_start(options->wal);
+    recovery_judge(&recovery);
+    r = recovery.result.quarantined_partitions ? 0 : wal_start(options->wal);
     if (r < 0) {
         return r;
     }

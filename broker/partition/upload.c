@@ -54,8 +54,29 @@ shard_mark_dirty(struct shard *shard, struct partition *partition)
     }
     if (first) {
         shard->dirty_since_ns = clock_mono_coarse_ns();
+        wait_queue_wake_all(&shard->upload_wanted);
     }
-    if (first || shard->cache.pinned_bytes >= shard->options.upload_bytes) {
+}
+
+/* Enough to begin early, or appends wait for room. Goes by what an upload can take, which is what
+ * is durable: what is pinned may all be on its way into the WAL still, and an upload fiber that
+ * went by that would spin and starve the WAL. */
+static bool
+upload_is_pressing(const struct shard *shard)
+{
+    return shard->upload_bytes >= (int64_t)shard->options.upload_bytes ||
+           log_cache_is_full(&shard->cache);
+}
+
+void
+shard_count_upload(struct shard *shard, struct partition *partition, int64_t bytes)
+{
+    if (partition->closed) {
+        return;
+    }
+    partition->upload_bytes += bytes;
+    shard->upload_bytes += bytes;
+    if (upload_is_pressing(shard)) {
         wait_queue_wake_all(&shard->upload_wanted);
     }
 }
@@ -110,6 +131,15 @@ round_add(struct upload_round *round, struct partition *partition, size_t max_by
     return r;
 }
 
+/* The last part may go beyond object_size_max by one batch and one checkpoint: far below what an
+ * object can hold. */
+static bool
+round_is_full(const struct upload_round *round, uint64_t size, const struct shard *shard)
+{
+    return round->count == STORE_OBJECT_RUNS_MAX ||
+           (round->count && size >= shard->options.object_size_max);
+}
+
 /* Fills the round from the dirty partitions; those that do not fit stay dirty. */
 static int
 round_gather(struct upload_round *round, struct shard *shard)
@@ -120,15 +150,12 @@ round_gather(struct upload_round *round, struct shard *shard)
     LIST_FOREACH (link, &shard->dirty) {
         struct partition *partition = CONTAINER_OF(link, struct partition, dirty);
         uint64_t size = object_builder_size(round->builder);
-        if (round->count && size >= shard->options.object_size_max) {
+        if (round_is_full(round, size, shard)) {
+            MARK("upload: object is full");
             break;
         }
         int r = round_add(round, partition,
                 shard->options.object_size_max - MIN(size, shard->options.object_size_max));
-        if (r == -EFBIG && round->count) {
-            MARK("upload: object is full");
-            break;
-        }
         if (r < 0) {
             return r;
         }
@@ -172,6 +199,7 @@ round_finish(struct upload_round *round, struct shard *shard)
             continue;
         }
         log_tail_uploaded(&partition->tail, round->parts[i].end_offset);
+        shard_count_upload(shard, partition, -(int64_t)round->parts[i].slices.bytes);
         list_remove(&partition->dirty);
         if (partition->tail.uploaded_offset < partition->tail.end_offset) {
             list_push_back(&shard->dirty, &partition->dirty);
@@ -208,7 +236,7 @@ round_write(struct upload_round *round, struct shard *shard, const struct store_
 }
 
 /* 0: a round was committed or there was nothing to do; -EAGAIN: the metadata refused it because a
- * topic went away meanwhile: gather again. */
+ * partition was closed meanwhile: gather again. */
 static int
 upload_once(struct shard *shard)
 {
@@ -235,7 +263,7 @@ upload_once(struct shard *shard)
     }
     for (size_t i = 0; i < round.count; i++) {
         if (round.parts[i].partition->closed) {
-            MARK("upload: a topic went away during the upload");
+            MARK("upload: a partition was closed during the upload");
             return -EAGAIN;
         }
         round.parts[i].partition->producers.changed = true;
@@ -264,7 +292,7 @@ upload_wait(struct shard *shard)
         bool dirty = !list_is_empty(&shard->dirty);
         uint64_t due =
                 dirty ? shard->dirty_since_ns + shard->options.upload_interval_ns : DEADLINE_NONE;
-        if (asked || (dirty && shard->cache.pinned_bytes >= shard->options.upload_bytes) ||
+        if (asked || (upload_is_pressing(shard) && something_is_durable(shard)) ||
                 clock_mono_ns() >= due) {
             return 0;
         }

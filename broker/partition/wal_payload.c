@@ -9,6 +9,13 @@
 #define PAYLOAD_VERSION 1
 #define PAYLOAD_BATCHES 1
 
+uint16_t
+wal_payload_tag(struct partition_key key)
+{
+    uint64_t hash = hash_u64(uuid_hash(&key.topic_id) ^ (uint64_t)(uint32_t)key.index);
+    return (uint16_t)(1 + (hash >> 32) % 65535);
+}
+
 void
 wal_payload_encode(const struct wal_payload *payload, uint8_t out[WAL_PAYLOAD_HEADER_SIZE])
 {

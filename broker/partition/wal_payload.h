@@ -19,6 +19,8 @@ struct wal_payload {
     struct bytes batches;
 };
 
+/* For wal_append_known: 1 to 65535. */
+uint16_t wal_payload_tag(struct partition_key key);
 void wal_payload_encode(const struct wal_payload *payload, uint8_t out[WAL_PAYLOAD_HEADER_SIZE]);
 /* Borrows from `bytes`. -EBADMSG: not ours, or offsets that cannot be. */
 MUST_CHECK int wal_payload_decode(struct bytes bytes, struct wal_payload *ret_payload);

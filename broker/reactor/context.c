@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "reactor/sanitizer.h"
 
 #include <stdint.h>
 
@@ -47,7 +48,7 @@ context_done(struct context *context)
     context->stack_pointer = NULL;
 }
 
-void
+SANITIZER_BLIND void
 context_switch(struct context *from, struct context *to)
 {
     context_switch_assembly(&from->stack_pointer, to->stack_pointer);
@@ -96,7 +97,7 @@ context_done(struct context *context)
     context->ucontext = NULL;
 }
 
-void
+SANITIZER_BLIND void
 context_switch(struct context *from, struct context *to)
 {
     if (!from->ucontext) {

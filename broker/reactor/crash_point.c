@@ -12,13 +12,19 @@
 
 const char *const crash_point_names[] = {
     "append: durable",
+    "meta: log object written",
     "recover: all committed",
     "recover: object written",
+    "take over: log fenced",
     "test: first",
     "test: second",
     "upload: object committed",
     "upload: object written",
+    "upkeep: committed",
+    "upkeep: manifest written",
+    "upkeep: objects written",
     "wal: group flushed",
+    "wal: object settled",
     NULL,
 };
 

@@ -82,6 +82,30 @@ check_transfer(const struct file *file, const void *data, size_t size, uint64_t 
     return 0;
 }
 
+/* The driver's operation, or what a test wants in its place. */
+static int64_t
+operate(struct file *file, enum disk_operation_kind kind, void *data, size_t size, uint64_t offset)
+{
+    struct disk_fault wanted = disk_fault_of(kind, file->path);
+    if (LIKELY(wanted.kind == DISK_FAULT_NONE)) {
+        return driver()->operate(file, kind, data, size, offset);
+    }
+    if (wanted.kind == DISK_FAULT_EIO || wanted.kind == DISK_FAULT_ENOSPC) {
+        return fault(wanted.kind == DISK_FAULT_EIO ? -EIO : -ENOSPC, "disk: a test wants this");
+    }
+    if (wanted.kind == DISK_FAULT_SLOW) {
+        int r = fiber_sleep_ns(wanted.delay_ns);
+        return r < 0 ? r : driver()->operate(file, kind, data, size, offset);
+    }
+    if (wanted.kind == DISK_FAULT_TORN) {
+        size = size / 2 / FILE_ALIGNMENT * FILE_ALIGNMENT;
+    }
+    int64_t n = size || wanted.kind == DISK_FAULT_LOST
+                        ? driver()->operate(file, kind, data, size, offset)
+                        : 0;
+    return n < 0 ? n : fault(-EIO, "disk: a test wants this");
+}
+
 /* Bytes done: fewer than size only when the driver returned 0 (end of the file). */
 static int64_t
 transfer(struct file *file, enum disk_operation_kind kind, void *data, size_t size, uint64_t offset)
@@ -97,7 +121,7 @@ transfer(struct file *file, enum disk_operation_kind kind, void *data, size_t si
     size_t done = 0;
     while (done < size) {
         size_t part = MIN(size - done, (size_t)DISK_CHUNK_MAX);
-        int64_t n = driver()->operate(file, kind, (char *)data + done, part, offset + done);
+        int64_t n = operate(file, kind, (char *)data + done, part, offset + done);
         if (n < 0) {
             return n;
         }
@@ -155,7 +179,7 @@ file_sync(struct file *file, bool metadata)
     if (r < 0) {
         return r;
     }
-    int64_t n = driver()->operate(file, metadata ? DISK_SYNC : DISK_SYNC_DATA, NULL, 0, 0);
+    int64_t n = operate(file, metadata ? DISK_SYNC : DISK_SYNC_DATA, NULL, 0, 0);
     return n < 0 ? fault_note((int)n, "disk: flush of %s", file->path) : 0;
 }
 

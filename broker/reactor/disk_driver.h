@@ -3,6 +3,7 @@
  * alignment were checked by disk.c; errors come with a fault. */
 
 #include "reactor/disk.h"
+#include "reactor/disk_fault.h"
 #include "reactor/internal.h"
 
 struct sim_handle;
@@ -39,5 +40,8 @@ struct disk_driver {
 
 extern const struct disk_driver disk_real;
 extern const struct disk_driver disk_sim;
+
+/* What is to happen to the next such operation on that file. */
+struct disk_fault disk_fault_of(enum disk_operation_kind kind, const char *path);
 
 void disk_names_add(struct disk_names *names, const char *name);

@@ -120,6 +120,15 @@ MUST_CHECK int engine_uring_probe(void);
 
 struct sim_process;
 
+/* The worst turn since the log was told. */
+struct stall_log {
+    uint64_t turn_ns;
+    uint64_t longest_ns;
+    const char *name;
+    uint64_t count;
+    uint64_t said_ns; /* 0: never */
+};
+
 struct reactor {
     unsigned index;
     struct reactors *reactors;
@@ -139,7 +148,9 @@ struct reactor {
     uint64_t now_ns;     /* clock_mono_coarse_ns: the turn's start or later */
     uint64_t longest_ns; /* longest run of one fiber in this turn, and its name */
     const char *longest_name;
+    struct stall_log stall;
     bool stopping; /* every fiber is cancelled, new ones are born so */
+    bool halted;   /* the simulator: no fiber runs again (S1) */
     struct reactor_stats stats;
     _Atomic int sleeping; /* in or about to enter a poll that waits */
     int wake_descriptor;  /* eventfd, kept for the life of the process: a late wake must find it */

@@ -52,6 +52,6 @@ struct post_office {
 void post_office_init(struct post_office *post);
 void post_office_done(struct post_office *post);
 /* Reads all mail of this reactor and moves late messages on. */
-void post_office_turn(struct reactor *reactor);
+void post_office_turn(struct reactor *here);
 /* Something to do for post_office_turn. */
-bool post_office_has_mail(struct reactor *reactor);
+bool post_office_has_mail(struct reactor *here);

@@ -10,6 +10,7 @@ struct stream_kind {
     int (*write)(
             struct stream *stream, const struct iovec *parts, size_t count, uint64_t deadline_ns);
     void (*shutdown)(struct stream *stream);
+    bool (*is_ended_by_peer)(struct stream *stream);
     /* Frees the stream. */
     void (*close)(struct stream *stream);
 };

@@ -5,6 +5,7 @@
 #include "reactor/sim_internal.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -17,6 +18,19 @@ struct random_pool {
 };
 
 static _Thread_local struct random_pool pool;
+
+/* Two processes must not go on with the same bytes: etags and uuids would meet. */
+static void
+forget_after_fork(void)
+{
+    pool.left = 0;
+}
+
+static void
+watch_forks(void)
+{
+    CHECK(pthread_atfork(NULL, NULL, forget_after_fork) == 0);
+}
 
 static void
 kernel_fill(uint8_t *out, size_t size)
@@ -55,6 +69,8 @@ random_fill(void *out, size_t size)
         return;
     }
     if (pool.left < size) {
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+        CHECK(pthread_once(&once, watch_forks) == 0);
         kernel_fill(pool.bytes, POOL_SIZE);
         pool.left = POOL_SIZE;
     }

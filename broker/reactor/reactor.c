@@ -67,6 +67,10 @@ run_ready(struct reactor *reactor)
     while ((node = list_pop_front(&batch))) {
         struct fiber *fiber = CONTAINER_OF(node, struct fiber, link);
         const char *name = fiber->name;
+        if (UNLIKELY(reactor->halted)) {
+            list_init(node);
+            continue;
+        }
         fiber_run(fiber);
         uint64_t now = clock_mono_ns();
         if (now - reactor->now_ns > reactor->longest_ns) {

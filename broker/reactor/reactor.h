@@ -7,10 +7,15 @@
  * other function of this room must be called from a fiber unless it says otherwise.
  *
  * R1  A wait returns only when the operation it waits for has ended: a buffer lent to an operation
- * is never touched by the kernel after the wait returned. Cancelling a wait cancels the operation
- * and still waits for its end. R2  A suspended fiber is never freed; it is cancelled and runs to
- * its end. R3  A fiber lives and dies on the reactor that spawned it. Limits: REACTORS_MAX,
- * FIBERS_MAX, FIBER_STACK_SIZE, MAILBOX_CAPACITY, OFFLOAD_THREADS_MAX (base/limits.h). */
+ *     is never touched by the kernel after the wait returned. Cancelling a wait cancels the
+ *     operation and still waits for its end.
+ *
+ * R2  A suspended fiber is never freed; it is cancelled and runs to its end.
+ *
+ * R3  A fiber lives and dies on the reactor that spawned it.
+ *
+ * Limits: REACTORS_MAX, FIBERS_MAX, FIBER_STACK_SIZE, MAILBOX_CAPACITY, OFFLOAD_THREADS_MAX
+ * (base/limits.h). */
 
 #include "base/attr.h"
 #include "base/bytes.h"
@@ -29,8 +34,8 @@ struct reactors_options {
     enum io_engine engine;
     struct sim
             *sim; /* for IO_SIM only: reactor/sim.h; all reactors then run in the calling thread */
-    uint64_t stall_warn_ns; /* a turn without return to the loop longer than this is logged; 0: 10
-                               ms */
+    uint64_t stall_warn_ns; /* a turn without return to the loop longer than this is counted, and
+                               the worst of each second logged; 0: 100 ms */
 };
 
 typedef void (*fiber_fn)(void *arg);

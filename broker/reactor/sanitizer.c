@@ -16,7 +16,7 @@
 #endif
 #endif
 #ifndef VALGRIND_STACK_REGISTER
-#define VALGRIND_STACK_REGISTER(start, end) 0u
+#define VALGRIND_STACK_REGISTER(start, end) ((void)(start), (void)(end), 0u)
 #define VALGRIND_STACK_DEREGISTER(id) (void)(id)
 #endif
 
@@ -47,12 +47,16 @@ sanitizer_stack_reset(struct fiber *fiber)
      */
     __asan_unpoison_memory_region(fiber->stack, fiber->stack_size);
     fiber->sanitizer_fiber = NULL;
+#elif SANITIZER_THREAD
+    /* The functions that never returned are still on its list of calls. */
+    __tsan_destroy_fiber(fiber->sanitizer_fiber);
+    fiber->sanitizer_fiber = __tsan_create_fiber(0);
 #else
     (void)fiber;
 #endif
 }
 
-void
+SANITIZER_BLIND void
 sanitizer_before_run(struct reactor *reactor, struct fiber *fiber)
 {
 #if SANITIZER_ADDRESS
@@ -90,7 +94,7 @@ sanitizer_fiber_entered(struct reactor *reactor)
 #endif
 }
 
-void
+SANITIZER_BLIND void
 sanitizer_before_leave(struct reactor *reactor, struct fiber *fiber, int last)
 {
 #if SANITIZER_ADDRESS

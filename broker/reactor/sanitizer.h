@@ -28,6 +28,17 @@
 /* Red zones make frames several times larger. */
 #define SANITIZER_STACK_FACTOR (SANITIZER_ANY ? 4 : 1)
 
+/* For functions around a switch: ThreadSanitizer counts calls and returns on the stack that it
+ * believes in, and such a function is called on one and returns on the other. */
+#if SANITIZER_THREAD && defined(__has_attribute)
+#if __has_attribute(disable_sanitizer_instrumentation)
+#define SANITIZER_BLIND __attribute__((disable_sanitizer_instrumentation))
+#endif
+#endif
+#ifndef SANITIZER_BLIND
+#define SANITIZER_BLIND
+#endif
+
 struct fiber;
 struct reactor;
 

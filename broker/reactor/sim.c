@@ -190,6 +190,19 @@ host_here(void)
     return reactor_here ? reactor_here->reactors->sim->host : NULL;
 }
 
+void
+sim_die_abruptly(struct sim *sim)
+{
+    sim->abrupt = true;
+}
+
+const char *
+sim_whoami(void)
+{
+    const struct sim_host *host = host_here();
+    return host ? host->name : NULL;
+}
+
 uint64_t
 sim_boot_ns(void)
 {

@@ -8,7 +8,7 @@
  *
  *   struct sim *sim = sim_new(seed);
  *   struct reactors_options options = { .count = 1, .engine = IO_SIM, .sim = sim };
- *   int r = reactors_run(&options, program, arg);     // one process on host "local", until it ends
+ *   int r = reactors_run(&options, program, arg);  // one process on host "local", until it ends
  *   sim_free(sim);
  *
  * Several processes: sim_start for each, then sim_run. A driver that wants to kill, cut and restart
@@ -21,18 +21,29 @@
  * touch it: foreign_wait_complete only from its own thread.
  *
  * S1  A killed process does nothing any more to a disk, the network or the clock: each of its
- * fibers is cancelled, so that every wait returns -ECANCELED at once and its cleanup frees its
- * memory. What it changes in memory that it shares with the test is the test's business. Only
- * fibers that can't end (in process_exit, or waiting for such a one) are abandoned with what they
- * own on the heap: sim_abandoned counts them. S2  What a killed process had handed to the disk may
- * still land later, and its file locks are held until then. S3  A sector is durable only after a
- * flush that began when its write was complete (or by a durable write). Of all other sectors any
- * subset may survive a power cut: the test chooses which (struct sim_crash). S4  Sizes are durable
- * by a flush of the file, names by disk_sync_folder of the folder. Names become durable in the
- *     order of the changes, as in a journal; sizes and sectors in any order.
+ *     fibers is cancelled, so that every wait returns -ECANCELED at once and its cleanup frees its
+ *     memory. What it changes in memory that it shares with the test is the test's business. Only
+ *     fibers that can't end (in process_exit, or waiting for such a one) are abandoned with what
+ *     they own on the heap: sim_abandoned counts them.
+ *
+ *     After sim_die_abruptly no fiber of a killed process runs again, not even to clean up, as with
+ *     a real SIGKILL: for programs that are not made to unwind at any place. Their heap is lost.
+ *
+ * S2  What a killed process had handed to the disk may still land later, and its file locks are
+ *     held until then.
+ *
+ * S3  A sector is durable only after a flush that began when its write was complete (or by a
+ *     durable write). Of all other sectors any subset may survive a power cut: the test chooses
+ *     which (struct sim_crash).
+ *
+ * S4  Sizes are durable by a flush of the file, names by disk_sync_folder of the folder. Names
+ *     become durable in the order of the changes, as in a journal; sizes and sectors in any order.
+ *
  * S5  After a failed flush the written pages count as clean though a part of them never reaches the
- * disk: a second flush succeeds and proves nothing, as on Linux. Cost: some 10 us for sim_new, a
- * process and sim_free; images share pages, a snapshot copies only page tables. */
+ *     disk: a second flush succeeds and proves nothing, as on Linux.
+ *
+ * Cost: some 10 us for sim_new, a process and sim_free; images share pages, a snapshot copies only
+ * page tables. */
 
 #include "reactor/fiber.h"
 
@@ -49,8 +60,12 @@ uint64_t sim_hash(const struct sim *sim);
 uint64_t sim_now_ns(const struct sim *sim);
 /* From the seed, for the test's own decisions. */
 uint64_t sim_random_below(struct sim *sim, uint64_t bound);
+/* See S1. */
+void sim_die_abruptly(struct sim *sim);
 /* The simulator that runs the caller, or NULL. */
 struct sim *sim_current(void);
+/* The host whose process runs now, or NULL: for log lines. */
+const char *sim_whoami(void);
 /* Fibers whose memory was lost, see S1. */
 uint64_t sim_abandoned(const struct sim *sim);
 
@@ -80,10 +95,10 @@ enum sim_state {
     SIM_KILLED,
 };
 
-/* Starts a process of `reactors` reactors; it runs when sim_run does. The handle is valid until
+/* Starts a process of `count` reactors; it runs when sim_run does. The handle is valid until
  * sim_free. */
 struct sim_process *sim_start(
-        struct sim_host *host, unsigned reactors, const char *name, fiber_fn main_fn, void *arg);
+        struct sim_host *host, unsigned count, const char *name, fiber_fn main_fn, void *arg);
 enum sim_state sim_process_state(const struct sim_process *process);
 /* The argument of process_exit; 0 otherwise. */
 int sim_process_code(const struct sim_process *process);
@@ -201,6 +216,8 @@ enum sim_disk_fault_kind {
  * text is borrowed. */
 void sim_disk_inject(
         struct sim_host *host, enum sim_disk_fault_kind kind, const char *path_part, uint64_t nth);
+/* Takes back what was injected and has not struck yet. */
+void sim_disk_forgive(struct sim_host *host);
 /* Faults and times at random. */
 struct sim_disk_weather {
     uint64_t latency_min_ns;

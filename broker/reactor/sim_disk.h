@@ -79,7 +79,7 @@ void sim_change_done(struct sim_disk *disk, struct change *change);
 /* Makes the changes of data and size of that node durable that were done by `stamp`; with `only`,
  * just that change and the sizes before it. */
 void sim_disk_flush(struct sim_disk *disk, struct sim_node *node, uint64_t stamp);
-void sim_disk_flush_change(struct sim_disk *disk, struct change *change);
+void sim_disk_flush_change(struct sim_disk *disk, struct change *durable);
 /* A failed flush: each change that it would have made durable is forgotten as lost when lose() says
  * so. */
 void sim_disk_flush_failed(struct sim_disk *disk, struct sim_node *node, uint64_t stamp,

@@ -41,6 +41,12 @@ sim_disk_inject(
 }
 
 void
+sim_disk_forgive(struct sim_host *host)
+{
+    memset(host->faults, 0, sizeof host->faults);
+}
+
+void
 sim_disk_set_weather(struct sim_host *host, const struct sim_disk_weather *weather)
 {
     host->weather = *weather;

@@ -102,6 +102,15 @@ stop_all(struct reactors *reactors)
     reactor_here = before;
 }
 
+/* S1: no fiber of any reactor runs again. */
+static void
+halt_all(struct reactors *reactors)
+{
+    for (unsigned i = 0; i < reactors->count; i++) {
+        reactors->all[i]->halted = true;
+    }
+}
+
 /* The fibers that cannot end: their stacks are taken back, what they own on the heap is lost (S1).
  */
 static void
@@ -176,7 +185,7 @@ sim_process_settle(struct sim_process *process)
     struct reactors *reactors = process->reactors;
     if (process->dying) {
         /* The dead unwind at once: no time passes for them. */
-        for (bool again = true; again;) {
+        for (bool again = !process->host->sim->abrupt; again;) {
             again = false;
             for (unsigned i = 0; i < reactors->count; i++) {
                 if (reactor_has_work(reactors->all[i])) {
@@ -211,7 +220,11 @@ sim_process_die(struct sim_process *process, enum sim_state state, int code)
     process->code = code;
     sim_note(process->host->sim, 5, state, (uint64_t)code);
     sim_file_detach(process);
-    stop_all(process->reactors);
+    if (process->host->sim->abrupt) {
+        halt_all(process->reactors);
+    } else {
+        stop_all(process->reactors);
+    }
 }
 
 void
@@ -264,6 +277,10 @@ sim_crash_point(const char *name)
     if (--process->crash_passes == 0) {
         process->crash_name = NULL;
         sim_kill(process);
+        if (process->host->sim->abrupt) {
+            fiber_current()->no_suspend = 0;
+            (void)fiber_suspend(NULL, DEADLINE_NONE); /* never woken */
+        }
     }
 }
 

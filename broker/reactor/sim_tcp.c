@@ -166,6 +166,13 @@ sim_stream_shutdown(struct stream *stream)
     sim_net_wake(&end->writer, 0);
 }
 
+static bool
+sim_stream_is_ended_by_peer(struct stream *stream)
+{
+    const struct endpoint *end = end_of(stream);
+    return end->ended || end->error;
+}
+
 static void
 sim_stream_close(struct stream *stream)
 {
@@ -177,6 +184,7 @@ static const struct stream_kind sim_stream_kind = {
     .read = sim_stream_read,
     .write = sim_stream_write,
     .shutdown = sim_stream_shutdown,
+    .is_ended_by_peer = sim_stream_is_ended_by_peer,
     .close = sim_stream_close,
 };
 

@@ -27,6 +27,7 @@ struct sim {
     unsigned host_count;
     uint64_t reactor_number; /* tells reactors apart in the hash */
     uint64_t abandoned;
+    bool abrupt; /* S1 */
     struct fiber_pool *pool;
     struct list endpoints; /* of the network: sim_net.c */
     struct list listeners;

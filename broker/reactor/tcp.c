@@ -80,6 +80,12 @@ stream_shutdown(struct stream *stream)
     stream->kind->shutdown(stream);
 }
 
+bool
+stream_is_ended_by_peer(struct stream *stream)
+{
+    return stream->kind->is_ended_by_peer(stream);
+}
+
 void
 stream_close(struct stream *stream)
 {

@@ -38,6 +38,9 @@ MUST_CHECK MAY_SUSPEND int stream_write(
 /* Ends both directions: a fiber that waits in stream_read gets 0 or an error soon. Does not free.
  */
 void stream_shutdown(struct stream *stream);
+/* The peer will send nothing more or has reset; what it sent before may still be unread. Does not
+ * wait. */
+bool stream_is_ended_by_peer(struct stream *stream);
 /* Frees; no fiber may be using the stream. */
 MAY_SUSPEND void stream_close(struct stream *stream);
 const char *stream_peer(const struct stream *stream);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -172,6 +173,13 @@ real_shutdown(struct stream *stream)
     shutdown(real_of(stream)->descriptor.number, SHUT_RDWR);
 }
 
+static bool
+real_is_ended_by_peer(struct stream *stream)
+{
+    struct pollfd look = { .fd = real_of(stream)->descriptor.number, .events = POLLRDHUP };
+    return poll(&look, 1, 0) == 1;
+}
+
 static void
 real_close(struct stream *stream)
 {
@@ -185,6 +193,7 @@ static const struct stream_kind real_stream_kind = {
     .read = real_read,
     .write = real_write,
     .shutdown = real_shutdown,
+    .is_ended_by_peer = real_is_ended_by_peer,
     .close = real_close,
 };
 

@@ -14,7 +14,6 @@
 
 #include <errno.h>
 
-#define ANSWER_ARENA_BUDGET (64 * MIB)
 #define ANSWER_SIZE_MAX (1 * GIB)
 #define SEND_TIMEOUT_NS (60ull * NS_PER_S)
 
@@ -23,7 +22,6 @@ struct session_request {
     struct session *session;
     struct request request;
     const struct dispatch_entry *entry;
-    struct log_context log_context;
     uint64_t started_ns;
     bool ordered; /* the next may start */
     bool done;
@@ -37,10 +35,33 @@ session_stats(int16_t api_key)
     return api_key >= 0 && api_key <= WIRE_API_KEY_MAX ? &stats[api_key] : NULL;
 }
 
+static atomic_uint_least64_t error_counts[WIRE_API_KEY_MAX + 1]
+                                         [SESSION_ERROR_CODE_MAX - SESSION_ERROR_CODE_MIN + 1];
+
+static void
+session_count_error(void *arg, int16_t code)
+{
+    const struct session_request *r = arg;
+    if (code < SESSION_ERROR_CODE_MIN || code > SESSION_ERROR_CODE_MAX) {
+        code = SESSION_ERROR_CODE_MAX;
+    }
+    atomic_fetch_add_explicit(&error_counts[r->request.api->key][code - SESSION_ERROR_CODE_MIN], 1,
+            memory_order_relaxed);
+}
+
+uint64_t
+session_error_count(int16_t api_key, int16_t code)
+{
+    CHECK(api_key >= 0 && api_key <= WIRE_API_KEY_MAX);
+    CHECK(code >= SESSION_ERROR_CODE_MIN && code <= SESSION_ERROR_CODE_MAX);
+    return atomic_load_explicit(
+            &error_counts[api_key][code - SESSION_ERROR_CODE_MIN], memory_order_relaxed);
+}
+
 void
 session_init(struct session *session, struct broker *broker, struct stream *stream)
 {
-    *session = (struct session){ .broker = broker, .stream = stream };
+    *session = (struct session){ .broker = broker, .stream = stream, .find = dispatch_find };
     list_init(&session->requests);
     wait_queue_init(&session->turn);
     fiber_group_init(&session->handlers);
@@ -51,6 +72,7 @@ session_request_free(struct session_request *r)
 {
     list_remove(&r->link);
     r->session->request_count--;
+    request_memory_give(&r->session->broker->memory, r->request.memory);
     buf_unref(r->request.frame);
     wire_writer_done(&r->request.answer);
     arena_done(&r->request.arena);
@@ -130,19 +152,27 @@ session_ordered(struct request *request)
     }
 }
 
+static bool
+session_is_gone(struct request *request)
+{
+    const struct session *session = CONTAINER_OF(request, struct session_request, request)->session;
+    return session->broken || stream_is_ended_by_peer(session->stream);
+}
+
 static int
 session_request_main(void *arg)
 {
     struct session_request *r = arg;
     struct session *session = r->session;
-    struct log_context *before = log_context_swap(&r->log_context);
-    if (before) {
-        r->log_context.fiber = before->fiber;
-        r->log_context.fiber_id = before->fiber_id;
-    }
+    /* The fiber's own: another would be gone after the first wait. */
+    struct log_context *context = log_context_get();
+    struct log_context before = *context;
+    context->client = r->request.peer;
+    context->api = r->request.api->name;
+    context->api_version = r->request.version;
     fault_clear();
     r->entry->handler(&r->request);
-    log_context_swap(before);
+    *context = before;
     r->ordered = true;
     r->done = true;
     session_flush(session);
@@ -187,7 +217,7 @@ session_read_header(struct session_request *r)
     request->version = header.request_api_version;
     request->correlation_id = header.correlation_id;
     request->client_id = header.client_id;
-    r->entry = request->api ? dispatch_find(request->api->key) : NULL;
+    r->entry = request->api ? r->session->find(request->api->key) : NULL;
     return session_check_version(r, header.request_api_version);
 }
 
@@ -198,15 +228,13 @@ session_start_request(struct session *session, struct session_request *r)
     r->request.peer = stream_peer(session->stream);
     r->request.local = stream_local(session->stream);
     r->request.ordered = session_ordered;
+    r->request.is_gone = session_is_gone;
     r->request.connection = &session->state;
     r->started_ns = clock_mono_coarse_ns();
-    r->log_context = (struct log_context){
-        .client = r->request.peer,
-        .api = r->request.api->name,
-        .api_version = r->request.version,
-    };
-    arena_init(&r->request.arena, ANSWER_ARENA_BUDGET);
+    arena_init(&r->request.arena, REQUEST_MEMORY_MAX);
     wire_writer_init(&r->request.answer, ANSWER_SIZE_MAX);
+    r->request.answer.on_error_code = session_count_error;
+    r->request.answer.on_error_code_arg = r;
     list_push_back(&session->requests, &r->link);
     fiber_group_spawn(&session->handlers, "request", session_request_main, r);
 }
@@ -238,8 +266,10 @@ session_request(struct session *session, struct buf *frame)
     list_init(&r->link);
     r->session = session;
     r->request.frame = frame;
+    r->request.memory = frame->size;
     session->request_count++;
-    int result = session_read_header(r);
+    /* What was read before the connection broke is not carried out behind an unknown outcome. */
+    int result = session->broken ? -EPROTO : session_read_header(r);
     if (result < 0) {
         session_request_free(r);
         return result;

@@ -13,7 +13,11 @@
 /* Taken when the machine doesn't say: small enough for anything that runs a broker at all. */
 #define MEMORY_UNKNOWN_BYTES (1 * GIB)
 #define CACHE_BYTES_MIN (32 * MIB)
+/* For each reactor: some seconds of all that it can take. */
+#define CACHE_UPLOADED_BYTES_MAX ((uint64_t)512 * MIB)
 #define WAL_SEGMENTS_MIN ((uint64_t)4)
+/* A dead broker's partitions serve again within 3 s: docs/operations.md has the sum. */
+#define BUCKET_LEASE_MS 2000
 
 static int
 put_number(struct settings *settings, const char *name, uint64_t number)
@@ -63,6 +67,12 @@ compute_wal(struct settings *settings, const struct settings_machine *machine)
 }
 
 static int
+compute_lease(struct settings *settings)
+{
+    return is_default(settings, "lease.ms") ? put_number(settings, "lease.ms", BUCKET_LEASE_MS) : 0;
+}
+
+static int
 compute_store_url(struct settings *settings, const struct settings_machine *machine)
 {
     char url[1100];
@@ -90,12 +100,25 @@ put_unless_chosen(struct settings *settings, const char *name, uint64_t number)
     return settings_long(settings, name) == 0 ? put_number(settings, name, number) : 0;
 }
 
+static int
+compute_caches(struct settings *settings, uint64_t memory)
+{
+    uint64_t cache = MAX(memory / 4, (uint64_t)CACHE_BYTES_MIN);
+    int r = put_unless_chosen(settings, "log.cache.bytes", cache);
+    if (r == 0) {
+        uint64_t most = (uint64_t)settings_long(settings, "reactors") * CACHE_UPLOADED_BYTES_MAX;
+        uint64_t half = (uint64_t)settings_long(settings, "log.cache.bytes") / 2;
+        r = put_unless_chosen(settings, "log.cache.uploaded.bytes", MIN(most, half));
+    }
+    return r == 0 ? put_unless_chosen(settings, "block.cache.bytes", cache) : r;
+}
+
 int
 settings_compute(struct settings *settings, const struct settings_machine *machine)
 {
     uint64_t memory = machine->memory_bytes ? machine->memory_bytes : MEMORY_UNKNOWN_BYTES;
-    uint64_t cache = MAX(memory / 4, (uint64_t)CACHE_BYTES_MIN);
-    int r = compute_wal(settings, machine);
+    bool in_bucket = strcmp(settings_string(settings, "wal.type"), "s3") == 0;
+    int r = in_bucket ? compute_lease(settings) : compute_wal(settings, machine);
     if (r < 0) {
         return r;
     }
@@ -105,10 +128,11 @@ settings_compute(struct settings *settings, const struct settings_machine *machi
     uint64_t reactors = MIN(MIN((uint64_t)machine->processors, (uint64_t)REACTORS_MAX), logs);
     r = put_unless_chosen(settings, "reactors", MAX(reactors, (uint64_t)1));
     if (r == 0) {
-        r = put_unless_chosen(settings, "log.cache.bytes", cache);
+        r = compute_caches(settings, memory);
     }
-    if (r == 0) {
-        r = put_unless_chosen(settings, "block.cache.bytes", cache);
+    if (r == 0 && settings_long(settings, "queued.max.request.bytes") <= 0) {
+        uint64_t least = 2 * (uint64_t)settings_int(settings, "socket.request.max.bytes");
+        r = put_number(settings, "queued.max.request.bytes", MAX(memory / 8, least));
     }
     return r == 0 ? compute_store_url(settings, machine) : r;
 }
@@ -123,6 +147,19 @@ check_cluster_id(const char *name, const char *text, char *error)
     }
     snprintf(error, SETTINGS_ERROR_SIZE,
             "Value must be 22 characters of URL-safe base64, not all zero");
+    return -EINVAL;
+}
+
+int
+check_selector(const char *name, const char *text, char *error)
+{
+    (void)name;
+    if (strcmp(text, "org.apache.kafka.common.replica.RackAwareReplicaSelector") == 0) {
+        return 0;
+    }
+    snprintf(error, SETTINGS_ERROR_SIZE,
+            "Value must be org.apache.kafka.common.replica.RackAwareReplicaSelector: classes of "
+            "Java cannot be loaded");
     return -EINVAL;
 }
 

@@ -75,6 +75,16 @@ unknown_variable(struct bytes key, const char *whole, size_t whole_size)
     return fault_note(-EINVAL, "environment variable %s: %.300s", shown, error);
 }
 
+/* What tests do to a broker: reactor/crash_point.h, reactor/disk_fault.h, objectstore/faulty.h. */
+static bool
+is_of_a_test(struct bytes variable)
+{
+    return bytes_equal(variable, BYTES_LITERAL("FRESHET_CRASH_POINT")) ||
+           bytes_equal(variable, BYTES_LITERAL("FRESHET_DISK_FAULTS")) ||
+           bytes_equal(variable, BYTES_LITERAL("FRESHET_FAULTS")) ||
+           bytes_starts_with(variable, BYTES_LITERAL("FRESHET_TEST_"));
+}
+
 static int
 take_variable(struct settings *settings, const char *variable)
 {
@@ -85,9 +95,7 @@ take_variable(struct settings *settings, const char *variable)
     size_t size = (size_t)(equals - variable);
     struct bytes whole = bytes_of(variable, size);
     struct bytes key = bytes_of(variable + sizeof PREFIX - 1, size - (sizeof PREFIX - 1));
-    if (bytes_equal(whole, BYTES_LITERAL("FRESHET_CRASH_POINT")) ||
-            bytes_starts_with(whole, BYTES_LITERAL("FRESHET_TEST_")) ||
-            is_of_kubernetes(variable, size, equals + 1)) {
+    if (is_of_a_test(whole) || is_of_kubernetes(variable, size, equals + 1)) {
         return 0;
     }
     const struct setting *setting = find_by_variable(key);

@@ -4,6 +4,7 @@
 #include "settings/settings_internal.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static const char introduction[] =
         "# Configuration\n"
@@ -20,9 +21,17 @@ static const char introduction[] =
         "(`FRESHET_LOG_RETENTION_MS`). The environment wins over\n"
         "the file, the command line over the environment, and what AlterConfigs set for the "
         "running cluster over all of them\n"
-        "where *dynamic* says yes.\n"
+        "where *dynamic* says yes (*each broker*: only for one broker at a time).\n"
         "\n"
         "`freshet settings --config FILE` checks a file and prints what it would change.\n";
+
+static const char differences[] =
+        "\n## Differs from Kafka\n"
+        "All other settings of Apache Kafka 4.4 have its name, type, default, valid values, words "
+        "of "
+        "refusal and way of update\n"
+        "here; the test `wire/settings` compares them with Kafka's own classes.\n"
+        "\n| name | what differs |\n|---|---|\n";
 
 static void
 append_escaped(struct strbuf *out, const char *text)
@@ -63,6 +72,36 @@ append_default(struct strbuf *out, const struct setting *row)
     }
 }
 
+static const char *
+update_mode(const struct setting *row)
+{
+    return !row->dynamic ? "no" : row->per_broker ? "each broker" : "yes";
+}
+
+/* What tests/wire/java/Settings.java finds different, and why. */
+static void
+append_differences(struct strbuf *out)
+{
+    static const enum setting_scope scopes[] = { SETTING_BROKER, SETTING_TOPIC, SETTING_GROUP,
+        SETTING_CLIENT_METRICS };
+    const struct setting *row;
+    const char *name;
+    const char *reason;
+    for (size_t scope = 0; scope < ARRAY_SIZE(scopes); scope++) {
+        for (size_t i = 0; (row = setting_at(scopes[scope], i)); i++) {
+            if (row->differs) {
+                strbuf_printf(out, "| `%s` | ", row->name);
+                append_escaped(out, row->differs);
+                strbuf_append_string(out, " |\n");
+            }
+        }
+    }
+    for (size_t i = 0; (name = settings_refused_at(i, &reason)); i++) {
+        bool prefix = name[strlen(name) - 1] == '.';
+        strbuf_printf(out, "| `%s%s` | refused: %s |\n", name, prefix ? "*" : "", reason);
+    }
+}
+
 static void
 append_rows(struct strbuf *out, enum setting_scope scope, bool inert)
 {
@@ -81,7 +120,7 @@ append_rows(struct strbuf *out, enum setting_scope scope, bool inert)
         append_default(out, row);
         strbuf_append_string(out, " | ");
         if (!inert) {
-            strbuf_append_string(out, row->dynamic ? "yes | " : "no | ");
+            strbuf_printf(out, "%s | ", update_mode(row));
         }
         append_escaped(out, row->about);
         if (inert) {
@@ -112,4 +151,10 @@ settings_markdown(struct strbuf *out)
     append_rows(out, SETTING_TOPIC, true);
     strbuf_append_string(out, "\n## Accepted for Kafka's sake: groups\n");
     append_rows(out, SETTING_GROUP, true);
+    strbuf_append_string(out,
+            "\n## Client metrics\nOf subscriptions (KIP-714), one resource for each "
+            "name: `kafka-client-metrics`.\n");
+    append_rows(out, SETTING_CLIENT_METRICS, false);
+    strbuf_append_string(out, differences);
+    append_differences(out);
 }

@@ -68,34 +68,70 @@ parse_bool(struct setting_value *value, char *error)
     return -EINVAL;
 }
 
-static int
-check_bounds(const struct setting *setting, bool below, bool above, char *error)
+/* As Java prints a double: 2.0, 0.5, 1.0E10. */
+static void
+print_double(double real, char *out, size_t out_size)
 {
-    if (setting->bounded && below) {
-        snprintf(error, SETTINGS_ERROR_SIZE, "Value must be at least %" PRId64, setting->minimum);
-        return -EINVAL;
+    int digits = 1;
+    double size = fabs(real);
+    bool plain = real == 0 || (size >= 1e-3 && size < 1e7);
+    do {
+        snprintf(out, out_size, plain ? "%.*f" : "%.*E", digits, real);
+    } while (strtod(out, NULL) != real && ++digits < 17);
+    char *exponent = strchr(out, 'E');
+    if (exponent) {
+        long power = strtol(exponent + 1, NULL, 10);
+        snprintf(exponent, out_size - (size_t)(exponent - out), "E%ld", power);
     }
-    if (setting->bounded && above) {
-        snprintf(error, SETTINGS_ERROR_SIZE, "Value must be no more than %" PRId64,
-                setting->maximum);
-        return -EINVAL;
+}
+
+/* Kafka shows the number, not the text that it was read from. */
+static int
+check_bounds(const struct setting *setting, const struct setting_value *value, char *error)
+{
+    bool is_double = setting->type == SETTING_DOUBLE;
+    bool below =
+            is_double ? value->real < (double)setting->minimum : value->number < setting->minimum;
+    bool above =
+            is_double ? value->real > (double)setting->maximum : value->number > setting->maximum;
+    char shown[40];
+    if (!setting->bounded || (!below && !above)) {
+        return 0;
     }
-    return 0;
+    if (is_double) {
+        print_double(value->real, shown, sizeof shown);
+    } else {
+        snprintf(shown, sizeof shown, "%" PRId64, value->number);
+    }
+    snprintf(error, SETTINGS_ERROR_SIZE,
+            "Invalid value %s for configuration %s: Value must be %s %" PRId64, shown,
+            setting->name, below ? "at least" : "no more than",
+            below ? setting->minimum : setting->maximum);
+    return -EBADMSG;
 }
 
 static int
 parse_integer(const struct setting *setting, struct setting_value *value, char *error)
 {
-    bool is_int = setting->type == SETTING_INT;
+    static const struct {
+        const char *name;
+        int64_t minimum;
+        int64_t maximum;
+    } kinds[] = {
+        [SETTING_SHORT] = { "SHORT", INT16_MIN, INT16_MAX },
+        [SETTING_INT] = { "INT", INT32_MIN, INT32_MAX },
+        [SETTING_LONG] = { "LONG", INT64_MIN, INT64_MAX },
+    };
     char *end;
     errno = 0;
     long long number = strtoll(value->text, &end, 10);
-    if (errno || end == value->text || *end || (is_int && number != (int32_t)number)) {
-        snprintf(error, SETTINGS_ERROR_SIZE, "Not a number of type %s", is_int ? "INT" : "LONG");
+    if (errno || end == value->text || *end || number < kinds[setting->type].minimum ||
+            number > kinds[setting->type].maximum) {
+        snprintf(error, SETTINGS_ERROR_SIZE, "Not a number of type %s", kinds[setting->type].name);
         return -EINVAL;
     }
     value->number = number;
-    return check_bounds(setting, number<setting->minimum, number> setting->maximum, error);
+    return check_bounds(setting, value, error);
 }
 
 static int
@@ -108,23 +144,75 @@ parse_double(const struct setting *setting, struct setting_value *value, char *e
         return -EINVAL;
     }
     value->real = real;
-    return check_bounds(
-            setting, real<(double)setting->minimum, real>(double) setting->maximum, error);
+    return check_bounds(setting, value, error);
 }
 
 static int
-check_choices(const struct setting *setting, const char *text, char *error)
+check_choice(const struct setting *setting, struct bytes item, char *error)
 {
-    const char *place = setting->type == SETTING_LIST ? text : NULL;
-    struct bytes item = trim(bytes_of_string(text));
-    bool more = setting->type == SETTING_ENUM || (*text && list_next(&place, &item));
-    for (; more; more = list_next(&place, &item)) {
-        if (!is_choice(setting->choices, item)) {
-            snprintf(error, SETTINGS_ERROR_SIZE, "String must be one of: %s", setting->choices);
-            return -EINVAL;
+    char shown[100];
+    if (!setting->choices || is_choice(setting->choices, item)) {
+        return 0;
+    }
+    bytes_to_string(item, shown, sizeof shown);
+    snprintf(error, SETTINGS_ERROR_SIZE,
+            "Invalid value %s for configuration %s: String must be one of: %s", shown,
+            setting->name, setting->choices);
+    return -EBADMSG;
+}
+
+static bool
+is_repeated(const char *list, struct bytes item)
+{
+    struct bytes other;
+    unsigned count = 0;
+    while (list_next(&list, &other)) {
+        count += bytes_equal(other, item);
+    }
+    return count > 1;
+}
+
+/* The whole list first, as Kafka does: then its elements. */
+static int
+check_unique(const struct setting *setting, const char *text, char *error)
+{
+    struct bytes item;
+    bool has_empty = false;
+    for (const char *place = text; list_next(&place, &item);) {
+        if (is_repeated(text, item)) {
+            snprintf(error, SETTINGS_ERROR_SIZE,
+                    "Configuration '%s' values must not be duplicated.", setting->name);
+            return -EBADMSG;
         }
+        has_empty |= item.size == 0;
+    }
+    if (has_empty && !setting->choices) {
+        snprintf(error, SETTINGS_ERROR_SIZE, "Configuration '%s' values must not be empty.",
+                setting->name);
+        return -EBADMSG;
     }
     return 0;
+}
+
+static int
+check_list(const struct setting *setting, const char *text, char *error)
+{
+    struct bytes item;
+    if (!*text && setting->list == LIST_NOT_EMPTY) {
+        const char *choices = setting->choices;
+        snprintf(error, SETTINGS_ERROR_SIZE,
+                "Configuration '%s' must not be empty. Valid values include: %s%s%s", setting->name,
+                choices ? "[" : "any non-empty value", choices ? choices : "", choices ? "]" : "");
+        return -EBADMSG;
+    }
+    if (!*text) {
+        return 0;
+    }
+    int r = setting->list == LIST_FREE ? 0 : check_unique(setting, text, error);
+    for (const char *place = text; r == 0 && list_next(&place, &item);) {
+        r = check_choice(setting, item, error);
+    }
+    return r;
 }
 
 static int
@@ -133,6 +221,7 @@ parse_typed(const struct setting *setting, struct setting_value *value, char *er
     switch (setting->type) {
     case SETTING_BOOL:
         return parse_bool(value, error);
+    case SETTING_SHORT:
     case SETTING_INT:
     case SETTING_LONG:
         return parse_integer(setting, value, error);
@@ -141,18 +230,16 @@ parse_typed(const struct setting *setting, struct setting_value *value, char *er
     case SETTING_STRING:
         return 0;
     case SETTING_ENUM:
+        return check_choice(setting, bytes_of_string(value->text), error);
     case SETTING_LIST:
-        return setting->choices ? check_choices(setting, value->text, error) : 0;
+        return check_list(setting, value->text, error);
     }
     UNREACHABLE();
 }
 
-int
-setting_parse(const struct setting *setting, struct bytes text, struct setting_value *ret_value,
-        char *error)
+static int
+take_text(struct bytes text, struct setting_value *value, char *error)
 {
-    struct setting_value value = { .set = true };
-    text = trim(text);
     if (text.size > SETTINGS_VALUE_SIZE_MAX) {
         snprintf(error, SETTINGS_ERROR_SIZE, "Value has more than %zu bytes",
                 (size_t)SETTINGS_VALUE_SIZE_MAX);
@@ -162,78 +249,47 @@ setting_parse(const struct setting *setting, struct bytes text, struct setting_v
         snprintf(error, SETTINGS_ERROR_SIZE, "Value holds a NUL");
         return -EINVAL;
     }
-    value.text = mem_alloc(text.size + 1);
-    bytes_to_string(text, value.text, text.size + 1);
-    int r = parse_typed(setting, &value, error);
-    if (r == 0 && setting->check) {
-        r = setting->check(setting->name, value.text, error);
-    }
-    if (r < 0) {
-        mem_free(value.text);
-        return r;
-    }
-    *ret_value = value;
+    value->text = mem_alloc(text.size + 1);
+    bytes_to_string(text, value->text, text.size + 1);
     return 0;
+}
+
+int
+setting_parse(const struct setting *setting, struct bytes text, struct setting_value *ret_value,
+        char *error)
+{
+    struct setting_value value = { .set = true };
+    char reason[SETTINGS_ERROR_SIZE];
+    char shown[100];
+    int r = take_text(trim(text), &value, reason);
+    if (r == 0) {
+        r = parse_typed(setting, &value, reason);
+    }
+    if (r == 0 && setting->check) {
+        r = setting->check(setting->name, value.text, reason);
+    }
+    if (r == 0) {
+        *ret_value = value;
+        return 0;
+    }
+    mem_free(value.text);
+    if (r == -EBADMSG) {
+        snprintf(error, SETTINGS_ERROR_SIZE, "%s", reason);
+    } else {
+        bytes_to_string(text, shown, sizeof shown);
+        snprintf(error, SETTINGS_ERROR_SIZE, "Invalid value %s for configuration %s: %.220s", shown,
+                setting->name, reason);
+    }
+    return -EINVAL;
 }
 
 int
 setting_check(const struct setting *setting, struct bytes value, char *error)
 {
-    char reason[SETTINGS_ERROR_SIZE];
-    char shown[100];
     struct setting_value parsed;
-    int r = setting_parse(setting, value, &parsed, reason);
+    int r = setting_parse(setting, value, &parsed, error);
     if (r == 0) {
         mem_free(parsed.text);
-        return 0;
     }
-    bytes_to_string(value, shown, sizeof shown);
-    snprintf(error, SETTINGS_ERROR_SIZE, "Invalid value %s for configuration %s: %.200s", shown,
-            setting->name, reason);
     return r;
-}
-
-int
-check_gzip_level(const char *name, const char *text, char *error)
-{
-    (void)name;
-    long level = strtol(text, NULL, 10);
-    if (level == -1 || (level >= 1 && level <= 9)) {
-        return 0;
-    }
-    snprintf(error, SETTINGS_ERROR_SIZE, "Value must be between 1 and 9 or equal to -1");
-    return -EINVAL;
-}
-
-/* Digits, or the literal '*' (Kafka's ThrottledReplicaListValidator). */
-static bool
-is_replica(struct bytes item)
-{
-    const uint8_t *colon = item.size ? memchr(item.data, ':', item.size) : NULL;
-    if (!colon || colon == item.data || colon == item.data + item.size - 1) {
-        return false;
-    }
-    for (const uint8_t *p = item.data; p < item.data + item.size; p++) {
-        if (p != colon && (*p < '0' || *p > '9')) {
-            return false;
-        }
-    }
-    return true;
-}
-
-int
-check_throttled_replicas(const char *name, const char *text, char *error)
-{
-    struct bytes item;
-    const char *place = *text && strcmp(text, "*") != 0 ? text : NULL;
-    while (list_next(&place, &item)) {
-        if (!is_replica(item)) {
-            snprintf(error, SETTINGS_ERROR_SIZE,
-                    "%s must be the literal '*' or a list of replicas in the following "
-                    "format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
-                    name);
-            return -EINVAL;
-        }
-    }
-    return 0;
 }

@@ -148,6 +148,17 @@ slot_find(const struct settings *settings, const char *name)
     return bsearch(&key, settings->slots, settings->count, sizeof *settings->slots, slot_compare);
 }
 
+const char *
+settings_synonym(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(synonyms); i++) {
+        if (strcmp(synonyms[i].name, name) == 0) {
+            return synonyms[i].other;
+        }
+    }
+    return NULL;
+}
+
 /* The highest layer that is set. */
 static const struct setting_value *
 slot_value(const struct slot *slot)
@@ -171,11 +182,8 @@ settings_put(struct settings *settings, const struct setting *setting, struct by
     struct setting_value *old = &slot->layers[layer_of(origin)];
     int r = setting_parse(setting, text, &value, error);
     if (r < 0) {
-        char shown[100];
-        bytes_to_string(text, shown, sizeof shown);
         fault_clear();
-        return fault_note(
-                r, "Invalid value %s for configuration %s: %.200s", shown, setting->name, error);
+        return fault_note(r, "%s", error);
     }
     if (old->set && old->origin > origin) {
         mem_free(value.text);

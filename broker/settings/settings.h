@@ -35,15 +35,22 @@
 
 enum setting_type {
     SETTING_BOOL,
-    SETTING_INT,  /* 32 bits */
-    SETTING_LONG, /* 64 bits */
+    SETTING_SHORT, /* 16 bits */
+    SETTING_INT,   /* 32 bits */
+    SETTING_LONG,  /* 64 bits */
     SETTING_DOUBLE,
     SETTING_STRING,
     SETTING_ENUM, /* a string out of `choices` */
     SETTING_LIST, /* strings with commas between them; each out of `choices` if there are any */
 };
 
-enum setting_scope { SETTING_BROKER, SETTING_TOPIC, SETTING_GROUP };
+enum setting_list {
+    LIST_FREE,
+    LIST_UNIQUE,    /* no element is empty or there twice */
+    LIST_NOT_EMPTY, /* and there is one */
+};
+
+enum setting_scope { SETTING_BROKER, SETTING_TOPIC, SETTING_GROUP, SETTING_CLIENT_METRICS };
 
 enum setting_origin {
     SETTING_FROM_DEFAULT,
@@ -63,22 +70,24 @@ struct setting {
     bool bounded;         /* minimum and maximum hold */
     int64_t minimum;
     int64_t maximum;
-    const char *choices; /* for ENUM and LIST: "a, b, c", as Kafka prints them */
-    /* A further check: 0, or -EINVAL with the reason in error[SETTINGS_ERROR_SIZE]. NULL: none. */
+    const char *choices;    /* for ENUM and LIST: "a, b, c", as Kafka prints them */
+    enum setting_list list; /* for LIST */
+    /* A further check: 0, -EINVAL with the reason in error[SETTINGS_ERROR_SIZE], or -EBADMSG with
+     * the whole text of the refusal there. NULL: none. */
     int (*check)(const char *name, const char *text, char *error);
     bool dynamic;            /* may change while the broker runs */
+    bool per_broker;         /* dynamic, but each broker has its own: never for all of them */
     const char *broker_name; /* topic and group scope: the broker setting whose value is the
                                 default; NULL: none */
     const char *about;       /* one sentence for people */
     const char *inert;       /* why the value changes nothing here; NULL: it does */
+    const char *differs;     /* what is not as in Kafka and why; NULL: all is */
 };
 
 /* The rows of a scope, in the order of docs/configuration.md; NULL at the end. */
 const struct setting *setting_at(enum setting_scope scope, size_t index);
 /* NULL: no such row. */
 const struct setting *setting_find(enum setting_scope scope, struct bytes name);
-/* AlterConfigs may change it: a dynamic one, or one that changes nothing anyway. */
-bool setting_is_dynamic(const struct setting *setting);
 const char *setting_type_name(enum setting_type type);
 /* The name that a typing mistake most likely meant; NULL when none is near. */
 const char *setting_nearest(enum setting_scope scope, struct bytes name);
@@ -99,8 +108,8 @@ void settings_free(struct settings *settings);
  * messages. All or nothing. -EINVAL: the fault begins with name:line:column. */
 MUST_CHECK int settings_load_yaml(struct settings *settings, const char *name, struct bytes text);
 /* Takes FRESHET_<KEY>=value of a NULL-ended environment: upper case, "_" for ".". Skips
- * FRESHET_CRASH_POINT, FRESHET_TEST_* and what Kubernetes sets for a Service called freshet.
- * -EINVAL: the fault names the variable. */
+ * what tests set (FRESHET_CRASH_POINT, FRESHET_DISK_FAULTS, FRESHET_FAULTS, FRESHET_TEST_*) and
+ * what Kubernetes sets for a Service called freshet. -EINVAL: the fault names the variable. */
 MUST_CHECK int settings_load_environment(struct settings *settings, char *const *environment);
 /* -EINVAL: unknown key or bad value; the fault says which. */
 MUST_CHECK int settings_set(struct settings *settings, struct bytes key, struct bytes value,
@@ -116,8 +125,8 @@ struct settings_machine {
     uint64_t wal_bytes;            /* that a WAL in data.dir holds already */
     const char *working_directory; /* absolute; for a relative data.dir */
 };
-/* Fills in what was left to us: reactors, log.cache.bytes, block.cache.bytes, wal.capacity.bytes,
- * store.url. */
+/* Fills in what was left to us: reactors, log.cache.bytes, log.cache.uploaded.bytes,
+ * block.cache.bytes, wal.capacity.bytes, store.url. */
 MUST_CHECK int settings_compute(struct settings *settings, const struct settings_machine *machine);
 /* Looks at combinations. -EINVAL, -ENOTSUP (what Freshet doesn't have yet): the fault says which
  * keys. */
@@ -126,6 +135,9 @@ MUST_CHECK int settings_validate(const struct settings *settings);
 /* Getters. The name must be in the broker table with that type: a wrong one is our bug (CHECK).
  * Follow Kafka's synonyms: log.retention.ms falls back to log.retention.minutes and
  * log.retention.hours. */
+/* The setting that counts when this one is null: log.retention.minutes for log.retention.ms. NULL:
+ * none. */
+const char *settings_synonym(const char *name);
 bool settings_is_null(const struct settings *settings, const char *name);
 bool settings_bool(const struct settings *settings, const char *name);
 int32_t settings_int(const struct settings *settings, const char *name);
@@ -199,3 +211,10 @@ MUST_CHECK int topic_settings_check_combination(const struct topic_settings *top
 
 /* docs/configuration.md. */
 void settings_markdown(struct strbuf *out);
+
+/* --- groups --- */
+
+/* A group's settings lie within what the broker allows, and a session outlasts a heartbeat. -EINVAL
+ * with `error`. */
+MUST_CHECK int group_settings_check_combination(
+        const struct settings *settings, topic_override_fn override, void *arg, char *error);

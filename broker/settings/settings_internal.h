@@ -15,9 +15,13 @@ extern const struct setting settings_topic_rows[];
 extern const size_t settings_topic_row_count;
 extern const struct setting settings_group_rows[];
 extern const size_t settings_group_row_count;
+extern const struct setting settings_client_metrics_rows[];
+extern const size_t settings_client_metrics_row_count;
 
 /* Why a name that Kafka knows is refused here; NULL: it is not one of those. */
 const char *settings_refused(struct bytes name);
+/* The names that are refused, one after the other; prefixes end in '.'. NULL at the end. */
+const char *settings_refused_at(size_t index, const char **ret_reason);
 /* Writes why a key is not taken: refused, or unknown with the nearest known one (C1). */
 void settings_explain_unknown(struct bytes name, char *out, size_t out_size);
 
@@ -31,8 +35,7 @@ struct setting_value {
     double real;    /* DOUBLE */
 };
 
-/* Parses and checks; on success ret_value owns its text. -EINVAL: the reason alone is in `error`.
- */
+/* Parses and checks; on success ret_value owns its text. -EINVAL: `error` as of setting_check. */
 MUST_CHECK int setting_parse(const struct setting *setting, struct bytes text,
         struct setting_value *ret_value, char *error);
 /* As settings_set; `place` may be NULL. */
@@ -47,8 +50,14 @@ void settings_swap(struct settings *a, struct settings *b);
 
 /* Checks that rows name in .check. */
 int check_gzip_level(const char *name, const char *text, char *error);
+int check_not_empty(const char *name, const char *text, char *error);
+int check_migration_policy(const char *name, const char *text, char *error);
+int check_voters(const char *name, const char *text, char *error);
+int check_bootstrap_servers(const char *name, const char *text, char *error);
+int check_offset_reset(const char *name, const char *text, char *error);
 int check_throttled_replicas(const char *name, const char *text, char *error);
 int check_listeners(const char *name, const char *text, char *error);
 int check_endpoint(const char *name, const char *text, char *error);
 int check_cluster_id(const char *name, const char *text, char *error);
 int check_rack(const char *name, const char *text, char *error);
+int check_selector(const char *name, const char *text, char *error);

@@ -20,6 +20,9 @@ setting_at(enum setting_scope scope, size_t index)
         return index < settings_topic_row_count ? &settings_topic_rows[index] : NULL;
     case SETTING_GROUP:
         return index < settings_group_row_count ? &settings_group_rows[index] : NULL;
+    case SETTING_CLIENT_METRICS:
+        return index < settings_client_metrics_row_count ? &settings_client_metrics_rows[index]
+                                                         : NULL;
     }
     UNREACHABLE();
 }
@@ -36,16 +39,10 @@ setting_find(enum setting_scope scope, struct bytes name)
     return NULL;
 }
 
-bool
-setting_is_dynamic(const struct setting *setting)
-{
-    return setting->dynamic || setting->inert;
-}
-
 const char *
 setting_type_name(enum setting_type type)
 {
-    static const char *const names[] = { "bool", "int", "long", "double", "string", "enum",
+    static const char *const names[] = { "bool", "short", "int", "long", "double", "string", "enum",
         "list" };
     return names[type];
 }

@@ -1,4 +1,4 @@
-/* The settings of topics and of groups: all that Kafka 4.4 knows. A topic's setting that is not set
+/* The settings of topics: all that Kafka 4.4 knows. A topic's setting that is not set
  * has the value of the broker's setting beside it. */
 #include "settings/settings_internal.h"
 
@@ -8,18 +8,16 @@ static const char inert_local[] = "there are no local log files";
 static const char inert_replicas[] =
         "there are no follower replicas: the object store keeps the copies";
 static const char inert_tiered[] = "all data is in the object store anyway";
-static const char inert_levels[] = "batches are kept as the producer compressed them";
-static const char inert_protocol[] =
-        "group settings are kept, but the protocols that use them are not served yet";
+static const char inert_levels[] = "compression.type uses the codec's own level";
 static const char inert_share[] = "share groups are not served yet";
-static const char inert_streams[] = "the streams group protocol is not served yet";
 
 const struct setting settings_topic_rows[] = {
     { "cleanup.policy", SETTING_LIST, "delete", .choices = "compact, delete", .dynamic = true,
             .broker_name = "log.cleanup.policy",
             .about = "What happens to old records: delete by age and size, compact to the newest "
                      "of each key; empty: "
-                     "nothing." },
+                     "nothing.",
+            .list = LIST_UNIQUE },
     { "compression.gzip.level", SETTING_INT, "-1", .check = check_gzip_level, .dynamic = true,
             .broker_name = "compression.gzip.level", .about = "The level of gzip.",
             .inert = inert_levels },
@@ -128,86 +126,3 @@ const struct setting settings_topic_rows[] = {
             .about = "A replica that lags behind may become leader.", .inert = inert_replicas },
 };
 const size_t settings_topic_row_count = ARRAY_SIZE(settings_topic_rows);
-
-const struct setting settings_group_rows[] = {
-    { "consumer.assignment.interval.ms", SETTING_INT, "1000", AT_LEAST(0), .dynamic = true,
-            .about = "The shortest time between two assignments of a group.",
-            .inert = inert_protocol },
-    { "consumer.assignor.offload.enable", SETTING_BOOL, "true", .dynamic = true,
-            .about = "Assignments are computed beside the coordinator.", .inert = inert_protocol },
-    { "consumer.heartbeat.interval.ms", SETTING_INT, "5000", AT_LEAST(1), .dynamic = true,
-            .about = "How often members of a consumer group send heartbeats.",
-            .inert = inert_protocol },
-    { "consumer.session.timeout.ms", SETTING_INT, "45000", AT_LEAST(1), .dynamic = true,
-            .about = "How long a member of a consumer group may be silent.",
-            .inert = inert_protocol },
-    { "errors.deadletterqueue.copy.record.enable", SETTING_BOOL, "false", .dynamic = true,
-            .about = "Records that nobody could handle are copied whole.", .inert = inert_share },
-    { "errors.deadletterqueue.topic.name", SETTING_STRING, "", .dynamic = true,
-            .about = "Where records go that nobody could handle.", .inert = inert_share },
-    { "share.assignment.interval.ms", SETTING_INT, "1000", AT_LEAST(0), .dynamic = true,
-            .about = "The group's own value of group.share.assignment.interval.ms.",
-            .inert = inert_share },
-    { "share.assignor.offload.enable", SETTING_BOOL, "true", .dynamic = true,
-            .about = "The group's own value of group.share.assignor.offload.enable.",
-            .inert = inert_share },
-    { "share.auto.offset.reset", SETTING_STRING, "latest", .dynamic = true,
-            .about = "The group's own value of group.share.auto.offset.reset.",
-            .inert = inert_share },
-    { "share.delivery.count.limit", SETTING_INT, "5", AT_LEAST(2), .dynamic = true,
-            .about = "The group's own value of group.share.delivery.count.limit.",
-            .inert = inert_share },
-    { "share.heartbeat.interval.ms", SETTING_INT, "5000", AT_LEAST(1), .dynamic = true,
-            .about = "The group's own value of group.share.heartbeat.interval.ms.",
-            .inert = inert_share },
-    { "share.isolation.level", SETTING_ENUM, "read_uncommitted",
-            .choices = "read_committed, read_uncommitted", .dynamic = true,
-            .about = "The group's own value of group.share.isolation.level.",
-            .inert = inert_share },
-    { "share.partition.max.record.locks", SETTING_INT, "2000", AT_LEAST(100), .dynamic = true,
-            .about = "The group's own value of group.share.partition.max.record.locks.",
-            .inert = inert_share },
-    { "share.record.lock.duration.ms", SETTING_INT, "30000", AT_LEAST(1000), .dynamic = true,
-            .about = "The group's own value of group.share.record.lock.duration.ms.",
-            .inert = inert_share },
-    { "share.renew.acknowledge.enable", SETTING_BOOL, "true", .dynamic = true,
-            .about = "The group's own value of group.share.renew.acknowledge.enable.",
-            .inert = inert_share },
-    { "share.session.timeout.ms", SETTING_INT, "45000", AT_LEAST(1), .dynamic = true,
-            .about = "The group's own value of group.share.session.timeout.ms.",
-            .inert = inert_share },
-    { "streams.acceptable.recovery.lag", SETTING_LONG, "10000", AT_LEAST(0), .dynamic = true,
-            .about = "The group's own value of group.streams.acceptable.recovery.lag.",
-            .inert = inert_streams },
-    { "streams.assignment.interval.ms", SETTING_INT, "1000", AT_LEAST(0), .dynamic = true,
-            .about = "The group's own value of group.streams.assignment.interval.ms.",
-            .inert = inert_streams },
-    { "streams.assignor.name", SETTING_STRING, NULL, .dynamic = true,
-            .about = "The group's own value of group.streams.assignor.name.",
-            .inert = inert_streams },
-    { "streams.assignor.offload.enable", SETTING_BOOL, "true", .dynamic = true,
-            .about = "The group's own value of group.streams.assignor.offload.enable.",
-            .inert = inert_streams },
-    { "streams.heartbeat.interval.ms", SETTING_INT, "5000", AT_LEAST(1), .dynamic = true,
-            .about = "The group's own value of group.streams.heartbeat.interval.ms.",
-            .inert = inert_streams },
-    { "streams.initial.rebalance.delay.ms", SETTING_INT, "3000", AT_LEAST(0), .dynamic = true,
-            .about = "The group's own value of group.streams.initial.rebalance.delay.ms.",
-            .inert = inert_streams },
-    { "streams.num.standby.replicas", SETTING_INT, "0", AT_LEAST(0), .dynamic = true,
-            .about = "The group's own value of group.streams.num.standby.replicas.",
-            .inert = inert_streams },
-    { "streams.num.warmup.replicas", SETTING_INT, "2", AT_LEAST(0), .dynamic = true,
-            .about = "The group's own value of group.streams.num.warmup.replicas.",
-            .inert = inert_streams },
-    { "streams.rack.aware.assignment.tags", SETTING_LIST, "", .dynamic = true,
-            .about = "The group's own value of group.streams.rack.aware.assignment.tags.",
-            .inert = inert_streams },
-    { "streams.session.timeout.ms", SETTING_INT, "45000", AT_LEAST(1), .dynamic = true,
-            .about = "The group's own value of group.streams.session.timeout.ms.",
-            .inert = inert_streams },
-    { "streams.task.offset.interval.ms", SETTING_INT, "60000", AT_LEAST(1), .dynamic = true,
-            .about = "The group's own value of group.streams.task.offset.interval.ms.",
-            .inert = inert_streams },
-};
-const size_t settings_group_row_count = ARRAY_SIZE(settings_group_rows);

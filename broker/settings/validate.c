@@ -143,9 +143,6 @@ validate_caches(const struct settings *settings)
 int
 settings_validate(const struct settings *settings)
 {
-    if (strcmp(settings_string(settings, "wal.type"), "s3") == 0) {
-        return refuse(-ENOTSUP, "wal.type: s3 is not there yet, only volume");
-    }
     int r = validate_orders(settings);
     if (r < 0) {
         return r;

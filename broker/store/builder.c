@@ -49,16 +49,8 @@ struct run_writer {
 };
 
 static void
-builder_part(struct object_builder *builder, const uint8_t *data, size_t size)
+builder_push(struct object_builder *builder, const uint8_t *data, size_t size)
 {
-    if (builder->part_count > 0) {
-        struct iovec *last = &builder->parts[builder->part_count - 1];
-        if ((uint8_t *)last->iov_base + last->iov_len == data) {
-            last->iov_len += size;
-            builder->size += size;
-            return;
-        }
-    }
     if (builder->part_count == builder->part_capacity) {
         builder->part_capacity = MAX((size_t)64, builder->part_capacity * 2);
         builder->parts =
@@ -67,6 +59,20 @@ builder_part(struct object_builder *builder, const uint8_t *data, size_t size)
     builder->parts[builder->part_count++] =
             (struct iovec){ .iov_base = (void *)(uintptr_t)data, .iov_len = size };
     builder->size += size;
+}
+
+/* A batch. Batches that lie side by side in memory become one part. Each run begins with a part of
+ * our own, so this never touches a part of an earlier run. */
+static void
+builder_push_batch(struct object_builder *builder, struct bytes batch)
+{
+    struct iovec *last = &builder->parts[builder->part_count - 1];
+    if ((uint8_t *)last->iov_base + last->iov_len == batch.data) {
+        last->iov_len += batch.size;
+        builder->size += batch.size;
+        return;
+    }
+    builder_push(builder, batch.data, batch.size);
 }
 
 /* Keeps the buffer until the builder is freed. Takes the reference. */
@@ -81,15 +87,14 @@ builder_own(struct object_builder *builder, struct buf *owner)
     builder->owners[builder->owner_count++] = owner;
 }
 
-/* A part of our own making, to be filled in by the caller. A part of its own even where memory
- * happens to touch, because the bytes are written later: same thing to the reader of the list. */
+/* A part of our own making, to be filled in by the caller. */
 static uint8_t *
 builder_own_part(struct object_builder *builder, size_t size)
 {
     struct buf *buf = buf_new(size);
     buf->size = size;
     builder_own(builder, buf);
-    builder_part(builder, buf->data, size);
+    builder_push(builder, buf->data, size);
     return buf->data;
 }
 
@@ -211,8 +216,9 @@ run_add_batch(struct run_writer *writer, const struct batch_view *batch)
     if (block->body_size == 0) {
         block_open(writer, writer->range.block_count ? batch->base_offset : run->base_offset);
     }
-    builder_part(writer->builder, batch->bytes.data, batch->bytes.size);
-    block->body_crc = crc32c_extend(block->body_crc, batch->bytes);
+    builder_push_batch(writer->builder, batch->bytes);
+    block->body_crc = crc32c_combine(
+            block->body_crc, record_batch_crc_of_all(batch->bytes), (uint32_t)batch->bytes.size);
     block->body_size += (uint32_t)batch->bytes.size;
     block->batch_count++;
     block->timestamp_max = MAX(block->timestamp_max, batch->timestamp_max);
@@ -368,7 +374,6 @@ object_builder_add(struct object_builder *builder, const struct object_run *run)
         return r;
     }
     size_t part_count = builder->part_count;
-    struct iovec part_last = builder->parts[part_count - 1];
     size_t owner_count = builder->owner_count;
     uint64_t size = builder->size;
     struct run_writer writer = {
@@ -391,7 +396,6 @@ object_builder_add(struct object_builder *builder, const struct object_run *run)
             buf_unref(builder->owners[--builder->owner_count]);
         }
         builder->part_count = part_count;
-        builder->parts[part_count - 1] = part_last;
         builder->size = size;
         return r;
     }

@@ -39,8 +39,9 @@ eviction_done(struct block_cache *cache)
 {
     struct list *queues[] = { &cache->small, &cache->main, &cache->ahead };
     for (size_t i = 0; i < ARRAY_SIZE(queues); i++) {
-        while (!list_is_empty(queues[i])) {
-            extent_drop(cache, LIST_FIRST(queues[i], struct extent, link));
+        struct extent *extent;
+        while ((extent = LIST_FIRST(queues[i], struct extent, link))) {
+            extent_drop(cache, extent);
         }
     }
     mem_free(cache->ghosts);
@@ -214,11 +215,12 @@ evict_main(struct block_cache *cache)
 static bool
 evict_ahead(struct block_cache *cache)
 {
-    if (list_is_empty(&cache->ahead)) {
+    struct extent *first = LIST_FIRST(&cache->ahead, struct extent, link);
+    if (!first) {
         return false;
     }
     MARK("store: unread read-ahead evicted");
-    extent_drop(cache, LIST_FIRST(&cache->ahead, struct extent, link));
+    extent_drop(cache, first);
     return true;
 }
 

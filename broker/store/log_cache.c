@@ -99,9 +99,12 @@ entry_free(struct log_cache *cache, struct log_entry *entry)
 }
 
 void
-log_cache_init(struct log_cache *cache, uint64_t budget_bytes)
+log_cache_init(struct log_cache *cache, uint64_t budget_bytes, uint64_t uploaded_budget_bytes)
 {
-    *cache = (struct log_cache){ .budget_bytes = budget_bytes };
+    *cache = (struct log_cache){
+        .budget_bytes = budget_bytes,
+        .uploaded_budget_bytes = MIN(uploaded_budget_bytes, budget_bytes),
+    };
     list_init(&cache->uploaded);
     map_init(&cache->owners);
 }
@@ -166,10 +169,17 @@ tail_evict(struct log_tail *tail)
     tail_shrink(tail);
 }
 
+static bool
+cache_is_over(const struct log_cache *cache)
+{
+    return cache->bytes > cache->budget_bytes ||
+           cache->bytes - cache->pinned_bytes > cache->uploaded_budget_bytes;
+}
+
 static void
 cache_shrink(struct log_cache *cache)
 {
-    while (cache->bytes > cache->budget_bytes && !list_is_empty(&cache->uploaded)) {
+    while (cache_is_over(cache) && !list_is_empty(&cache->uploaded)) {
         struct log_entry *entry = LIST_FIRST(&cache->uploaded, struct log_entry, uploaded);
         CHECK(tail_entry(entry->tail, 0) == entry);
         tail_evict(entry->tail);

@@ -1,14 +1,16 @@
 #pragma once
 /* The newest batches of the partitions of one reactor, in memory: what tail consumers read and
  * what the next upload takes. A batch that is not uploaded is pinned; uploaded ones are kept while
- * the budget lasts, oldest upload out first over all partitions. The bytes are shared with the
+ * their budget lasts, oldest upload out first over all partitions. The two budgets differ: while
+ * the store is away the WAL can take much more than tail consumers ever look back for, and memory
+ * that was never touched is dear (a page fault for each 4 KiB). The bytes are shared with the
  * socket buffer they came from: nothing is copied. Entered from partition/; never waits.
  *
  * O4  A batch leaves the cache only after its object is committed: until then the WAL is its only
  * other place. Crash scenario: an upload is written, the batch is dropped, the commit is refused;
  * the next upload would have a hole that only a recovery of the WAL could fill.
  *
- * Limits: the budget given to log_cache_init. What counts is what the cache keeps alive: the whole
+ * Limits: the budgets given to log_cache_init. What counts is what the cache keeps alive: the whole
  * buffer that a batch lies in (once, however many batches share it) and the bookkeeping, so that
  * one small batch of a huge request is not held for free. partition/ stops appending
  * (back-pressure) while log_cache_is_full() says so. */
@@ -22,13 +24,15 @@
 
 struct log_cache {
     uint64_t budget_bytes;
-    uint64_t bytes;        /* all that is held */
-    uint64_t pinned_bytes; /* of them: kept by batches that are not uploaded */
+    uint64_t uploaded_budget_bytes; /* of bytes - pinned_bytes */
+    uint64_t bytes;                 /* all that is held */
+    uint64_t pinned_bytes;          /* of them: kept by batches that are not uploaded */
     uint64_t entry_count;
     struct list uploaded; /* oldest upload first: candidates for eviction */
     struct map owners;    /* buffers that entries lie in */
 };
-void log_cache_init(struct log_cache *cache, uint64_t budget_bytes);
+/* Of the whole, and of what is uploaded. */
+void log_cache_init(struct log_cache *cache, uint64_t budget_bytes, uint64_t uploaded_budget_bytes);
 /* All tails are done before. */
 void log_cache_done(struct log_cache *cache);
 /* Pinned bytes have reached three quarters of the budget. */

@@ -65,7 +65,7 @@ range_write(const struct store_range *range, uint8_t out[RANGE_SIZE])
     store_be32(out + 64, range->block_count);
     store_be32(out + 68, range->checkpoint_size);
     store_be32(out + 72, (uint32_t)range->leader_epoch);
-    store_be32(out + 76, range->record_bytes);
+    store_be32(out + 76, range->flags);
 }
 
 void
@@ -83,7 +83,7 @@ range_read(const uint8_t *data, struct store_range *ret_range)
         .block_count = load_be32(data + 64),
         .checkpoint_size = load_be32(data + 68),
         .leader_epoch = (int32_t)load_be32(data + 72),
-        .record_bytes = load_be32(data + 76),
+        .flags = load_be32(data + 76),
     };
 }
 

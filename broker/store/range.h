@@ -14,6 +14,10 @@ struct partition_key {
     int32_t index;
 };
 
+/* Log compaction has been over the range: no record of it has a newer one with its key in the
+ * ranges before its end, but for those of transactions. */
+#define STORE_RANGE_CLEANED 1u
+
 /* A contiguous run of one partition's record batches inside one object. All its blocks are
  * contiguous too. 0 bytes of data with end_offset > base_offset is possible after log compaction
  * (every record of the range was removed). */
@@ -28,8 +32,8 @@ struct store_range {
     uint32_t block_count;
     uint32_t checkpoint_size; /* 0: the object holds no checkpoint of this partition */
     uint64_t checkpoint_position;
-    int32_t leader_epoch;  /* partition epoch that wrote it */
-    uint32_t record_bytes; /* reserved, 0 */
+    int32_t leader_epoch; /* partition epoch that wrote it */
+    uint32_t flags;       /* STORE_RANGE_* */
 };
 
 #define OBJECT_KEY_TEXT_SIZE 64

@@ -1,12 +1,14 @@
 /* Taking a place in line: an append gets its sequence and position and is copied into the group
  * that gathers. */
 #include "base/check.h"
+#include "base/copy.h"
 #include "base/crc.h"
 #include "base/fault.h"
 #include "base/mark.h"
 #include "base/mem.h"
+#include "base/pages.h"
 #include "reactor/clock.h"
-#include "wal/wal_internal.h"
+#include "wal/objects_internal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -78,6 +80,9 @@ append_plan(const struct wal *wal, uint64_t total, size_t *ret_groups)
 static bool
 append_fits(struct wal *wal, uint64_t total)
 {
+    if (wal->objects) {
+        return wal_objects_fit(wal, total);
+    }
     size_t groups;
     uint64_t end = append_plan(wal, total, &groups);
     if (wal_segment_of(wal, end - 1) >= wal->first_segment + wal->segments_max) {
@@ -100,7 +105,7 @@ static struct wal_group *
 group_new(struct wal *wal)
 {
     struct wal_group *group = mem_alloc(sizeof *group);
-    group->data = mem_try_alloc_aligned(FILE_ALIGNMENT, wal->group_size);
+    group->data = pages_try_alloc(wal->group_size);
     if (!group->data) {
         mem_free(group);
         return NULL;
@@ -162,20 +167,15 @@ wal_group_close(struct wal *wal)
     list_push_back(&wal->ready, &group->link);
 }
 
-/* Copies `size` bytes and returns their CRC. */
-static uint32_t
+static void
 source_copy(struct source *source, uint8_t *to, size_t size)
 {
-    uint32_t crc = crc32c(BYTES_NULL);
     while (size > 0) {
         CHECK(source->index < source->count);
         const struct iovec *part = &source->parts[source->index];
         size_t take = MIN(size, part->iov_len - source->offset);
         if (take > 0) {
-            memcpy(to, (const uint8_t *)part->iov_base + source->offset, take);
-            /* Over the copy: were the caller's bytes to change meanwhile, the record would still be
-             * whole. */
-            crc = crc32c_extend(crc, bytes_of(to, take));
+            bytes_copy_out(to, (const uint8_t *)part->iov_base + source->offset, take);
         }
         to += take;
         size -= take;
@@ -185,18 +185,23 @@ source_copy(struct source *source, uint8_t *to, size_t size)
             source->offset = 0;
         }
     }
-    return crc;
 }
 
 static void
-frame_put(struct wal *wal, struct source *source, struct wal_frame *frame)
+frame_put(struct wal *wal, struct source *source, struct wal_frame *frame,
+        const struct wal_known *known)
 {
     struct wal_group *group = wal->gathering;
     uint8_t *header = group->data + group->used;
     uint8_t *body = header + WAL_FRAME_HEADER;
     size_t size = (size_t)wal_frame_size(frame->body_size);
     frame->position = group->position + group->used;
-    frame->body_crc = source_copy(source, body, frame->body_size);
+    source_copy(source, body, frame->body_size);
+    /* Over the copy: were the caller's bytes to change meanwhile, the record would still be whole.
+     */
+    frame->body_crc = known->has_crc && frame->body_size == frame->total_size
+                              ? known->crc
+                              : crc32c(bytes_of(body, frame->body_size));
     wal_frame_encode(frame, header);
     memset(body + frame->body_size, 0, size - WAL_FRAME_HEADER - frame->body_size);
     group->used += size;
@@ -211,7 +216,8 @@ frame_put(struct wal *wal, struct source *source, struct wal_frame *frame)
 
 /* Never waits: order of calls is order of sequences and positions. */
 static void
-record_put(struct wal *wal, struct source *source, uint32_t total, struct wal_append *append)
+record_put(struct wal *wal, struct source *source, uint32_t total, struct wal_append *append,
+        const struct wal_known *known)
 {
     if (wal->gathering && wal_frame_size(total) > wal->gathering->limit - wal->gathering->used) {
         wal_group_close(wal);
@@ -221,14 +227,17 @@ record_put(struct wal *wal, struct source *source, uint32_t total, struct wal_ap
         .incarnation = wal->incarnation,
         .sequence = append->sequence,
         .total_size = total,
+        .tag = known->tag,
+        .previous_tag = wal->previous_tag,
     };
+    wal->previous_tag = known->tag;
     for (;;) {
         if (!wal->gathering) {
             group_open(wal);
         }
         size_t room = wal->gathering->limit - wal->gathering->used - WAL_FRAME_HEADER;
         frame.body_size = (uint32_t)MIN((size_t)(total - frame.body_offset), room);
-        frame_put(wal, source, &frame);
+        frame_put(wal, source, &frame, known);
         frame.body_offset += frame.body_size;
         if (frame.body_offset == total) {
             break;
@@ -280,8 +289,11 @@ append_check(const struct wal *wal, uint64_t total)
 
 MUST_CHECK static int
 append_put(struct wal *wal, const struct iovec *parts, size_t part_count, uint64_t total,
-        struct wal_append *append)
+        struct wal_append *append, const struct wal_known *known)
 {
+    if (wal->objects) {
+        return wal_objects_put(wal, parts, part_count, total, append, known);
+    }
     size_t groups;
     uint64_t end = append_plan(wal, total, &groups);
     int r = groups_reserve(wal, groups);
@@ -294,10 +306,12 @@ append_put(struct wal *wal, const struct iovec *parts, size_t part_count, uint64
     wait_queue_init(&append->waiter);
     uint64_t segment_before = wal_segment_of(wal, wal_tail(wal) - 1);
     struct source source = { .parts = parts, .count = part_count };
-    record_put(wal, &source, (uint32_t)total, append);
+    record_put(wal, &source, (uint32_t)total, append, known);
     CHECK(wal_tail(wal) == end);
     wal->pending++;
-    wait_queue_wake_one(&wal->work);
+    if (!list_is_empty(&wal->ready) || wal_gathering_may_go(wal)) {
+        wait_queue_wake_one(&wal->work);
+    }
     if (wal_segment_of(wal, end - 1) != segment_before) {
         wal_keeper_poke(wal);
     }
@@ -307,6 +321,13 @@ append_put(struct wal *wal, const struct iovec *parts, size_t part_count, uint64
 int
 wal_append_begin(
         struct wal *wal, const struct iovec *parts, size_t part_count, struct wal_append *append)
+{
+    return wal_append_known(wal, &(struct wal_known){ 0 }, parts, part_count, append);
+}
+
+int
+wal_append_known(struct wal *wal, const struct wal_known *known, const struct iovec *parts,
+        size_t part_count, struct wal_append *append)
 {
     uint64_t total = 0;
     for (size_t i = 0; i < part_count; i++) {
@@ -329,7 +350,7 @@ wal_append_begin(
     }
     r = append_check(wal, total);
     if (r == 0) {
-        r = append_put(wal, parts, part_count, total, append);
+        r = append_put(wal, parts, part_count, total, append, known);
     }
     mutex_unlock(&wal->line);
     return r;
@@ -365,5 +386,9 @@ wal_trim(struct wal *wal, uint64_t sequence)
         return;
     }
     wal->trim_sequence = sequence;
+    if (wal->objects) {
+        wal_objects_trim(wal);
+        return;
+    }
     wal_keeper_poke(wal);
 }

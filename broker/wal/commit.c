@@ -5,6 +5,7 @@
 #include "base/fault.h"
 #include "base/mark.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "reactor/clock.h"
 #include "reactor/crash_point.h"
 #include "wal/wal_internal.h"
@@ -19,8 +20,8 @@ wal_broken_fault(const struct wal *wal)
     return fault(-EIO, "wal: %s is broken: %s", wal->folder, wal->error_text);
 }
 
-static void
-append_finish(struct wal *wal, struct wal_append *append, int result)
+void
+wal_append_finish(struct wal *wal, struct wal_append *append, int result)
 {
     append->result = result;
     append->done = true;
@@ -32,8 +33,8 @@ append_finish(struct wal *wal, struct wal_append *append, int result)
     }
 }
 
-static void
-latency_count(struct wal *wal, uint64_t begun_ns, uint64_t now_ns)
+void
+wal_latency_count(struct wal *wal, uint64_t begun_ns, uint64_t now_ns)
 {
     uint64_t us = now_ns > begun_ns ? (now_ns - begun_ns) / NS_PER_US : 0;
     wal->stats.commit_us_sum += us;
@@ -47,7 +48,7 @@ group_fail(struct wal *wal, struct wal_group *group)
 {
     struct list *node;
     while ((node = list_pop_front(&group->appends)) != NULL) {
-        append_finish(wal, CONTAINER_OF(node, struct wal_append, link), -EIO);
+        wal_append_finish(wal, CONTAINER_OF(node, struct wal_append, link), -EIO);
     }
 }
 
@@ -110,8 +111,8 @@ group_acknowledge(struct wal *wal, struct wal_group *group, uint64_t now_ns)
     struct list *node;
     while ((node = list_pop_front(&group->appends)) != NULL) {
         struct wal_append *append = CONTAINER_OF(node, struct wal_append, link);
-        latency_count(wal, append->begun_ns, now_ns);
-        append_finish(wal, append, 0);
+        wal_latency_count(wal, append->begun_ns, now_ns);
+        wal_append_finish(wal, append, 0);
     }
 }
 
@@ -140,13 +141,23 @@ groups_complete(struct wal *wal)
     }
 }
 
+/* While a group is under way another goes beside it only when it is worth a flush: the smaller ones
+ * gather until then, else there are twice as many flushes for the same records. */
+bool
+wal_gathering_may_go(const struct wal *wal)
+{
+    return wal->gathering &&
+           (list_is_empty(&wal->in_flight) || wal->gathering->used >= WAL_GROUP_BESIDE_SIZE_MIN);
+}
+
 /* The next group, when there is one and its segment is there; nothing in between waits, so chain
  * order is log order. */
 static struct wal_group *
 group_take(struct wal *wal)
 {
     if (list_is_empty(&wal->ready)) {
-        if (!wal->gathering || wal_segment_of(wal, wal->gathering->position) > wal->last_segment) {
+        if (!wal_gathering_may_go(wal) ||
+                wal_segment_of(wal, wal->gathering->position) > wal->last_segment) {
             return NULL;
         }
         wal_group_close(wal);
@@ -173,8 +184,9 @@ group_write(struct wal *wal, struct wal_group *group)
 {
     struct wal_segment *segment = wal_segment_at(wal, wal_segment_of(wal, group->position));
     CHECK(segment->index == wal_segment_of(wal, group->position) && segment->file);
-    group->result = file_write_durable(
+    group->result = (MUTANT(MUTANT_ACK_UNFLUSHED) ? file_write : file_write_durable)(
             segment->file, group->data, group->used, group->position % wal->segment_size);
+    group->result = MUTANT(MUTANT_ACK_FAILED_WRITE) ? 0 : group->result;
     group->written = true;
     if (group->result < 0) {
         /* Whatever landed, nothing is tried again, and groups behind this one are not acknowledged
@@ -193,7 +205,7 @@ wal_committer_run(void *arg)
         struct wal_group *group = group_take(wal);
         if (!group) {
             if (wal->closing && nothing_to_commit(wal)) {
-                return;
+                break;
             }
             int r = wait_queue_wait(&wal->work, DEADLINE_NONE);
             if (r < 0) {

@@ -177,7 +177,8 @@ wal_frame_encode(const struct wal_frame *frame, uint8_t *header)
     store_be32(header + 64, frame->total_size);
     store_be32(header + 68, frame->body_offset);
     store_be32(header + 72, frame->body_crc);
-    store_be32(header + 76, 0);
+    store_be16(header + 76, frame->tag);
+    store_be16(header + 78, frame->previous_tag);
 }
 
 uint32_t
@@ -212,6 +213,8 @@ wal_frame_decode(const uint8_t *header, const struct uuid *wal_id, struct wal_fr
         .total_size = load_be32(header + 64),
         .body_offset = load_be32(header + 68),
         .body_crc = load_be32(header + 72),
+        .tag = load_be16(header + 76),
+        .previous_tag = load_be16(header + 78),
     };
     bool sane = frame.durable_up_to < frame.sequence && frame.sequence <= WAL_SEQUENCE_MAX &&
                 frame.body_size <= WAL_FRAME_BODY_MAX && frame.total_size <= WAL_RECORD_SIZE_MAX &&

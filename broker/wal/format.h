@@ -66,6 +66,8 @@ struct wal_frame {
     uint32_t total_size;
     uint32_t body_offset;
     uint32_t body_crc;
+    uint16_t tag;          /* wal_append_known */
+    uint16_t previous_tag; /* of the record with the sequence before */
 };
 
 /* Each fills one block of WAL_BLOCK bytes, CRC included. */

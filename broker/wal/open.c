@@ -5,7 +5,7 @@
 #include "base/mark.h"
 #include "base/mem.h"
 #include "reactor/random.h"
-#include "wal/wal_internal.h"
+#include "wal/objects_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -438,11 +438,9 @@ wal_free(struct wal *wal)
     mem_free(wal);
 }
 
-static void
-wal_init(struct wal *wal, const struct wal_options *options)
+void
+wal_init(struct wal *wal)
 {
-    wal->incarnation = options->incarnation;
-    wal->read_only = options->read_only;
     list_init(&wal->ready);
     list_init(&wal->in_flight);
     list_init(&wal->cached);
@@ -476,7 +474,9 @@ wal_open(const struct wal_options *options, struct wal **ret_wal)
         return r;
     }
     struct wal *wal = mem_alloc(sizeof *wal);
-    wal_init(wal, options);
+    wal_init(wal);
+    wal->incarnation = options->incarnation;
+    wal->read_only = options->read_only;
     int size = snprintf(wal->folder, sizeof wal->folder, "%s", options->folder);
     if (size < 0 || (size_t)size >= sizeof wal->folder - 40) {
         r = fault(-ENAMETOOLONG, "wal: path too long: %.200s", options->folder);
@@ -501,6 +501,9 @@ wal_close(struct wal *wal)
 {
     if (!wal) {
         return 0;
+    }
+    if (wal->objects) {
+        return wal_objects_close(wal);
     }
     wal->closing = true;
     wait_queue_wake_all(&wal->work);

@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/mark.h"
 #include "base/mem.h"
+#include "wal/objects_internal.h"
 #include "wal/reader.h"
 
 #include <errno.h>
@@ -80,6 +81,50 @@ record_deliver(struct replay *replay, struct bytes payload)
     return 0;
 }
 
+/* Remembers whose a record is that may turn out to be unreadable. */
+static void
+tag_learn(struct replay *replay, uint64_t sequence, uint16_t tag)
+{
+    struct wal_damage *damage = &replay->wal->damage;
+    bool known = tag == 0 || sequence < replay->next || damage->tag_count == WAL_DAMAGE_TAGS_MAX;
+    for (size_t i = 0; i < damage->tag_count && !known; i++) {
+        known = damage->tags[i].sequence == sequence;
+    }
+    if (!known) {
+        damage->tags[damage->tag_count].sequence = sequence;
+        damage->tags[damage->tag_count++].tag = tag;
+    }
+}
+
+static void
+tags_learn(struct replay *replay, const struct wal_frame *frame)
+{
+    tag_learn(replay, frame->sequence, frame->tag);
+    tag_learn(replay, frame->sequence - 1, frame->previous_tag);
+}
+
+/* Leaves the tags of [first, end) only. */
+static void
+damage_describe(struct wal_damage *damage, uint64_t first, uint64_t end)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < damage->tag_count; i++) {
+        if (damage->tags[i].sequence >= first && damage->tags[i].sequence < end) {
+            damage->tags[kept++] = damage->tags[i];
+        }
+    }
+    damage->tag_count = kept;
+    damage->first_sequence = first;
+    damage->end_sequence = end;
+    damage->complete = kept == end - first;
+}
+
+const struct wal_damage *
+wal_damage(const struct wal *wal)
+{
+    return &wal->damage;
+}
+
 /* W3: says that [next, to) was acknowledged and cannot be read. */
 MUST_CHECK MAY_SUSPEND static int
 damage_report(struct replay *replay, uint64_t to)
@@ -89,7 +134,9 @@ damage_report(struct replay *replay, uint64_t to)
         return 0;
     }
     MARK("wal: damaged range");
+    damage_describe(&replay->wal->damage, replay->next, to);
     int r = replay->fn(replay->arg, replay->next, BYTES_NULL, true);
+    replay->wal->damage.tag_count = 0;
     if (r < 0) {
         return r;
     }
@@ -177,6 +224,7 @@ follow(struct replay *replay)
             return r < 0 ? r : 1;
         }
         if (state != WAL_FRAME_NONE && frame.incarnation == replay->wal->evidence.log_incarnation) {
+            tags_learn(replay, &frame);
             replay->seen_sequence = MAX(replay->seen_sequence, frame.sequence);
             replay->seen_end = MAX(replay->seen_end, position + wal_frame_size(frame.body_size));
         }
@@ -228,6 +276,9 @@ resync(struct replay *replay)
         }
         bool ours = state != WAL_FRAME_NONE &&
                     frame.incarnation == replay->wal->evidence.log_incarnation;
+        if (ours) {
+            tags_learn(replay, &frame);
+        }
         if (ours && state == WAL_FRAME_VALID && frame.body_offset == 0 &&
                 frame.sequence >= replay->next) {
             replay->position = at;
@@ -315,6 +366,9 @@ replay_run(struct replay *replay)
 int
 wal_replay(struct wal *wal, wal_replay_fn fn, void *arg, struct wal_recovery *ret_recovery)
 {
+    if (wal->objects) {
+        return wal_objects_replay(wal, fn, arg, ret_recovery);
+    }
     if (wal->phase != WAL_OPENED || wal->next_sequence != 0) {
         return fault(-EINVAL, "wal: %s was replayed already", wal->folder);
     }

@@ -15,7 +15,7 @@
 /* Zeros over the whole file: later writes are overwrites of written blocks, which need no journal
  * and no allocation. */
 MUST_CHECK MAY_SUSPEND static int
-spare_fill(struct wal *wal, struct file *file)
+spare_zero(struct wal *wal, struct file *file)
 {
     size_t chunk = (size_t)MIN((uint64_t)ZERO_CHUNK, wal->segment_size);
     CLEANUP(mem_freep) uint8_t *zeros = mem_try_alloc_aligned(FILE_ALIGNMENT, chunk);
@@ -37,7 +37,22 @@ spare_fill(struct wal *wal, struct file *file)
             return r;
         }
     }
-    return file_sync(file, true);
+    return 0;
+}
+
+/* Has the file's blocks and size. The first segments are only reserved, which reads as zeros too:
+ * nobody waits for zeros at the start, and their writes cost a journal entry each instead. */
+MUST_CHECK MAY_SUSPEND static int
+spare_fill(struct wal *wal, struct file *file)
+{
+    int r = -EOPNOTSUPP;
+    if (wal->phase != WAL_STARTED) {
+        r = file_allocate(file, 0, wal->segment_size);
+    }
+    if (r == -EOPNOTSUPP) {
+        r = spare_zero(wal, file);
+    }
+    return r < 0 ? r : file_sync(file, true);
 }
 
 /* Half a spare is of no use to anybody. When it can't be removed the next opening does it. Keeps

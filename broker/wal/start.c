@@ -2,7 +2,7 @@
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/mem.h"
-#include "wal/wal_internal.h"
+#include "wal/objects_internal.h"
 
 #include <errno.h>
 
@@ -53,6 +53,9 @@ fibers_start(struct wal *wal)
 int
 wal_start(struct wal *wal)
 {
+    if (wal->objects && wal->objects->former) {
+        return 0; /* the metadata will say that nobody wants it */
+    }
     if (wal->read_only) {
         return fault(-EROFS, "wal: %s is open for reading only", wal->folder);
     }
@@ -90,6 +93,9 @@ wal_next_sequence(const struct wal *wal)
 uint64_t
 wal_used(const struct wal *wal)
 {
+    if (wal->objects) {
+        return wal->trim_sequence == wal->next_sequence ? 0 : wal->objects->live_bytes;
+    }
     if (wal->phase != WAL_STARTED) {
         bool empty = wal->evidence.trimmed > wal->evidence.durable && wal->phase == WAL_REPLAYED;
         return empty ? 0 : wal->found_count * wal->segment_size;
@@ -103,13 +109,13 @@ wal_used(const struct wal *wal)
 uint64_t
 wal_capacity(const struct wal *wal)
 {
-    return wal->segments_max * wal->segment_size;
+    return wal->objects ? wal->objects->capacity : wal->segments_max * wal->segment_size;
 }
 
 int
 wal_error(const struct wal *wal)
 {
-    return wal->error;
+    return wal->error ? wal_broken_fault(wal) : 0;
 }
 
 void

@@ -1,22 +1,34 @@
 #pragma once
 /* The write-ahead log on a volume: makes records durable within milliseconds, until their bytes are
- * in the object store. One wal per reactor, all calls on its reactor. Entered from partition/,
- * which gives opaque payloads.
+ * in the object store. One wal per reactor, all calls on its reactor.
+ *
+ * Entered from partition/, which gives opaque payloads.
  *
  * W1  A record is acknowledged only after the completion of the flush that covers it. (The lease
- * half of the design's W1 is checked by partition/ after wal_wait returns and before the answer
- * leaves.) Crash: power fails between the write and the flush; a producer that was told "yes" would
- * have lost a batch. W2  After one failed write or flush the wal is broken for good: every waiter
- * and every later append gets -EIO and nothing is retried. Crash: the kernel marks pages clean
- * after a failed flush; a retry would succeed over a hole. W3  Recovery tells a torn tail (nothing
- * proves that it was acknowledged: cut, write a marker, flush) from corruption (a later frame or
- * the evidence proves that it was acknowledged: the damaged range is reported, never skipped
- * silently). The decision table, with its one ambiguous row, is in the format. W4  A wal belongs to
- * one cluster, broker and incarnation; a foreign one is refused (-EMEDIUMTYPE). The lock of the
- * folder decides who may write, not a pid: a killed process may have writes in flight. W5  The wal
- * is bounded by `capacity`. When it is full appends wait (back-pressure); nothing is dropped.
+ *     half of the design's W1 is checked by partition/ after wal_wait returns and before the answer
+ *     leaves.) Crash: power fails between the write and the flush; a producer that was told "yes"
+ *     would have lost a batch.
+ *
+ * W2  After one failed write or flush the wal is broken for good: every waiter and every later
+ *     append gets -EIO and nothing is retried. Crash: the kernel marks pages clean after a failed
+ *     flush; a retry would succeed over a hole.
+ *
+ * W3  Recovery tells a torn tail (nothing proves that it was acknowledged: cut, write a marker,
+ *     flush) from corruption (a later frame or the evidence proves that it was acknowledged: the
+ *     damaged range is reported, never skipped silently). The decision table, with its one
+ *     ambiguous row, is in the format.
+ *
+ * W4  A wal belongs to one cluster, broker and incarnation; a foreign one is refused
+ *     (-EMEDIUMTYPE). The lock of the folder decides who may write, not a pid: a killed process may
+ *     have writes in flight.
+ *
+ * W5  The wal is bounded by `capacity`. When it is full appends wait (back-pressure); nothing is
+ *     dropped.
+ *
  * Limits: WAL_RECORD_SIZE_MAX, WAL_SEGMENT_SIZE, WAL_GROUP_SIZE_MAX, WAL_QUEUE_SIZE_MAX,
- * WAL_WAITERS_MAX. Format: docs/formats/wal.md. */
+ * WAL_WAITERS_MAX.
+ *
+ * Format: docs/formats/wal.md. */
 
 #include "base/buf.h"
 #include "base/list.h"
@@ -63,6 +75,22 @@ MUST_CHECK MAY_SUSPEND int wal_open(const struct wal_options *options, struct wa
  * run of them that ends before the next call's sequence) is known to have been acknowledged but
  * cannot be read; payload is empty (W3). A negative result ends the replay. */
 typedef int (*wal_replay_fn)(void *arg, uint64_t sequence, struct bytes payload, bool damaged);
+#define WAL_DAMAGE_TAGS_MAX 64
+
+/* What is known of a damaged range. */
+struct wal_damage {
+    uint64_t first_sequence;
+    uint64_t end_sequence;
+    size_t tag_count;
+    bool complete; /* each record of the range has its tag among them */
+    struct {
+        uint64_t sequence;
+        uint16_t tag;
+    } tags[WAL_DAMAGE_TAGS_MAX];
+};
+/* During a call of the replay function with `damaged`. */
+const struct wal_damage *wal_damage(const struct wal *wal);
+
 /* Reads all records of earlier incarnations that were not trimmed; cuts a torn tail durably (W3).
  * Once per opening; after a negative result of fn it may be repeated. -EIO also: the tail cannot be
  * read and may be acknowledged. */
@@ -94,6 +122,15 @@ struct wal_append {
  * or the wal is not started or closing. */
 MUST_CHECK MAY_SUSPEND int wal_append_begin(
         struct wal *wal, const struct iovec *parts, size_t part_count, struct wal_append *append);
+/* What the caller knows of a record. */
+struct wal_known {
+    uint16_t tag; /* whose it is, should recovery find it damaged (wal_damage); 0: not said */
+    bool has_crc;
+    uint32_t crc; /* CRC-32C of all parts in a row. Must be right: else recovery finds the record
+                     damaged. */
+};
+MUST_CHECK MAY_SUSPEND int wal_append_known(struct wal *wal, const struct wal_known *known,
+        const struct iovec *parts, size_t part_count, struct wal_append *append);
 /* Waits until the record is durable (W1): 0, or -EIO (W2: it may or may not be found at recovery).
  * Must be called for every append that was begun; is not ended early by cancellation. */
 MUST_CHECK MAY_SUSPEND int wal_wait(struct wal *wal, struct wal_append *append);
@@ -106,7 +143,7 @@ uint64_t wal_next_sequence(const struct wal *wal);
 /* Bytes on the volume that are not trimmed, and the bound. */
 uint64_t wal_used(const struct wal *wal);
 uint64_t wal_capacity(const struct wal *wal);
-/* 0, or -EIO once W2 struck. */
+/* 0, or -EIO once W2 struck; the fault says what failed first. */
 int wal_error(const struct wal *wal);
 /* Waits until what was begun is durable, then unlocks. When everything is trimmed the wal on disk
  * is marked empty (a clean stop). No other call may be under way. -EIO: broken, or something begun

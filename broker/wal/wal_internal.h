@@ -15,6 +15,8 @@
 #ifndef WAL_COMMITTERS
 #define WAL_COMMITTERS 2
 #endif
+/* See wal_gathering_may_go. */
+#define WAL_GROUP_BESIDE_SIZE_MIN (128 * KIB)
 #define WAL_GROUPS_CACHED_MAX 8
 /* Evidence follows when no group was written for so long. */
 #define WAL_EVIDENCE_IDLE_NS (2 * (uint64_t)1000000)
@@ -47,8 +49,11 @@ struct wal_group {
     bool written;
 };
 
+struct wal_objects;
+
 struct wal {
-    char folder[FILE_PATH_MAX];
+    struct wal_objects *objects; /* in the bucket, objects.h; NULL: on a volume */
+    char folder[FILE_PATH_MAX];  /* or the prefix of its keys */
     struct wal_identity identity;
     uint64_t incarnation;
     uint64_t segment_size;
@@ -88,6 +93,9 @@ struct wal {
     uint64_t queued_bytes;
     uint64_t pending; /* appends begun and not done */
     uint64_t last_commit_ns;
+
+    uint16_t previous_tag; /* of the last record that took its place */
+    struct wal_damage damage;
 
     struct mutex line;      /* held by the append that waits for room */
     struct wait_queue room; /* it waits here (W5) */
@@ -156,6 +164,9 @@ bool wal_keeper_is_armed(const struct wal *wal);
 /* Writes evidence when the log is idle and it is due: 1; else 0. */
 MUST_CHECK MAY_SUSPEND int wal_evidence_follow(struct wal *wal);
 
+/* open.c */
+void wal_init(struct wal *wal);
+
 /* append.c */
 /* Ends the gathering group: pads it and puts it behind the others. */
 void wal_group_close(struct wal *wal);
@@ -168,6 +179,10 @@ uint64_t wal_segment_payload(uint64_t segment_size, size_t group_size);
 
 /* commit.c */
 void wal_committer_run(void *arg);
+/* There is a gathering group that need not wait for the one under way. */
+bool wal_gathering_may_go(const struct wal *wal);
+void wal_append_finish(struct wal *wal, struct wal_append *append, int result);
+void wal_latency_count(struct wal *wal, uint64_t begun_ns, uint64_t now_ns);
 /* W2: marks the wal broken with the present fault as the reason; fails every append under way. */
 void wal_break(struct wal *wal, int error);
 /* -EIO with the reason. */

@@ -6,6 +6,10 @@
 #include <errno.h>
 #include <lz4frame.h>
 
+#define MAGIC "\x04\x22\x4d\x18"
+#define FLAGS_OFFSET 4               /* behind the magic number */
+#define FLAG_BLOCKS_INDEPENDENT 0x20 /* LZ4 Frame Format 1.6.1, FLG */
+
 struct lz4_state {
     LZ4F_dctx *context;
     bool ended;
@@ -14,6 +18,12 @@ struct lz4_state {
 static int
 lz4_open(struct decompressor *d)
 {
+    /* Java's clients cannot read blocks that build on each other: one such batch would stop every
+     * consumer of theirs at its offset. Kafka refuses it too. */
+    bool is_frame = d->input.size > FLAGS_OFFSET && memcmp(d->input.data, MAGIC, FLAGS_OFFSET) == 0;
+    if (is_frame && !(d->input.data[FLAGS_OFFSET] & FLAG_BLOCKS_INDEPENDENT)) {
+        return fault(-EINVAL, "wire: lz4: the frame's blocks build on each other");
+    }
     struct lz4_state *state = mem_alloc(sizeof *state);
     d->state = state;
     if (LZ4F_isError(LZ4F_createDecompressionContext(&state->context, LZ4F_VERSION))) {

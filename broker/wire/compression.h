@@ -36,7 +36,7 @@ struct strbuf;
 const char *compression_name(enum compression compression);
 
 /* Begins. Borrows `input` until decompressor_close. `output_max`: 0 for DECOMPRESSED_SIZE_MAX.
- * -EOPNOTSUPP: no such codec. -ENOMEM. */
+ * -EOPNOTSUPP: no such codec. -EINVAL: a form of it that clients cannot read. -ENOMEM. */
 MUST_CHECK int decompressor_open(enum compression compression, struct bytes input,
         size_t output_max, struct decompressor **ret_decompressor);
 /* Accepts NULL. */

@@ -113,7 +113,7 @@ static void
 skip_scalars(struct decoder *d, enum wire_kind kind, bool flexible, int32_t count)
 {
     for (int32_t i = 0; i < count && !d->r->error; i++) {
-        struct bytes element;
+        struct bytes element = { 0 };
         wire_read_scalar(d->r, kind, flexible, &element);
         if (!element.data) {
             wire_reader_fail(d->r, "null inside an array");
@@ -148,6 +148,7 @@ read_array(struct decoder *d, const struct wire_field *field, bool flexible, str
         wire_reader_fail(r, "too many elements");
         return false;
     }
+    r->elements += (uint64_t)count;
     const uint8_t *start = r->at;
     if (ret) {
         *ret = (struct wire_array){ .encoded = bytes_of(start, 0),

@@ -263,6 +263,15 @@ write_struct(struct encoder *e, const struct frame *frame, const struct wire_fie
     return present;
 }
 
+static void
+tell_error_code(struct wire_writer *w, const void *value)
+{
+    int16_t code = *(const int16_t *)value;
+    if (code && w->on_error_code) {
+        w->on_error_code(w->on_error_code_arg, code);
+    }
+}
+
 /* True when a frame was opened, or after an error. */
 static bool
 write_field(struct encoder *e, const struct frame *frame, const struct wire_field *field)
@@ -272,6 +281,9 @@ write_field(struct encoder *e, const struct frame *frame, const struct wire_fiel
     bool opened = false;
     if (field->kind < WIRE_STRING) {
         write_scalar(e->w, (enum wire_kind)field->kind, value);
+        if (field->flags & WIRE_ERROR) {
+            tell_error_code(e->w, value);
+        }
     } else if (field->kind == WIRE_ARRAY) {
         opened = write_array(e, field, flexible, (const struct wire_array *)(const void *)value);
     } else if (field->kind == WIRE_STRUCT) {
@@ -358,6 +370,9 @@ write_plain_fields(struct encoder *e, struct frame *frame)
         }
         if (LIKELY(field->kind < WIRE_STRING)) {
             write_scalar(e->w, (enum wire_kind)field->kind, frame->in + field->offset);
+            if (UNLIKELY(field->flags & WIRE_ERROR)) {
+                tell_error_code(e->w, frame->in + field->offset);
+            }
             continue;
         }
         frame->current = field;

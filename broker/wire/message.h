@@ -49,6 +49,7 @@ wire_versions_contain(struct wire_versions versions, int16_t version)
 #define WIRE_IGNORABLE 1u  /* may be dropped by versions that lack it */
 #define WIRE_INFLEXIBLE 2u /* keeps its old length prefix in flexible versions */
 #define WIRE_KEY 4u        /* Kafka keeps the array as a set by this field */
+#define WIRE_ERROR 8u      /* an error code: the writer tells whoever counts them */
 
 struct wire_field {
     const char *name;

@@ -21,6 +21,7 @@ struct wire_reader {
     const char *error;      /* what was wrong first, or NULL */
     size_t error_position;  /* bytes from `start` */
     uint32_t tagged_fields; /* seen so far: WIRE_TAGGED_FIELDS_MAX a message */
+    uint64_t elements;      /* of all arrays seen so far */
 };
 
 static inline void

@@ -115,6 +115,9 @@ MUST_CHECK int record_batch_read(struct bytes run, struct record_batch *ret_batc
 MUST_CHECK int record_batch_next(struct bytes *run, struct record_batch *ret_batch);
 /* 0 or -EBADMSG. */
 MUST_CHECK int record_batch_check_crc(const struct record_batch *batch);
+/* CRC-32C of all bytes of a batch, for the formats it is stored in; out of the batch's own CRC,
+ * which must fit, without looking at the records. */
+uint32_t record_batch_crc_of_all(struct bytes batch);
 
 /* Patch a batch in place, outside its CRC. */
 void record_batch_set_base_offset(uint8_t *batch, int64_t base_offset);
@@ -156,6 +159,13 @@ MUST_CHECK int record_iterator_next(struct record_iterator *it, struct record *r
 /* Takes the next header off `headers` (record.headers). False at the end. */
 bool record_header_next(struct bytes *headers, struct record_header *ret_header);
 
+/* Which records of a batch the topic refuses, for Produce's record errors (KIP-467). */
+struct record_rejects {
+    int32_t *indexes; /* borrowed; ascending */
+    size_t max;
+    size_t count; /* max + 1: there are more, and the walk ended */
+};
+
 /* What a topic and the broker allow. */
 struct record_batch_limits {
     size_t batch_size_max;        /* max.message.bytes */
@@ -168,6 +178,8 @@ struct record_batch_limits {
     bool zstd_allowed;            /* Produce version 7 and above */
     bool from_client;             /* control batches, and base offsets other than 0, are refused */
     bool skip_records; /* header, CRC and sizes only: for batches that we validated before */
+    struct record_rejects *rejects; /* NULL: the first record without a key, or with a timestamp out
+                                       of range, ends the walk. Otherwise all are noted. */
 };
 
 struct record_batch_info {

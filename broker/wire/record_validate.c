@@ -75,30 +75,47 @@ scan_byte(struct scanner *s)
     return *s->at++;
 }
 
-static int64_t
-scan_varint(struct scanner *s, unsigned bytes_max)
+static uint64_t
+scan_groups_slow(struct scanner *s, unsigned bytes_max)
 {
     uint64_t raw = 0;
     for (unsigned i = 0; i < bytes_max; i++) {
         uint8_t byte = scan_byte(s);
         raw |= (uint64_t)(byte & 0x7f) << (7 * i);
         if (byte < 0x80) {
-            raw = bytes_max == 5 ? (uint32_t)raw : raw;
-            return (int64_t)((raw >> 1) ^ (0u - (raw & 1)));
+            return bytes_max == 5 ? (uint32_t)raw : raw;
         }
     }
     scan_fail(s, "a varint has too many bytes");
     return 0;
 }
 
-static int32_t
+/* Nearly all are lengths and deltas of one or two bytes that are there. */
+static inline int64_t
+scan_varint(struct scanner *s, unsigned bytes_max)
+{
+    const uint8_t *at = s->at;
+    uint64_t raw;
+    if (LIKELY(s->end - at >= 2) && at[0] < 0x80) {
+        raw = at[0];
+        s->at = at + 1;
+    } else if (s->end - at >= 2 && at[1] < 0x80) {
+        raw = (uint64_t)(at[0] & 0x7f) | (uint64_t)at[1] << 7;
+        s->at = at + 2;
+    } else {
+        raw = scan_groups_slow(s, bytes_max);
+    }
+    return (int64_t)((raw >> 1) ^ (0u - (raw & 1)));
+}
+
+static inline int32_t
 scan_int(struct scanner *s)
 {
     return (int32_t)scan_varint(s, 5);
 }
 
 static void
-scan_skip(struct scanner *s, uint64_t size)
+scan_skip_slow(struct scanner *s, uint64_t size)
 {
     while (size > 0) {
         if (!scan_more(s)) {
@@ -113,7 +130,7 @@ scan_skip(struct scanner *s, uint64_t size)
 
 /* `end`: where the record ends. A length that leads behind it is refused before anything is
  * skipped. */
-static bool
+static inline bool
 scan_nullable(struct scanner *s, uint64_t end)
 {
     int32_t length = scan_int(s);
@@ -124,7 +141,11 @@ scan_nullable(struct scanner *s, uint64_t end)
         scan_fail(s, "a key, value or header is longer than its record");
         return false;
     }
-    scan_skip(s, (uint64_t)length);
+    if (LIKELY(length <= s->end - s->at)) {
+        s->at += length;
+    } else {
+        scan_skip_slow(s, (uint64_t)length);
+    }
     return true;
 }
 
@@ -184,6 +205,29 @@ check_timestamp(int64_t timestamp, const struct record_batch_limits *limits,
     return 0;
 }
 
+/* What the topic asks of each record. */
+static int
+check_record(const struct record_facts *facts, int64_t timestamp,
+        const struct record_batch_limits *limits, const struct record_batch_info *info)
+{
+    if (limits->key_required && !facts->has_key) {
+        return fault(-EINVAL, "wire: record %d has no key, and the topic is compacted",
+                info->error_index);
+    }
+    return check_timestamp(timestamp, limits, info);
+}
+
+/* True when the walk goes on. */
+static bool
+note_reject(struct record_rejects *rejects, int32_t index)
+{
+    if (!rejects || rejects->count++ >= rejects->max) {
+        return false;
+    }
+    rejects->indexes[rejects->count - 1] = index;
+    return true;
+}
+
 static int
 scan_error(const struct scanner *s, const struct record_batch_info *info)
 {
@@ -203,6 +247,7 @@ scan_records(
     const struct record_batch *batch = &info->batch;
     info->max_timestamp = -1;
     info->max_timestamp_offset = 0;
+    int rejected = 0; /* -ETIME outweighs -EINVAL, as in Kafka */
     for (int32_t i = 0; i < batch->record_count; i++) {
         struct record_facts facts = { 0 };
         info->error_index = i;
@@ -213,15 +258,13 @@ scan_records(
         if (facts.offset_delta != i) {
             return fault(-EINVAL, "wire: record %d has the offset delta %d", i, facts.offset_delta);
         }
-        if (limits->key_required && !facts.has_key) {
-            return fault(-EINVAL, "wire: record %d has no key, and the topic is compacted", i);
-        }
         int64_t timestamp =
                 (int64_t)((uint64_t)batch->base_timestamp + (uint64_t)facts.timestamp_delta);
-        int r = check_timestamp(timestamp, limits, info);
-        if (r < 0) {
+        int r = check_record(&facts, timestamp, limits, info);
+        if (r < 0 && !note_reject(limits->rejects, i)) {
             return r;
         }
+        rejected = rejected == -ETIME || r == 0 ? rejected : r;
         if (timestamp > info->max_timestamp) {
             info->max_timestamp = timestamp;
             info->max_timestamp_offset = i;
@@ -232,7 +275,7 @@ scan_records(
         scan_fail(s, "bytes behind the last record");
     }
     info->decompressed_size = (size_t)scan_position(s);
-    return s->error ? scan_error(s, info) : 0;
+    return s->error ? scan_error(s, info) : rejected;
 }
 
 static int

@@ -31,6 +31,9 @@ struct wire_writer {
     size_t spliced_size; /* bytes of all slices */
     bool counting;       /* only sizes are kept */
     int error;           /* wire_writer_fail sets it: 0, -ENOBUFS or -EINVAL */
+    /* Told of every error code but 0 that a message carries; NULL: nobody counts. */
+    void (*on_error_code)(void *arg, int16_t code);
+    void *on_error_code_arg;
 };
 
 /* `size_max`: most bytes, slices included. */

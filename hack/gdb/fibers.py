@@ -8,6 +8,9 @@ Suspended fibers keep six registers on their own stack (broker/reactor/context_x
 the selected thread for the backtrace and put the old ones back. x86-64 live processes only: a core dump has no
 registers to set, so there only the name, the state and the innermost return address are shown.
 """
+import contextlib
+import os
+
 import gdb
 
 STATES = ["idle", "ready", "running", "suspended", "ended"]
@@ -43,12 +46,45 @@ def saved_frame(fiber):
     return sp + 7 * 8, int(words[6]), registers
 
 
-def where(fiber):
-    _, pc, _ = saved_frame(fiber)
+@contextlib.contextmanager
+def standing_in(fiber):
+    """Loads the registers that the fiber saved into the selected thread, and puts the thread's own back."""
+    sp, pc, registers = saved_frame(fiber)
+    wanted = {**registers, "rsp": sp, "rip": pc}
+    gdb.execute("select-frame 0")
+    before = {name: int(gdb.parse_and_eval("(unsigned long)$" + name)) for name in wanted}
+    try:
+        for name, value in wanted.items():
+            gdb.execute("set $%s = %d" % (name, value))
+        yield
+    finally:
+        for name, value in before.items():
+            try:
+                gdb.execute("set $%s = %d" % (name, value))
+            except gdb.error:
+                pass
+
+
+def function_at(pc):
     block = gdb.block_for_pc(pc)
     while block and not block.function:
         block = block.superblock
     return block.function.name if block else hex(pc)
+
+
+def where(fiber):
+    """The innermost function outside of the reactor, with its line: what the fiber was doing when it began to wait."""
+    try:
+        with standing_in(fiber):
+            frame = gdb.newest_frame()
+            while frame is not None and frame.is_valid():
+                line = frame.find_sal()
+                if frame.name() and line.symtab and "/reactor/" not in line.symtab.filename:
+                    return "%s (%s:%d)" % (frame.name(), os.path.basename(line.symtab.filename), line.line)
+                frame = frame.older()
+    except gdb.error:
+        pass
+    return function_at(saved_frame(fiber)[1])
 
 
 def backtrace(fiber):
@@ -57,24 +93,11 @@ def backtrace(fiber):
     if state == "running":
         gdb.execute("backtrace")
         return
-    sp, pc, registers = saved_frame(fiber)
-    names = list(registers) + ["rsp", "rip"]
-    gdb.execute("select-frame 0")
-    before = {name: int(gdb.parse_and_eval("(unsigned long)$" + name)) for name in names}
     try:
-        for name, value in registers.items():
-            gdb.execute("set $%s = %d" % (name, value))
-        gdb.execute("set $rsp = %d" % sp)
-        gdb.execute("set $rip = %d" % pc)
-        gdb.execute("backtrace")
+        with standing_in(fiber):
+            gdb.execute("backtrace")
     except gdb.error as error:
         print("  innermost: %s (registers cannot be set: %s)" % (where(fiber), error))
-    finally:
-        for name, value in before.items():
-            try:
-                gdb.execute("set $%s = %d" % (name, value))
-            except gdb.error:
-                pass
 
 
 class InfoFibers(gdb.Command):

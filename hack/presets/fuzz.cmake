@@ -1,8 +1,6 @@
 # libFuzzer targets (tests/fuzz) with AddressSanitizer and UBSan.
 include(${CMAKE_CURRENT_LIST_DIR}/common/base.cmake)
-set(CMAKE_C_COMPILER clang-19 CACHE STRING "" FORCE)
-set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
-set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O1 -g" CACHE STRING "" FORCE)
+include(${CMAKE_CURRENT_LIST_DIR}/common/clang.cmake)
 set(FRESHET_FUZZ ON CACHE BOOL "" FORCE)
 set(FRESHET_TEST_PREFIX fuzz/ CACHE STRING "" FORCE)
 set(FRESHET_TEST_FOLDERS fuzz CACHE STRING "" FORCE)

@@ -1,13 +1,12 @@
-/* An idempotent producer of numbered records that writes down what was acknowledged, and where. It
- * lives through any number of crashes of the broker: each record is either acknowledged in the end
- * or the program fails. */
+/* A producer of numbered records that writes down what was acknowledged, and where. It lives
+ * through any number of crashes of the broker. An idempotent one has each record acknowledged in
+ * the end or fails; a plain one tries each once, and what it isn't told is in the history. */
 #include "client_tool.h"
 
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct producer {
     rd_kafka_t *client;
@@ -16,7 +15,8 @@ struct producer {
     int64_t next[CLIENT_PARTITIONS_MAX]; /* number of the next record of each partition */
     int64_t acked;
     int64_t failed;
-    FILE *file;
+    const struct produce_options *options;
+    struct history *history;
 };
 
 static volatile sig_atomic_t stop_wanted;
@@ -32,52 +32,55 @@ static void
 on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
 {
     struct producer *producer = opaque;
+    int64_t number = (int64_t)(intptr_t)message->_private;
     (void)client;
     if (message->err) {
-        if (producer->failed++ < 10) {
+        bool refused = rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
+        history_event(producer->history, refused ? "refused" : "unknown", producer->options->topic,
+                message->partition, "%" PRId64 " %s", number, rd_kafka_err2name(message->err));
+        if (producer->failed++ < 10 && !producer->options->is_plain) {
             fprintf(stderr, "client_tool: not delivered: partition %" PRId32 ": %s\n",
                     message->partition, rd_kafka_err2str(message->err));
         }
         return;
     }
-    fprintf(producer->file, "%" PRId32 " %" PRId64 " %" PRId64 "\n", message->partition,
-            message->offset, (int64_t)(intptr_t)message->_private);
+    history_event(producer->history, "ack", producer->options->topic, message->partition,
+            "%" PRId64 " %" PRId64, number, message->offset);
     producer->acked++;
 }
 
-static int64_t
-now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void
-producer_open(struct producer *producer, const char *bootstrap, const char *topic)
+producer_open(struct producer *producer)
 {
     char error[512];
     const char *const settings[] = { "enable.idempotence", "true", "linger.ms", "2",
         /* No record may be given up: the broker comes back. */
         "message.timeout.ms", "0", "retry.backoff.ms", "50", "socket.timeout.ms", "10000",
         "queue.buffering.max.messages", "200000", "compression.codec", "lz4", NULL };
-    rd_kafka_conf_t *conf = client_conf(bootstrap, settings);
+    /* Each record is sent once at most, so none can be there twice. */
+    const char *const plain[] = { "acks", "all", "retries", "0", "linger.ms", "2",
+        "message.timeout.ms", "4000", "socket.timeout.ms", "3000", "queue.buffering.max.messages",
+        "200000", NULL };
+    rd_kafka_conf_t *conf = client_conf(
+            producer->options->bootstrap, producer->options->is_plain ? plain : settings);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_conf_set_opaque(conf, producer);
     producer->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof error);
     if (!producer->client) {
         client_die("%s", error);
     }
-    producer->topic = rd_kafka_topic_new(producer->client, topic, NULL);
+    producer->topic = rd_kafka_topic_new(producer->client, producer->options->topic, NULL);
 }
 
 /* Numbers go on after the greatest acknowledged one: a run ends only when all are. */
 static void
-producer_resume(struct producer *producer, const char *acked_path)
+producer_resume(struct producer *producer)
 {
+    const struct produce_options *options = producer->options;
     struct acked_list lists[CLIENT_PARTITIONS_MAX];
-    acked_read(acked_path, lists, producer->partitions);
+    acked_read(options->path, options->topic, lists, producer->partitions);
     for (int32_t i = 0; i < producer->partitions; i++) {
+        producer->next[i] = options->first;
         for (size_t k = 0; k < lists[i].count; k++) {
             if (lists[i].records[k].number >= producer->next[i]) {
                 producer->next[i] = lists[i].records[k].number + 1;
@@ -85,10 +88,7 @@ producer_resume(struct producer *producer, const char *acked_path)
         }
     }
     acked_free(lists, producer->partitions);
-    producer->file = fopen(acked_path, "ae");
-    if (!producer->file) {
-        client_die("cannot write %s", acked_path);
-    }
+    producer->history = history_open(options->path, options->is_plain ? "plain" : "producer");
 }
 
 /* False when librdkafka's queue is full: the broker is away. */
@@ -107,6 +107,8 @@ produce_one(struct producer *producer, int32_t partition)
         }
         return false;
     }
+    history_event(
+            producer->history, "send", producer->options->topic, partition, "%" PRId64, number);
     producer->next[partition] = number + 1;
     return true;
 }
@@ -114,33 +116,28 @@ produce_one(struct producer *producer, int32_t partition)
 static void
 produce_until_stopped(struct producer *producer, int64_t rate)
 {
-    int64_t start = now_ms();
-    int64_t flushed = start;
+    int64_t start_us = client_now_us();
     int64_t sent = 0;
-    while (!stop_wanted && !producer->failed) {
-        int64_t due = (now_ms() - start) * rate / 1000;
+    while (!stop_wanted && (!producer->failed || producer->options->is_plain)) {
+        int64_t due = (client_now_us() - start_us) * rate / 1000000;
         while (sent < due && produce_one(producer, (int32_t)(sent % producer->partitions))) {
             sent++;
         }
         rd_kafka_poll(producer->client, 2);
-        if (now_ms() - flushed > 100) {
-            fflush(producer->file);
-            flushed = now_ms();
-        }
+        history_flush(producer->history);
     }
 }
 
 int
-client_produce(const char *bootstrap, const char *topic, int32_t partitions, int64_t rate,
-        const char *acked_path)
+client_produce(const struct produce_options *options)
 {
-    struct producer producer = { .partitions = partitions };
-    producer_resume(&producer, acked_path);
-    producer_open(&producer, bootstrap, topic);
+    struct producer producer = { .partitions = options->partitions, .options = options };
+    producer_resume(&producer);
+    producer_open(&producer);
     signal(SIGTERM, on_signal);
     signal(SIGINT, on_signal);
 
-    produce_until_stopped(&producer, rate);
+    produce_until_stopped(&producer, options->rate);
     rd_kafka_flush(producer.client, 120000);
     int undecided = rd_kafka_outq_len(producer.client);
     char text[256];
@@ -148,10 +145,13 @@ client_produce(const char *bootstrap, const char *topic, int32_t partitions, int
     if (fatal) {
         fprintf(stderr, "client_tool: fatal: %s: %s\n", rd_kafka_err2name(fatal), text);
     }
-    fclose(producer.file);
+    history_close(producer.history);
     printf("acked %" PRId64 ", failed %" PRId64 ", undecided %d\n", producer.acked, producer.failed,
             undecided);
     rd_kafka_topic_destroy(producer.topic);
     rd_kafka_destroy(producer.client);
+    if (options->is_plain) {
+        return undecided || fatal ? 1 : 0;
+    }
     return producer.failed || undecided || fatal ? 1 : 0;
 }

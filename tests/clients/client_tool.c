@@ -94,84 +94,61 @@ client_value_number(int32_t partition, const void *value, size_t size)
     return expected_size == size && memcmp(expected, value, size) == 0 ? number : -1;
 }
 
-static void
-acked_add(struct acked_list *list, struct acked record)
-{
-    if (list->count == list->capacity) {
-        list->capacity = list->capacity ? list->capacity * 2 : 1024;
-        list->records = realloc(list->records, list->capacity * sizeof *list->records);
-        if (!list->records) {
-            client_die("out of memory");
-        }
-    }
-    list->records[list->count++] = record;
-}
-
-void
-acked_read(const char *path, struct acked_list *lists, int32_t partitions)
-{
-    memset(lists, 0, (size_t)partitions * sizeof *lists);
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        return;
-    }
-    int32_t partition = 0;
-    struct acked record;
-    while (fscanf(file, "%" SCNd32 " %" SCNd64 " %" SCNd64 "\n", &partition, &record.offset,
-                   &record.number) == 3) {
-        if (partition < 0 || partition >= partitions) {
-            client_die("%s names partition %" PRId32, path, partition);
-        }
-        acked_add(&lists[partition], record);
-    }
-    if (!feof(file)) {
-        client_die("%s has a line that is not 'partition offset number'", path);
-    }
-    fclose(file);
-}
-
-void
-acked_free(struct acked_list *lists, int32_t partitions)
-{
-    for (int32_t i = 0; i < partitions; i++) {
-        free(lists[i].records);
-    }
-}
-
 static int
 usage(void)
 {
-    fputs("usage: client_tool create  BOOTSTRAP TOPIC PARTITIONS\n"
-          "       client_tool delete  BOOTSTRAP TOPIC\n"
-          "       client_tool produce BOOTSTRAP TOPIC PARTITIONS RATE ACKED-FILE\n"
-          "       client_tool verify  BOOTSTRAP TOPIC PARTITIONS ACKED-FILE\n",
+    fputs("usage: client_tool create    BOOTSTRAP TOPIC PARTITIONS\n"
+          "       client_tool delete    BOOTSTRAP TOPIC\n"
+          "       client_tool produce   BOOTSTRAP TOPIC PARTITIONS RATE HISTORY [FIRST-NUMBER]\n"
+          "       client_tool plain     BOOTSTRAP TOPIC PARTITIONS RATE HISTORY [FIRST-NUMBER]\n"
+          "       client_tool consume   BOOTSTRAP TOPIC GROUP HISTORY\n"
+          "       client_tool committed BOOTSTRAP TOPIC GROUP PARTITIONS HISTORY\n"
+          "       client_tool verify    BOOTSTRAP TOPIC PARTITIONS HISTORY [READ-HISTORY]\n"
+          "       client_tool read      BOOTSTRAP TOPIC PARTITIONS READ-HISTORY\n",
             stderr);
     return 2;
+}
+
+static int32_t
+partitions_of(const char *text)
+{
+    return (int32_t)client_number(text, 1, CLIENT_PARTITIONS_MAX);
 }
 
 int
 main(int argc, char **argv)
 {
-    if (argc < 4) {
-        return usage();
-    }
-    const char *command = argv[1];
+    const char *command = argc > 1 ? argv[1] : "";
     if (strcmp(command, "delete") == 0 && argc == 4) {
         return client_delete(argv[2], argv[3]);
     }
-    if (argc < 5) {
-        return usage();
-    }
-    int32_t partitions = (int32_t)client_number(argv[4], 1, CLIENT_PARTITIONS_MAX);
     if (strcmp(command, "create") == 0 && argc == 5) {
-        return client_create(argv[2], argv[3], partitions);
+        return client_create(argv[2], argv[3], (int)client_number(argv[4], 1, 1000000));
     }
-    if (strcmp(command, "produce") == 0 && argc == 7) {
-        return client_produce(
-                argv[2], argv[3], partitions, client_number(argv[5], 1, 1000000), argv[6]);
+    if ((strcmp(command, "produce") == 0 || strcmp(command, "plain") == 0) &&
+            (argc == 7 || argc == 8)) {
+        const struct produce_options options = {
+            .bootstrap = argv[2],
+            .topic = argv[3],
+            .partitions = partitions_of(argv[4]),
+            .rate = client_number(argv[5], 1, 1000000),
+            .path = argv[6],
+            .first = argc == 8 ? client_number(argv[7], 0, INT64_MAX / 2) : 0,
+            .is_plain = command[1] == 'l',
+        };
+        return client_produce(&options);
     }
-    if (strcmp(command, "verify") == 0 && argc == 6) {
-        return client_verify(argv[2], argv[3], partitions, argv[5]);
+    if (strcmp(command, "read") == 0 && argc == 6) {
+        return client_verify(argv[2], argv[3], partitions_of(argv[4]), NULL, argv[5]);
+    }
+    if (strcmp(command, "consume") == 0 && argc == 6) {
+        return client_consume(argv[2], argv[3], argv[4], argv[5]);
+    }
+    if (strcmp(command, "committed") == 0 && argc == 7) {
+        return client_committed(argv[2], argv[3], argv[4], partitions_of(argv[5]), argv[6]);
+    }
+    if (strcmp(command, "verify") == 0 && (argc == 6 || argc == 7)) {
+        return client_verify(argv[2], argv[3], partitions_of(argv[4]), argv[5], argv[6]);
     }
     return usage();
 }

@@ -14,6 +14,9 @@ struct partition_check {
 struct verifier {
     struct partition_check partitions[CLIENT_PARTITIONS_MAX];
     int64_t errors;
+    const char *topic;
+    struct history *history; /* or NULL */
+    bool ignores_numbers;
 };
 
 static __attribute__((format(printf, 2, 3))) void
@@ -34,11 +37,15 @@ check_record(struct verifier *verifier, const rd_kafka_message_t *message)
 {
     struct partition_check *check = &verifier->partitions[message->partition];
     int64_t number = client_value_number(message->partition, message->payload, message->len);
+    if (verifier->history) {
+        history_event(verifier->history, "read", verifier->topic, message->partition,
+                "%" PRId64 " %" PRId64, number, message->offset);
+    }
     if (message->offset != check->count) {
         complain(verifier, "partition %" PRId32 ": offset %" PRId64 " where %" PRId64 " should be",
                 message->partition, message->offset, check->count);
     }
-    if (number != message->offset) {
+    if (number != message->offset && !verifier->ignores_numbers) {
         complain(verifier,
                 "partition %" PRId32 " offset %" PRId64 ": record %" PRId64
                 " (-1: bytes changed): lost, twice or out of order",
@@ -80,6 +87,9 @@ consumer_assign(
             complain(verifier, "partition %" PRId32 " begins at %" PRId64, i, low);
         }
         verifier->partitions[i].end = high;
+        if (verifier->history) {
+            history_event(verifier->history, "bounds", topic, i, "%" PRId64 " %" PRId64, low, high);
+        }
         rd_kafka_topic_partition_list_add(list, topic, i)->offset = 0;
     }
     rd_kafka_resp_err_t error = rd_kafka_assign(client, list);
@@ -142,11 +152,15 @@ check_acked(struct verifier *verifier, const struct acked_list *lists, int32_t p
 }
 
 int
-client_verify(const char *bootstrap, const char *topic, int32_t partitions, const char *acked_path)
+client_verify(const char *bootstrap, const char *topic, int32_t partitions, const char *path,
+        const char *read_path)
 {
     static struct verifier verifier;
     struct acked_list lists[CLIENT_PARTITIONS_MAX];
-    acked_read(acked_path, lists, partitions);
+    acked_read(path ? path : "", topic, lists, partitions);
+    verifier.topic = topic;
+    verifier.ignores_numbers = !path;
+    verifier.history = read_path ? history_open(read_path, "reader") : NULL;
     rd_kafka_t *client = consumer_open(bootstrap);
     consumer_assign(client, &verifier, topic, partitions);
     consume_all(client, &verifier, partitions);
@@ -154,7 +168,10 @@ client_verify(const char *bootstrap, const char *topic, int32_t partitions, cons
     acked_free(lists, partitions);
     rd_kafka_consumer_close(client);
     rd_kafka_destroy(client);
-    if (total == 0) {
+    if (verifier.history) {
+        history_close(verifier.history);
+    }
+    if (total == 0 && path) {
         complain(&verifier, "nothing was acknowledged at all");
     }
     printf("%" PRId64 " acknowledged records, %" PRId64 " errors\n", total, verifier.errors);

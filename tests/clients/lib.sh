@@ -1,21 +1,23 @@
 # Sourced by the tests that run a real broker under real clients (tests/clients, tests/crash).
 #
-# Environment of a test:  BROKER_BINARY (build/freshet)   IO_ENGINE auto|uring|threads   STORE file|versitygw|minio
+# Environment of a test:  BROKER_BINARY (build/freshet)   IO_ENGINE auto|uring|threads   STORE file|versitygw|minio   WAL_TYPE volume|s3
 #                         PEER=kafka runs Apache Kafka in the broker's place: it proves that the test itself is right.
 # Gives: $work (a scratch folder, removed at the end), $BOOTSTRAP, $BROKER_PID, and the functions below.
+#                         TEST_SECONDS: a test that takes longer says what it was doing (tests/clients/watchdog).
 # A test that is sourced with STORE naming an S3 server runs itself again under tests/s3/with-server.
 # shellcheck shell=bash
 set -euo pipefail
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 root=$(dirname "$tests")
 : "${BROKER_BINARY:=$root/build/freshet}" "${IO_ENGINE:=auto}" "${STORE:=file}" "${PEER:=}"
-: "${CLIENT_TOOL:=$root/build/release/tests/clients/client_tool}"
+: "${CLIENT_TOOL:=$root/build/release/tests/clients/client_tool}" "${FAULT_PROXY:=$root/build/release/tests/s3/faultproxy}"
 
 case $STORE in
 file) ;;
 versitygw | minio)
     if [ -z "${S3_STORE_URL:-}" ] && [ -z "$PEER" ]; then
-        exec "$tests/s3/with-server" "$STORE" -- "$0" "$@"
+        # S3_FAULTS=1: with the fault proxy between, at $S3_CONTROL.
+        exec "$tests/s3/with-server" "$STORE" ${S3_FAULTS:+--faults "$FAULT_PROXY"} -- "$0" "$@"
     fi
     ;;
 *)
@@ -30,7 +32,10 @@ store=$work/store
 BROKER_PID=
 background=()
 
-say() { printf '%6.1fs %s\n' "$(elapsed)" "$*" >&2; }
+say() {
+    printf '%6.1fs %s\n' "$(elapsed)" "$*" >&2
+    printf '%s\n' "$*" >"$work/doing"
+}
 elapsed() { awk -v now="$(date +%s.%N)" -v start="$started" 'BEGIN { print now - start }'; }
 started=$(date +%s.%N)
 
@@ -46,16 +51,15 @@ expect_equal() {
     fail "$1: the lines with > are what came, those with < what should have come"
 }
 
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-
-PORT=$(free_port)
-ADMIN_PORT=$(free_port)
+source "$tests/ports.sh"
+claim_port PORT
+claim_port ADMIN_PORT
 BOOTSTRAP=127.0.0.1:$PORT
 
 # broker_start [KEY=VALUE...]: starts the broker on $PORT with $data and waits until it serves.
 broker_start() {
     if [ "$PEER" = kafka ]; then
-        broker_start_kafka
+        broker_start_kafka "$@"
         return
     fi
     broker_launch "$@"
@@ -68,9 +72,10 @@ broker_launch() {
     mkdir -p "$data"
     for setting in "$@"; do settings+=(--set "$setting"); done
     : >"$work/stdout"
-    "$BROKER_BINARY" broker --set "listeners=PLAINTEXT://127.0.0.1:$PORT" --set "data.dir=$data" \
+    "${dies_with_us[@]}" "$BROKER_BINARY" broker --set "listeners=PLAINTEXT://127.0.0.1:$PORT" --set "data.dir=$data" \
         --set "store.url=${S3_STORE_URL:-file://$store}" --set "io.engine=$IO_ENGINE" --set "admin.listener=127.0.0.1:$ADMIN_PORT" \
-        --set group.initial.rebalance.delay.ms=0 "${settings[@]}" >"$work/stdout" 2>>"$work/broker.log" </dev/null &
+        --set group.initial.rebalance.delay.ms=0 ${WAL_TYPE:+--set "wal.type=$WAL_TYPE"} "${settings[@]}" \
+        >"$work/stdout" 2>>"$work/broker.log" </dev/null &
     BROKER_PID=$!
 }
 
@@ -92,7 +97,7 @@ broker_wait_ready() {
 }
 
 broker_start_kafka() {
-    "$tests/clients/kafka-peer" "$PORT" "$work/peer" >"$work/stdout" 2>>"$work/broker.log" </dev/null &
+    "${dies_with_us[@]}" "$tests/clients/kafka-peer" "$PORT" "$work/peer" "$@" >"$work/stdout" 2>>"$work/broker.log" </dev/null &
     BROKER_PID=$!
     local i
     for ((i = 0; i < 600; i++)); do
@@ -128,6 +133,19 @@ broker_kill() {
     BROKER_PID=
 }
 
+# Waits up to N seconds for the broker to die by itself; 1 when it lives on.
+broker_wait_death() {
+    local i
+    for ((i = 0; i < $1 * 50; i++)); do
+        if ! broker_alive; then
+            broker_kill
+            return 0
+        fi
+        sleep 0.02
+    done 2>/dev/null # where bash says "Killed"
+    return 1
+}
+
 broker_alive() { [ -n "$BROKER_PID" ] && kill -0 "$BROKER_PID" 2>/dev/null; }
 
 # Runs "$@" up to N times, one each 0.2 s, until it succeeds.
@@ -144,21 +162,31 @@ eventually() {
 }
 
 finish() {
-    local status=$? pid
+    local status=$? pid log
     trap - EXIT
+    [ -z "$watchdog" ] || kill -KILL "$watchdog" 2>/dev/null || true
     for pid in "${background[@]}" $BROKER_PID; do kill -KILL "$pid" 2>/dev/null || true; done
     for pid in "${background[@]}" $BROKER_PID; do wait "$pid" 2>/dev/null || true; done
     if [ "$status" != 0 ] && [ "$status" != 77 ]; then
-        echo "--- the end of the broker's log" >&2
-        tail -n 40 "$work/broker.log" >&2 2>/dev/null || true
+        for log in "$work"/*.log; do
+            [ -s "$log" ] || continue
+            echo "--- the end of ${log##*/}" >&2
+            tail -n "${LOG_LINES:-80}" "$log" >&2
+        done
         if [ -n "${KEEP:-}" ]; then
             echo "--- kept: $work" >&2
             exit "$status"
         fi
     fi
-    rm -rf "$work"
+    rm -rf "$work" "${claimed_ports[@]}"
     exit "$status"
 }
+watchdog=
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+if [ -n "${TEST_SECONDS:-}" ]; then
+    "${dies_with_us[@]}" "$tests/clients/watchdog" $$ "$TEST_SECONDS" "$work" </dev/null &
+    watchdog=$!
+    disown
+fi

@@ -18,6 +18,7 @@ ledger_init(struct ledger *ledger)
 void
 ledger_done(struct ledger *ledger)
 {
+    mem_free(ledger->slots);
     mem_free(ledger->slot_of);
 }
 
@@ -47,6 +48,20 @@ slot_of(struct ledger *ledger, uint64_t id)
     return &ledger->slot_of[id];
 }
 
+static struct ledger_entry *
+entry_at(struct ledger *ledger, uint64_t sequence)
+{
+    CHECK(sequence > 0 && sequence < LEDGER_SLOTS_MAX);
+    if (sequence >= ledger->slot_capacity) {
+        uint64_t capacity = sequence * 2 + 64;
+        ledger->slots = mem_realloc(ledger->slots, capacity * sizeof *ledger->slots);
+        memset(ledger->slots + ledger->slot_capacity, 0,
+                (capacity - ledger->slot_capacity) * sizeof *ledger->slots);
+        ledger->slot_capacity = capacity;
+    }
+    return &ledger->slots[sequence];
+}
+
 uint64_t
 ledger_slot(struct ledger *ledger, uint64_t id)
 {
@@ -56,8 +71,8 @@ ledger_slot(struct ledger *ledger, uint64_t id)
 void
 ledger_saw(struct ledger *ledger, const char *who, uint64_t sequence, uint64_t id, int64_t epoch)
 {
-    CHECK(sequence < LEDGER_SLOTS_MAX && id > 0);
-    struct ledger_entry *entry = &ledger->slots[sequence];
+    CHECK(id > 0);
+    struct ledger_entry *entry = entry_at(ledger, sequence);
     if (entry->id && (entry->id != id || (epoch && entry->epoch && entry->epoch != epoch))) {
         ledger_violate(ledger,
                 "two histories: slot %llu has entry %llu of epoch %lld; %s sees %llu of epoch %lld",
@@ -80,11 +95,24 @@ ledger_saw(struct ledger *ledger, const char *who, uint64_t sequence, uint64_t i
 }
 
 void
+ledger_saw_state(struct ledger *ledger, const char *who, uint64_t sequence, uint64_t hash)
+{
+    CHECK(hash > 0);
+    struct ledger_entry *entry = entry_at(ledger, sequence);
+    if (entry->state && entry->state != hash) {
+        ledger_violate(ledger, "two states: behind slot %llu, %s has another than somebody before",
+                (unsigned long long)sequence, who);
+        return;
+    }
+    entry->state = hash;
+}
+
+void
 ledger_acknowledged(
         struct ledger *ledger, const char *who, uint64_t sequence, uint64_t id, int64_t epoch)
 {
     ledger_saw(ledger, who, sequence, id, epoch);
-    ledger->slots[sequence].acknowledged = true;
+    entry_at(ledger, sequence)->acknowledged = true;
 }
 
 void
@@ -101,7 +129,7 @@ ledger_compare(struct ledger *ledger, const uint64_t *ids, size_t count)
     int64_t epoch = 0;
     for (size_t i = 0; i < count; i++) {
         ledger_saw(ledger, "the final reader", i + 1, ids[i], 0);
-        int64_t here = ledger->slots[i + 1].epoch;
+        int64_t here = entry_at(ledger, i + 1)->epoch;
         if (here && here < epoch) {
             ledger_violate(ledger, "not fenced: slot %zu is of epoch %lld behind epoch %lld", i + 1,
                     (long long)here, (long long)epoch);

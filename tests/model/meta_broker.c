@@ -37,31 +37,24 @@ broker_close(struct broker *broker)
     objectstore_close(TAKE_PTR(broker->objects));
 }
 
-/* Where the ledger keeps a record. */
+/* Where the ledger keeps a record. All of them: what it does not follow could go wrong unseen. */
 static uint64_t
 slot_of_record(uint64_t sequence)
 {
     uint64_t index = sequence & 0xfffff;
-    uint64_t slot = (sequence >> 20) * META_WORLD_SLOTS + index;
-    return index < META_WORLD_SLOTS && slot < LEDGER_SLOTS_MAX ? slot : 0;
+    CHECK(sequence >> 20 > 0 && index < META_WORLD_SLOTS);
+    return (sequence >> 20) * META_WORLD_SLOTS + index;
 }
 
 static void
 report_state(struct broker *broker, uint64_t sequence)
 {
     struct strbuf bytes;
-    uint64_t slot = slot_of_record(sequence);
     strbuf_init(&bytes, META_SNAPSHOT_SIZE_MAX);
     CHECK(meta_state_encode(meta_state(broker->meta), &bytes) == 0);
     uint64_t hash = bytes_hash(strbuf_bytes(&bytes), 1) | 1;
     strbuf_done(&bytes);
-    uint64_t *known = &broker->world->state_hash[slot];
-    if (slot && *known && *known != hash) {
-        ledger_violate(&broker->world->ledger,
-                "%s has another state than somebody before after record %llu.%llu", broker->name,
-                (unsigned long long)(sequence >> 20), (unsigned long long)(sequence & 0xfffff));
-    }
-    *known = slot ? hash : 0;
+    ledger_saw_state(&broker->world->ledger, broker->name, slot_of_record(sequence), hash);
 }
 
 static void
@@ -78,18 +71,16 @@ on_record(void *arg, const struct meta_record *record, const struct meta_result 
         uint64_t sequence)
 {
     struct broker *broker = arg;
-    uint64_t slot = slot_of_record(sequence);
     report_state(broker, sequence);
     if (record->type == META_INTENT_DONE && result->error == 0) {
         note_collected(broker->world, record);
     }
-    if (record->type == META_CONFIG && record->config.key.data[0] == 'k' && result->error == 0 &&
-            slot) {
+    if (record->type == META_CONFIG && record->config.key.data[0] == 'k' && result->error == 0) {
         char key[24];
         unsigned long long id;
         bytes_to_string(record->config.key, key, sizeof key);
         CHECK(sscanf(key, "k%llu", &id) == 1);
-        ledger_saw(&broker->world->ledger, broker->name, slot, id,
+        ledger_saw(&broker->world->ledger, broker->name, slot_of_record(sequence), id,
                 meta_state_controller_epoch(meta_state(broker->meta)));
     }
 }
@@ -264,7 +255,7 @@ open_partition(struct broker *broker, struct partition_key key)
     }
     struct meta_record records[2] = {
         { .type = META_BROKER_GONE,
-                .broker_gone = { partition->owner, partition->owner_broker_epoch } },
+                .broker_gone = { partition->owner, partition->owner_broker_epoch, true } },
         { .type = META_OPEN, .open = { key, broker->id, meta_broker_epoch(broker->meta) } },
     };
     struct meta_result results[2];

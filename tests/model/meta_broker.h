@@ -9,7 +9,7 @@
 
 #define META_WORLD_BROKERS 3
 #define META_WORLD_IDS_MAX 32768
-#define META_WORLD_SLOTS 16 /* records of one log object that the ledger tells apart */
+#define META_WORLD_SLOTS 256 /* slots of the ledger for the records of one log object */
 
 struct meta_world;
 
@@ -32,9 +32,7 @@ struct meta_world {
     unsigned mutants;
     struct sim *sim;
     struct ledger ledger;
-    uint64_t state_hash[LEDGER_SLOTS_MAX]; /* after the record in that slot; 0: nobody has been
-                                              there */
-    bool refused[META_WORLD_IDS_MAX];      /* by entry: reported as not logged */
+    bool refused[META_WORLD_IDS_MAX];            /* by entry: reported as not logged */
     uint64_t write_ended_ns[META_WORLD_IDS_MAX]; /* by object: when no request for it was under way
                                                     any more */
     uint64_t collected_ns[META_WORLD_IDS_MAX];   /* by object: META_INTENT_DONE */

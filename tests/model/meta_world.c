@@ -202,7 +202,7 @@ bury(struct broker *broker)
             continue;
         }
         const struct meta_record gone = { .type = META_BROKER_GONE,
-            .broker_gone = { id, dead->epoch } };
+            .broker_gone = { id, dead->epoch, true } };
         int r = meta_propose_one(broker->meta, &gone, NULL);
         if (r) {
             return r;

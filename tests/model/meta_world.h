@@ -4,7 +4,6 @@
  * again; one holds the lease at a time.
  *
  * Beyond what ledger.h knows:
- *   same state      the state after a record is the same on whoever applies or replays it
  *   one lease       of two epochs, the lower one's lease is never valid after the higher one's was
  * (M4) own term        what was acknowledged was applied in the proposer's own term (M2) no false
  * no     what was reported as not logged is nowhere no live object removed, no dead one left (O2),

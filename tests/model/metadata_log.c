@@ -161,7 +161,7 @@ static const char *const meta_marks[] = {
     "objlog: our own object behind 412",
     "objlog: fenced by a higher epoch",
     "lease: a write landed whose answer was lost",
-    "lease: released while waiting",
+    "lease: released while watched",
     "meta: two founders",
     "meta: a removal is not known to have happened",
 };

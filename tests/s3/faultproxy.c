@@ -1,7 +1,7 @@
-/* faultproxy PORT UPSTREAM-PORT: stands between an S3 client and a server on the loopback and
- * breaks requests as told (faultproxy.h). The Host header passes unchanged, so signatures stay
- * valid. Says "ready" when it listens. A thread per connection; one connection to the server per
- * request; plain HTTP. */
+/* faultproxy [ADDRESS:]PORT UPSTREAM-PORT: stands between an S3 client and a server on the
+ * loopback and breaks requests as told (faultproxy.h). It listens on the loopback or on ADDRESS.
+ * The Host header passes unchanged, so signatures stay valid. Says "ready" when it listens. A
+ * thread per connection; one connection to the server per request; plain HTTP. */
 #include "faultproxy.h"
 
 #include <arpa/inet.h>
@@ -274,14 +274,32 @@ port_of(const char *text)
     return (uint16_t)port;
 }
 
+/* "PORT" on the loopback, or "ADDRESS:PORT". */
+static struct sockaddr_in
+listener_of(const char *text)
+{
+    const char *colon = strchr(text, ':');
+    struct sockaddr_in address = loopback(port_of(colon ? colon + 1 : text));
+    char host[INET_ADDRSTRLEN] = { 0 };
+    if (!colon) {
+        return address;
+    }
+    snprintf(host, sizeof host, "%.*s", (int)(colon - text), text);
+    if (inet_pton(AF_INET, host, &address.sin_addr) != 1) {
+        fprintf(stderr, "faultproxy: '%s' is no address\n", host);
+        exit(2);
+    }
+    return address;
+}
+
 int
 main(int argc, char **argv)
 {
     if (argc != 3) {
-        fputs("usage: faultproxy PORT UPSTREAM-PORT\n", stderr);
+        fputs("usage: faultproxy [ADDRESS:]PORT UPSTREAM-PORT\n", stderr);
         return 2;
     }
-    struct sockaddr_in address = loopback(port_of(argv[1]));
+    struct sockaddr_in address = listener_of(argv[1]);
     upstream_port = port_of(argv[2]);
     signal(SIGPIPE, SIG_IGN);
     int on = 1;

@@ -145,6 +145,13 @@ remove_directories(void)
 }
 
 const char *
+test_source_root(void)
+{
+    const char *root = getenv("FRESHET_SOURCE");
+    return root ? root : ".";
+}
+
+const char *
 test_directory(void)
 {
     if (current_directory) {

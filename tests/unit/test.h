@@ -22,6 +22,8 @@ void test_fail(const char *file, int line, const char *format, ...)
 void test_pass(void);
 /* A fresh empty folder for this test, removed at exit. Valid until the program ends. */
 const char *test_directory(void);
+/* The root of the source tree: FRESHET_SOURCE, which ctest sets, else the folder we are in. */
+const char *test_source_root(void);
 
 #define TEST(name)                                                                                 \
     static void test_##name(void);                                                                 \

@@ -1,6 +1,8 @@
 /* The tables. */
 #include "generate/schema.h"
 
+#include <string.h>
+
 static const char *const kind_names[] = { "WIRE_BOOL", "WIRE_INT8", "WIRE_INT16", "WIRE_UINT16",
     "WIRE_INT32", "WIRE_INT64", "WIRE_FLOAT64", "WIRE_UUID", "WIRE_STRING", "WIRE_BYTES",
     "WIRE_RECORDS", "WIRE_STRUCT", "WIRE_ARRAY" };
@@ -49,6 +51,15 @@ emit_versions(const char *name, struct versions v, struct strbuf *out)
     strbuf_printf(out, " .%s = { %d, %d },", name, v.min, v.max);
 }
 
+static bool
+is_error_code(const struct schema_field *field)
+{
+    static const char ending[] = "error_code";
+    size_t length = strlen(field->name);
+    return field->kind == KIND_INT16 && length >= sizeof ending - 1 &&
+           strcmp(field->name + length - (sizeof ending - 1), ending) == 0;
+}
+
 static void
 emit_field(const struct schema_struct *s, const struct schema_field *field, struct strbuf *out)
 {
@@ -64,9 +75,11 @@ emit_field(const struct schema_struct *s, const struct schema_field *field, stru
     if (field->kind == KIND_ARRAY) {
         strbuf_printf(out, " .element_kind = %s,", kind_names[field->element_kind]);
     }
-    if (field->ignorable || field->inflexible || field->key) {
-        strbuf_printf(out, " .flags = 0%s%s%s,", field->ignorable ? " | WIRE_IGNORABLE" : "",
-                field->inflexible ? " | WIRE_INFLEXIBLE" : "", field->key ? " | WIRE_KEY" : "");
+    bool is_error = is_error_code(field);
+    if (field->ignorable || field->inflexible || field->key || is_error) {
+        strbuf_printf(out, " .flags = 0%s%s%s%s,", field->ignorable ? " | WIRE_IGNORABLE" : "",
+                field->inflexible ? " | WIRE_INFLEXIBLE" : "", field->key ? " | WIRE_KEY" : "",
+                is_error ? " | WIRE_ERROR" : "");
     }
     strbuf_printf(out, " .tag = %d,", field->tag);
     emit_versions("versions", field->versions, out);

@@ -116,6 +116,19 @@ ready(void *arg, char reason[ADMIN_REASON_SIZE])
     return 0;
 }
 
+/* Says what it was asked. */
+static unsigned
+echo(void *arg, const struct admin_request *request, struct strbuf *out)
+{
+    (void)arg;
+    strbuf_printf(out, "%s %s [%s]", request->method, request->path, request->query);
+    if (request->body.size) {
+        strbuf_printf(out, " %zu ", request->body.size);
+        strbuf_append(out, bytes_of(request->body.data, MIN(request->body.size, (size_t)20)));
+    }
+    return 200;
+}
+
 static uint64_t test_value = 42;
 
 static int
@@ -128,7 +141,8 @@ start(unsigned connections_max, uint64_t connection_ms, struct admin **ret_admin
         .version = "1.2.3",
         .sources = sources,
         .source_count = 1,
-        .ready = ready };
+        .ready = ready,
+        .api = echo };
     not_ready = NULL;
     return admin_start(&options, ret_admin);
 }
@@ -146,6 +160,20 @@ FIBER_TEST(metrics_are_what_the_sources_said_on_reactor_0)
     ASSERT(strstr(answer->text, "\nprocess_cpu_seconds_total "));
     ASSERT(strstr(answer->text, "\nprocess_open_fds "));
     ASSERT(strstr(answer->text, "\nprocess_start_time_seconds "));
+}
+
+FIBER_TEST(the_api_hears_of_the_query_as_it_was_sent)
+{
+    CLEANUP(admin_stopp) struct admin *admin = NULL;
+    ASSERT_OK(start(8, 0, &admin));
+    struct answer *answer = request(admin, "DELETE", "/v1/brokers/3?epoch=17&x=%41&y", NULL);
+    ASSERT_EQ(answer->status, 200);
+    ASSERT_STRING(answer->text, "DELETE /v1/brokers/3 [epoch=17&x=%41&y]\n");
+    answer = request(admin, "GET", "/v1/brokers", NULL);
+    ASSERT_STRING(answer->text, "GET /v1/brokers []\n");
+    char path[400];
+    snprintf(path, sizeof path, "/v1/brokers?epoch=%0300d", 1);
+    ASSERT_EQ(request(admin, "GET", path, NULL)->status, 414);
 }
 
 FIBER_TEST(process_metrics_tell_the_truth)
@@ -192,6 +220,25 @@ FIBER_TEST(everything_else_is_refused)
     path[0] = '/';
     long status = request(admin, NULL, path, NULL)->status;
     ASSERT(status == 414 || status == 431 || status == 413);
+    ASSERT_EQ(request(admin, NULL, "/healthz", NULL)->status, 200);
+}
+
+FIBER_TEST(the_api_gets_what_was_asked)
+{
+    CLEANUP(admin_stopp) struct admin *admin = NULL;
+    static char text[ADMIN_BODY_MAX + 2];
+    ASSERT_OK(start(8, 0, &admin));
+    ASSERT_STRING(request(admin, "POST", "/v1/a", "{}")->text, "POST /v1/a [] 2 {}\n");
+    ASSERT_STRING(request(admin, "PUT", "/v1/a?x=1", "{}")->text, "PUT /v1/a [x=1] 2 {}\n");
+    ASSERT_STRING(request(admin, "DELETE", "/v1/a", NULL)->text, "DELETE /v1/a []\n");
+    memset(text, ' ', sizeof text - 1);
+    ASSERT_EQ(request(admin, "POST", "/v1/a", text)->status, 413);
+    text[ADMIN_BODY_MAX] = 0;
+    ASSERT_EQ(request(admin, "POST", "/v1/a", text)->status, 200);
+    snprintf(text, sizeof text, "/v1/%0600d", 1);
+    ASSERT_EQ(request(admin, "POST", text, "{}")->status, 414);
+    snprintf(text, sizeof text, "/v1/a?%0300d", 1);
+    ASSERT_EQ(request(admin, "POST", text, "{}")->status, 414);
     ASSERT_EQ(request(admin, NULL, "/healthz", NULL)->status, 200);
 }
 

@@ -1,5 +1,7 @@
 /* CRC-32C against published vectors (RFC 3720 B.4) and a bitwise version. */
+#include "base/attr.h"
 #include "base/crc.h"
+#include "base/mem.h"
 #include "unit/test.h"
 
 static uint32_t
@@ -50,4 +52,41 @@ TEST(every_size_and_alignment_agrees_with_the_definition_and_extends)
                     expected);
         }
     }
+}
+
+TEST(large_runs_agree_with_the_definition)
+{
+    size_t most = 300000;
+    CLEANUP(mem_freep) uint8_t *data = mem_alloc(most);
+    for (size_t i = 0; i < most; i++) {
+        data[i] = (uint8_t)(i * 2654435761u >> 13);
+    }
+    const size_t sizes[] = { 1023, 1024, 1025, 4096, 4159, 65537, 299990 };
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        struct bytes bytes = bytes_of(data + i, sizes[i]);
+        uint32_t expected = bitwise(bytes);
+        ASSERT_EQ(crc32c(bytes), expected);
+        data[i + sizes[i] / 2] ^= 0x10;
+        ASSERT(crc32c(bytes) != expected);
+    }
+}
+
+TEST(the_crc_of_two_runs_follows_from_theirs)
+{
+    size_t most = (size_t)3 << 20;
+    uint8_t *data = mem_alloc(most);
+    for (size_t i = 0; i < most; i++) {
+        data[i] = (uint8_t)(i * 2654435761u >> 11);
+    }
+    const size_t sizes[] = { 0, 1, 2, 7, 61, 4096, 65535, 65536, 1000003, (size_t)2 << 20 };
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        for (size_t k = 0; k < ARRAY_SIZE(sizes); k++) {
+            size_t size = MIN(sizes[i], (size_t)1 << 20);
+            uint32_t before = crc32c(bytes_of(data, size));
+            uint32_t after = crc32c(bytes_of(data + size, sizes[k]));
+            ASSERT_EQ(crc32c_combine(before, after, (uint32_t)sizes[k]),
+                    crc32c(bytes_of(data, size + sizes[k])));
+        }
+    }
+    mem_free(data);
 }

@@ -49,6 +49,30 @@ note_lost(void *arg)
     *(bool *)arg = true;
 }
 
+/* As a broker does that wants to be the controller: looks until nobody can believe in the lease,
+ * and writes. -EBUSY: somebody renewed it meanwhile. */
+static int
+take(struct lease *lease)
+{
+    struct lease_watch watch = { 0 };
+    struct uuid first = UUID_ZERO;
+    for (;;) {
+        int r = lease_look_out(lease, &watch);
+        if (r == -EBUSY && !uuid_is_zero(&first) && !uuid_equal(&first, &watch.content.nonce)) {
+            return r;
+        }
+        first = r == -EBUSY ? watch.content.nonce : UUID_ZERO;
+        r = r == 0 ? lease_seize(lease, &watch) : r;
+        if (r != -EBUSY && r != -EAGAIN) {
+            return r;
+        }
+        r = fiber_sleep_ns(DURATION / 16);
+        if (r) {
+            return r;
+        }
+    }
+}
+
 TEST(a_lease_comes_back_from_its_bytes)
 {
     const struct lease_content content = { test_uuid(900), test_uuid(1), test_uuid(2), 7, DURATION,
@@ -78,7 +102,7 @@ SIM_TEST(a_free_lease_is_taken_at_once_and_runs_out_by_our_clock)
     struct lease *lease = make(objects, 1, 0);
     ASSERT(!lease_is_valid(lease));
     uint64_t start_ns = clock_boot_ns();
-    ASSERT_OK(lease_take(lease));
+    ASSERT_OK(take(lease));
     ASSERT(lease_is_valid(lease));
     ASSERT_EQ(lease_epoch(lease), 1);
     while (lease_is_valid(lease)) {
@@ -97,7 +121,7 @@ SIM_TEST(renewals_keep_it_valid)
     struct objectstore *objects = open_store();
     struct lease *lease = make(objects, 1, 0);
     bool lost = false;
-    ASSERT_OK(lease_take(lease));
+    ASSERT_OK(take(lease));
     ASSERT_OK(lease_renew_start(lease, note_lost, &lost));
     for (int i = 0; i < 60; i++) {
         ASSERT(lease_is_valid(lease));
@@ -120,7 +144,7 @@ SIM_TEST(a_renewal_whose_answer_was_lost_counts)
     struct objectstore *objects = open_store();
     struct lease *lease = make(objects, 1, 0);
     bool lost = false;
-    ASSERT_OK(lease_take(lease));
+    ASSERT_OK(take(lease));
     uint64_t before = mark_count("lease: a write landed whose answer was lost");
     ASSERT(rule("put:meta/lease:lost:n=2"));
     ASSERT_OK(lease_renew_start(lease, note_lost, &lost));
@@ -141,7 +165,7 @@ SIM_TEST(a_lease_that_ran_out_while_the_store_was_away_comes_back)
     struct objectstore *objects = open_store();
     struct lease *lease = make(objects, 1, 0);
     bool lost = false;
-    ASSERT_OK(lease_take(lease));
+    ASSERT_OK(take(lease));
     ASSERT(rule("any::503:ms=1"));
     ASSERT_OK(lease_renew_start(lease, note_lost, &lost));
     ASSERT_OK(fiber_sleep_ns(DURATION + DURATION / 4));
@@ -163,10 +187,10 @@ SIM_TEST(a_challenger_waits_longer_than_the_duration_of_a_silent_lease)
     struct objectstore *objects = open_store();
     struct lease *silent = make(objects, 1, 0);
     struct lease *challenger = make(objects, 2, 0);
-    ASSERT_OK(lease_take(silent));
+    ASSERT_OK(take(silent));
     uint64_t start_ns = clock_boot_ns();
-    ASSERT_OK(lease_take(challenger));
-    ASSERT(clock_boot_ns() - start_ns >= DURATION + DURATION / 4);
+    ASSERT_OK(take(challenger));
+    ASSERT(clock_boot_ns() - start_ns >= DURATION + DURATION / 8);
     ASSERT(!lease_is_valid(silent));
     ASSERT_EQ(lease_epoch(challenger), 2);
     /* The silent one wakes up and sees it. */
@@ -187,9 +211,9 @@ SIM_TEST(a_challenger_of_a_living_holder_is_told_busy)
     struct lease *holder = make(objects, 1, 0);
     struct lease *challenger = make(objects, 2, 0);
     bool lost = false;
-    ASSERT_OK(lease_take(holder));
+    ASSERT_OK(take(holder));
     ASSERT_OK(lease_renew_start(holder, note_lost, &lost));
-    ASSERT_ERROR(lease_take(challenger), -EBUSY);
+    ASSERT_ERROR(take(challenger), -EBUSY);
     lease_renew_stop(holder);
     ASSERT(!lost);
     lease_free(holder);
@@ -203,11 +227,11 @@ SIM_TEST(a_released_lease_and_that_of_a_dead_self_are_taken_at_once)
     struct lease *first = make(objects, 1, 0);
     struct lease *second = make(objects, 2, 0);
     struct lease *third = make(objects, 3, 2);
-    ASSERT_OK(lease_take(first));
+    ASSERT_OK(take(first));
     ASSERT_OK(lease_release(first));
     uint64_t start_ns = clock_boot_ns();
-    ASSERT_OK(lease_take(second));
-    ASSERT_OK(lease_take(third));
+    ASSERT_OK(take(second));
+    ASSERT_OK(take(third));
     ASSERT(clock_boot_ns() - start_ns < DURATION / 2);
     ASSERT_EQ(lease_epoch(third), 3);
     lease_free(first);
@@ -230,12 +254,12 @@ SIM_TEST(a_lease_released_while_somebody_waits_is_taken_early)
     struct lease *holder = make(objects, 1, 0);
     struct lease *challenger = make(objects, 2, 0);
     struct fiber *fiber;
-    ASSERT_OK(lease_take(holder));
-    uint64_t before = mark_count("lease: released while waiting");
+    ASSERT_OK(take(holder));
+    uint64_t before = mark_count("lease: released while watched");
     ASSERT_OK(fiber_spawn("release", release_later, holder, &fiber));
-    ASSERT_OK(lease_take(challenger));
+    ASSERT_OK(take(challenger));
     fiber_join(fiber);
-    ASSERT_EQ(mark_count("lease: released while waiting"), before + 1);
+    ASSERT_EQ(mark_count("lease: released while watched"), before + 1);
     lease_free(holder);
     lease_free(challenger);
     objectstore_close(objects);
@@ -247,7 +271,7 @@ SIM_TEST(lost_answers_while_taking_do_not_lose_the_lease)
     ASSERT(rule("put:meta/lease:lost:n=1"));
     ASSERT(rule("put:meta/lease:409:n=1"));
     struct lease *lease = make(objects, 1, 0);
-    ASSERT_OK(lease_take(lease));
+    ASSERT_OK(take(lease));
     ASSERT(lease_is_valid(lease));
     ASSERT_OK(lease_raise_epoch(lease, 50));
     ASSERT_EQ(lease_epoch(lease), 50);
@@ -263,7 +287,7 @@ SIM_TEST(the_lease_of_another_cluster_is_not_taken)
 {
     struct objectstore *objects = open_store();
     struct lease *lease = make(objects, 1, 0);
-    ASSERT_OK(lease_take(lease));
+    ASSERT_OK(take(lease));
     const struct lease_options options = { .objects = objects,
         .key = KEY,
         .cluster_id = test_uuid(901),
@@ -271,7 +295,7 @@ SIM_TEST(the_lease_of_another_cluster_is_not_taken)
         .broker_id = 2,
         .duration_ns = DURATION };
     struct lease *foreign = lease_new(&options);
-    ASSERT_ERROR(lease_take(foreign), -EMEDIUMTYPE);
+    ASSERT_ERROR(take(foreign), -EMEDIUMTYPE);
     lease_free(lease);
     lease_free(foreign);
     objectstore_close(objects);

@@ -360,6 +360,55 @@ FIBER_TEST(nothing_is_removed_before_the_floor_is_durable)
     objectstore_close(objects);
 }
 
+/* Nothing below a floor is made up: without snapshots the log itself must be whole. */
+FIBER_TEST(without_a_readable_snapshot_the_whole_log_is_read_while_it_is_there) /* M3 */
+{
+    struct objectstore *objects = open_store();
+    struct objlog *log = open_log(objects, 1, 1, 0);
+    ASSERT_OK(append(log, "a"));
+    ASSERT_OK(append(log, "b"));
+    char rotten[] = "rotten";
+    const struct iovec part = { rotten, sizeof rotten };
+    const struct object_put put = { .key = "meta/snapshot/00000000000000000002",
+        .parts = &part,
+        .part_count = 1,
+        .deadline_ns = DEADLINE_NONE };
+    ASSERT_OK(objectstore_put(objects, &put, NULL));
+    CLEANUP(buf_unrefp) struct buf *state = NULL;
+    struct objlog_position position;
+    uint64_t before = mark_count("objlog: the whole log in the place of its snapshots");
+    ASSERT_ERROR(objlog_read_snapshot(log, UINT64_MAX, &position, &state), -ENOENT);
+    ASSERT_EQ(mark_count("objlog: the whole log in the place of its snapshots"), before + 1);
+    ASSERT_OK(objlog_set_floor(log, 1));
+    ASSERT_ERROR(objlog_read_snapshot(log, UINT64_MAX, &position, &state), -EBADMSG);
+    objlog_free(log);
+    objectstore_close(objects);
+}
+
+/* Bytes change on their way too: one wrong answer fences nobody. */
+FIBER_TEST(a_damaged_answer_is_read_again_before_it_ends_the_writer) /* M1, M3 */
+{
+    struct objectstore *objects = open_store();
+    struct objlog *log = open_log(objects, 1, 1, 0);
+    ASSERT_OK(append(log, "a"));
+    ASSERT_OK(append(log, "b"));
+    ASSERT_OK(objlog_set_floor(log, 1));
+    uint64_t before = mark_count("objlog: a damaged answer is read again");
+    ASSERT(rule("get:meta/floor:wrong:n=2"));
+    ASSERT_OK(append(log, "c"));
+    ASSERT_EQ(mark_count("objlog: a damaged answer is read again"), before + 2);
+    ASSERT(rule("put:meta/log/*:lost:n=1"));
+    ASSERT(rule("get:meta/log/*:wrong:n=1"));
+    ASSERT_OK(append(log, "d"));
+    ASSERT_EQ(mark_count("objlog: a damaged answer is read again"), before + 3);
+    ASSERT(rule("get:meta/floor:wrong"));
+    int r = append(log, "e");
+    ASSERT(r == -EBADMSG || r == -EMEDIUMTYPE); /* by the byte that changed */
+    faulty_clear("log-test");
+    objlog_free(log);
+    objectstore_close(objects);
+}
+
 FIBER_TEST(a_damaged_newest_snapshot_leaves_the_one_before)
 {
     struct objectstore *objects = open_store();

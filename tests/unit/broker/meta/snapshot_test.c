@@ -91,7 +91,7 @@ TEST(a_snapshot_of_a_newer_freshet_is_refused_by_that_name)
     struct meta_state *state = meta_state_new();
     struct strbuf bytes = test_bytes(state);
     struct meta_state *copy;
-    store_be16(bytes.data + 4, 2);
+    store_be16(bytes.data + 4, 4);
     ASSERT_ERROR(meta_state_decode(strbuf_bytes(&bytes), &copy), -EMEDIUMTYPE);
     ASSERT(strstr(test_fault(-EMEDIUMTYPE), "newer Freshet"));
     strbuf_done(&bytes);

@@ -201,7 +201,7 @@ TEST(partitions_are_added_and_the_old_ones_keep_their_state)
 }
 
 /* M5 */
-TEST(a_partition_that_a_live_broker_has_open_cannot_be_taken)
+TEST(a_partition_whose_tail_may_be_in_anothers_wal_cannot_be_taken)
 {
     struct world world;
     ASSERT(world_init(&world));
@@ -211,6 +211,9 @@ TEST(a_partition_that_a_live_broker_has_open_cannot_be_taken)
     ASSERT_EQ(test_apply(world.state, &take).error, -EBUSY);
     struct meta_record gone = { .type = META_BROKER_GONE, .broker_gone = { 1, world.epoch } };
     ASSERT_EQ(test_apply(world.state, &gone).error, 0);
+    ASSERT_EQ(test_apply(world.state, &take).error, -EBUSY);
+    gone.broker_gone.clean = true;
+    ASSERT_EQ(test_apply(world.state, &gone).error, 0);
     struct meta_result result = test_apply(world.state, &take);
     ASSERT_EQ(result.error, 0);
     ASSERT_EQ(result.epoch, 2);
@@ -219,6 +222,215 @@ TEST(a_partition_that_a_live_broker_has_open_cannot_be_taken)
     ASSERT_EQ(test_apply(world.state, &stale).error, -ESTALE);
     struct meta_record nowhere = test_open(5, 9, 2, second);
     ASSERT_EQ(test_apply(world.state, &nowhere).error, -ENOENT);
+    meta_state_free(world.state);
+}
+
+static struct meta_record
+move_to(int32_t index, int32_t target)
+{
+    return (struct meta_record){ .type = META_MOVE, .move = { test_key(5, index), target } };
+}
+
+static struct meta_record
+handover(const struct world *world, int32_t index, int32_t leader_epoch, int64_t end_offset)
+{
+    return (struct meta_record){ .type = META_HANDOVER,
+        .handover = { test_key(5, index), 1, world->epoch, leader_epoch, end_offset } };
+}
+
+/* V1 */
+TEST(a_wish_is_noted_replaced_and_withdrawn)
+{
+    struct world world;
+    ASSERT(world_init(&world));
+    struct meta_record two = test_broker(2, 2);
+    ASSERT_EQ(test_apply(world.state, &two).error, 0);
+    struct meta_record wish = move_to(0, 2);
+    ASSERT_EQ(test_apply(world.state, &wish).error, 0);
+    const struct meta_partition *partition = meta_partition_find(world.state, test_key(5, 0));
+    ASSERT_EQ(partition->target, 2);
+    ASSERT_EQ(partition->owner, 1);
+    ASSERT_EQ(partition->epoch, 1);
+    wish.move.target = 3;
+    ASSERT_EQ(test_apply(world.state, &wish).error, -EBUSY);
+    wish.move.target = 1;
+    ASSERT_EQ(test_apply(world.state, &wish).error, 0);
+    ASSERT_EQ(partition->target, -1);
+    wish.move.key.index = 9;
+    ASSERT_EQ(test_apply(world.state, &wish).error, -ENOENT);
+    meta_state_free(world.state);
+}
+
+/* V1: it gives way to any other wish, and to what has changed since the plan. */
+TEST(a_wish_of_the_balancer_gives_way)
+{
+    struct world world;
+    ASSERT(world_init(&world));
+    struct meta_record two = test_broker(2, 2);
+    struct meta_record three = test_broker(3, 3);
+    ASSERT_EQ(test_apply(world.state, &two).error, 0);
+    ASSERT_EQ(test_apply(world.state, &three).error, 0);
+    const struct meta_partition *partition = meta_partition_find(world.state, test_key(5, 0));
+    struct meta_record wish = { .type = META_BALANCE,
+        .balance = { test_key(5, 0), 2, partition->epoch + 1 } };
+    ASSERT_EQ(test_apply(world.state, &wish).error, -ESTALE);
+    wish.balance.leader_epoch = partition->epoch;
+    wish.balance.target = 1;
+    ASSERT_EQ(test_apply(world.state, &wish).error, -ESTALE);
+    wish.balance.target = 9;
+    ASSERT_EQ(test_apply(world.state, &wish).error, -EBUSY);
+    struct meta_record cordon = { .type = META_BROKER_STATE,
+        .broker_state = { 2, META_BROKER_CORDONED } };
+    ASSERT_EQ(test_apply(world.state, &cordon).error, 0);
+    wish.balance.target = 2;
+    ASSERT_EQ(test_apply(world.state, &wish).error, -EBUSY);
+    struct meta_record other = move_to(0, 3);
+    ASSERT_EQ(test_apply(world.state, &other).error, 0);
+    cordon.broker_state.state = META_BROKER_OPEN;
+    ASSERT_EQ(test_apply(world.state, &cordon).error, 0);
+    ASSERT_EQ(test_apply(world.state, &wish).error, -ESTALE);
+    ASSERT_EQ(partition->target, 3);
+    other.move.target = 1;
+    ASSERT_EQ(test_apply(world.state, &other).error, 0);
+    ASSERT_EQ(test_apply(world.state, &wish).error, 0);
+    ASSERT_EQ(partition->target, 2);
+    wish.balance.key.index = 9;
+    ASSERT_EQ(test_apply(world.state, &wish).error, -ENOENT);
+    meta_state_free(world.state);
+}
+
+/* V2 */
+TEST(one_record_gives_a_partition_away)
+{
+    struct world world;
+    ASSERT(world_init(&world));
+    struct meta_record two = test_broker(2, 2);
+    int64_t second = test_apply(world.state, &two).epoch;
+    ASSERT_EQ(commit_one(&world, 1, 0, 0, 10), 0);
+    struct meta_record wish = move_to(0, 2);
+    ASSERT_EQ(test_apply(world.state, &wish).error, 0);
+    struct meta_record give = handover(&world, 0, 1, 10);
+    struct meta_result result = test_apply(world.state, &give);
+    ASSERT_EQ(result.error, 0);
+    ASSERT_EQ(result.epoch, 2);
+    const struct meta_partition *partition = meta_partition_find(world.state, test_key(5, 0));
+    ASSERT_EQ(partition->owner, 2);
+    ASSERT_EQ(partition->owner_broker_epoch, second);
+    ASSERT_EQ(partition->target, -1);
+    ASSERT_EQ(partition->end_offset, 10);
+    ASSERT_EQ(test_apply(world.state, &give).error, -ESTALE);
+    ASSERT_EQ(commit_one(&world, 2, 0, 10, 20), -ESTALE); /* M6 */
+    meta_state_free(world.state);
+}
+
+/* V2: what is not committed would be lost with the old owner. */
+TEST(a_handover_that_does_not_name_the_committed_end_is_refused)
+{
+    struct world world;
+    ASSERT(world_init(&world));
+    struct meta_record two = test_broker(2, 2);
+    int64_t second = test_apply(world.state, &two).epoch;
+    struct meta_record give = handover(&world, 0, 1, 0);
+    ASSERT_EQ(test_apply(world.state, &give).error, -EINVAL); /* nobody wished for it */
+    struct meta_record wish = move_to(0, 2);
+    ASSERT_EQ(test_apply(world.state, &wish).error, 0);
+    give.handover.end_offset = 10;
+    ASSERT_EQ(test_apply(world.state, &give).error, -EINVAL);
+    give.handover.leader_epoch = 2;
+    ASSERT_EQ(test_apply(world.state, &give).error, -ESTALE);
+    struct meta_record gone = { .type = META_BROKER_GONE, .broker_gone = { 2, second } };
+    ASSERT_EQ(test_apply(world.state, &gone).error, 0);
+    give = handover(&world, 0, 1, 0);
+    ASSERT_EQ(test_apply(world.state, &give).error, -EBUSY);
+    ASSERT_EQ(meta_partition_find(world.state, test_key(5, 0))->owner, 1);
+    meta_state_free(world.state);
+}
+
+TEST(a_broker_is_cordoned_and_a_stop_ends_with_the_next_start)
+{
+    int64_t epoch;
+    struct meta_state *state = test_state(&epoch);
+    struct meta_record set = { .type = META_BROKER_STATE,
+        .broker_state = { 1, META_BROKER_CORDONED } };
+    ASSERT(meta_broker_takes(meta_broker_find(state, 1)));
+    ASSERT_EQ(test_apply(state, &set).error, 0);
+    ASSERT(!meta_broker_takes(meta_broker_find(state, 1)));
+    struct meta_record again = test_broker(1, 2);
+    ASSERT_EQ(test_apply(state, &again).error, 0);
+    ASSERT_EQ(meta_broker_find(state, 1)->state, META_BROKER_CORDONED);
+    set.broker_state.state = META_BROKER_STOPPING;
+    ASSERT_EQ(test_apply(state, &set).error, 0);
+    again = test_broker(1, 3);
+    ASSERT_EQ(test_apply(state, &again).error, 0);
+    ASSERT_EQ(meta_broker_find(state, 1)->state, META_BROKER_OPEN);
+    set.broker_state.broker_id = 9;
+    ASSERT_EQ(test_apply(state, &set).error, -ENOENT);
+    set.broker_state.broker_id = 1;
+    set.broker_state.state = (enum meta_broker_state)9;
+    ASSERT_EQ(test_apply(state, &set).error, -EINVAL);
+    meta_state_free(state);
+}
+
+static struct meta_record
+remove_of(int32_t id, int64_t epoch)
+{
+    return (struct meta_record){ .type = META_BROKER_REMOVE, .broker_remove = { id, epoch } };
+}
+
+/* M5: forgotten is who is gone, and has nothing that only its WAL knows. */
+TEST(a_broker_that_may_have_a_tail_is_not_forgotten)
+{
+    struct world world;
+    ASSERT(world_init(&world));
+    struct meta_record two = test_broker(2, 2);
+    int64_t second = test_apply(world.state, &two).epoch;
+    struct meta_record forget = remove_of(1, world.epoch);
+    ASSERT_EQ(test_apply(world.state, &forget).error, -EBUSY);
+    struct meta_record gone = { .type = META_BROKER_GONE, .broker_gone = { 1, world.epoch } };
+    ASSERT_EQ(test_apply(world.state, &gone).error, 0);
+    ASSERT(meta_broker_has_tail(world.state, 1));
+    ASSERT_EQ(test_apply(world.state, &forget).error, -EBUSY);
+    forget = remove_of(9, world.epoch);
+    ASSERT_EQ(test_apply(world.state, &forget).error, -ENOENT);
+    forget = remove_of(1, second);
+    ASSERT_EQ(test_apply(world.state, &forget).error, -ESTALE);
+    ASSERT(meta_broker_find(world.state, 1) != NULL);
+    gone.broker_gone.clean = true;
+    ASSERT_EQ(test_apply(world.state, &gone).error, 0);
+    forget = remove_of(1, world.epoch);
+    ASSERT_EQ(test_apply(world.state, &forget).error, 0);
+    ASSERT(!meta_broker_find(world.state, 1));
+    ASSERT_EQ(meta_broker_next(world.state, -1)->id, 2);
+    ASSERT_EQ(test_apply(world.state, &forget).error, -ENOENT);
+    /* Its partitions wait for whoever is alive, also after a snapshot. */
+    struct strbuf bytes = test_bytes(world.state);
+    struct meta_state *copy;
+    ASSERT_OK(meta_state_decode(strbuf_bytes(&bytes), &copy));
+    ASSERT(test_states_equal(world.state, copy));
+    meta_state_free(copy);
+    strbuf_done(&bytes);
+    struct meta_record open = test_open(5, 0, 2, second);
+    ASSERT_EQ(test_apply(world.state, &open).error, 0);
+    meta_state_free(world.state);
+}
+
+TEST(a_wish_for_a_forgotten_broker_is_withdrawn_and_its_id_is_free)
+{
+    struct world world;
+    ASSERT(world_init(&world));
+    struct meta_record two = test_broker(2, 2);
+    int64_t second = test_apply(world.state, &two).epoch;
+    struct meta_record wish = move_to(0, 2);
+    ASSERT_EQ(test_apply(world.state, &wish).error, 0);
+    struct meta_record gone = { .type = META_BROKER_GONE, .broker_gone = { 2, second } };
+    ASSERT_EQ(test_apply(world.state, &gone).error, 0);
+    struct meta_record forget = remove_of(2, second);
+    ASSERT_EQ(test_apply(world.state, &forget).error, 0);
+    ASSERT_EQ(meta_partition_find(world.state, test_key(5, 0))->target, -1);
+    struct meta_result again = test_apply(world.state, &two);
+    ASSERT_EQ(again.error, 0);
+    ASSERT(again.epoch > second);
+    ASSERT_EQ(test_apply(world.state, &forget).error, -ESTALE);
     meta_state_free(world.state);
 }
 

@@ -235,6 +235,10 @@ step_merge(struct history *history)
     uint64_t added[HISTORY_NAMED_MAX];
     uint64_t garbage[HISTORY_NAMED_MAX];
     merge.manifest_id = fresh_id(history, partition->owner, 0);
+    if (former && !merge.manifest_id) {
+        /* Without a manifest nothing may stay named: that is step_merge_away. */
+        return (struct meta_result){ .error = -1 };
+    }
     merge.added = added;
     merge.garbage = garbage;
     if (partition->range_count) {
@@ -360,6 +364,24 @@ step_partition(struct history *history, uint64_t kind)
     return step(history, &record);
 }
 
+/* K1, K2: whoever lives takes over from whoever does not. */
+static struct meta_result
+step_take_over(struct history *history)
+{
+    int32_t id = any_broker(history);
+    int32_t taker = any_broker(history);
+    const struct meta_broker *dead = meta_broker_find(history->state, id);
+    const struct meta_taker takers[] = { { taker, broker_epoch(history, taker), true } };
+    struct meta_record record = { .type = META_TAKE_OVER,
+        .take_over = { id, dead ? dead->epoch : 0, takers, 1 } };
+    if (dead && dead->taker_count) {
+        record = (struct meta_record){ .type = META_RECOVERED,
+            .recovered = {
+                    id, dead->epoch, dead->takers[0].broker_id, dead->takers[0].broker_epoch, 0 } };
+    }
+    return step(history, &record);
+}
+
 static struct meta_result
 step_small(struct history *history)
 {
@@ -368,12 +390,17 @@ step_small(struct history *history)
     static const int32_t owners[] = { 2 };
     const struct meta_topic *topic = any_topic(history);
     struct meta_record record = { 0 };
-    switch (history_below(history, 7)) {
+    switch (history_below(history, 9)) {
     case 0:
         record = test_broker(broker, history->next_incarnation++);
+        record.broker.wal_logs = (int32_t)history_below(history, 3);
         break;
+    case 7:
+    case 8:
+        return step_take_over(history);
     case 1:
-        record = (struct meta_record){ .type = META_BROKER_GONE, .broker_gone = { broker, epoch } };
+        record = (struct meta_record){ .type = META_BROKER_GONE,
+            .broker_gone = { broker, epoch, history_below(history, 2) } };
         break;
     case 2:
         record = (struct meta_record){ .type = META_CONTROLLER,

@@ -54,6 +54,14 @@ test_broker(int32_t id, uint32_t incarnation)
 }
 
 struct meta_record
+test_bucket_broker(int32_t id, uint32_t incarnation)
+{
+    struct meta_record record = test_broker(id, incarnation);
+    record.broker.wal_logs = 2;
+    return record;
+}
+
+struct meta_record
 test_topic(uint32_t n, int32_t partitions)
 {
     static const int32_t owners[64] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };

@@ -88,6 +88,7 @@ FIBER_TEST(a_late_write_lands_when_its_time_has_come)
     ASSERT_OK(fiber_sleep_ns(110 * NS_PER_MS));
     ASSERT(holds(store, "late/k", "old"));
     ASSERT_EQ(faulty_late_count(store), 0);
+    ASSERT(mark_count("faulty store: a late write landed") > 0);
 }
 
 FIBER_TEST(a_late_write_lands_after_its_sender_is_gone_and_after_what_others_wrote)

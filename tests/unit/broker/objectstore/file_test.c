@@ -11,12 +11,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -278,6 +284,9 @@ TEST(processes_that_replace_lose_no_update)
     folder_done(&folder);
 }
 
+/* How often children saw it; shared with them. */
+static _Atomic uint64_t *vanished;
+
 static int
 make_and_remove(struct folder *folder, unsigned child)
 {
@@ -292,12 +301,19 @@ make_and_remove(struct folder *folder, unsigned child)
             return r;
         }
     }
+    *vanished += mark_count("file store: a folder vanished under a write");
     return 0;
 }
 
 TEST(folders_that_come_and_go_under_writers_disturb_nobody)
 {
-    ASSERT_EQ(in_children(test_directory(), make_and_remove), CHILDREN);
+    vanished =
+            mmap(NULL, sizeof *vanished, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ASSERT(vanished != MAP_FAILED);
+    for (unsigned tries = 0; tries < 50 && *vanished == 0; tries++) {
+        ASSERT_EQ(in_children(test_directory(), make_and_remove), CHILDREN);
+    }
+    ASSERT(*vanished > 0);
     struct folder folder;
     folder_init(&folder, test_directory(), false);
     ASSERT_EQ(count_in(&folder, "deep"), -1);
@@ -511,6 +527,48 @@ replace_while_locked(const char *root)
 TEST(waiting_for_a_lock_ends_with_the_deadline)
 {
     ASSERT_EQ(result_in_child(replace_while_locked), OBJECT_UNDECIDED);
+}
+
+/* From here on this process gets EIO for every flush. */
+static int
+fail_flushes(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_fsync, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_fdatasync, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EIO),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { .len = ARRAY_SIZE(filter), .filter = filter };
+    int r = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    return r < 0 ? r : prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+/* What a create of `key` says when no flush succeeds, in a process of its own. */
+static int
+create_without_flush(const char *key)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        struct folder folder;
+        folder_init(&folder, test_directory(), true);
+        int r = fail_flushes() < 0 ? 0 : put_text(&folder, key, "mine", OBJECT_CREATE);
+        _exit(-r);
+    }
+    int status = 0;
+    return waitpid(child, &status, 0) == child && WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+}
+
+/* F2 */
+TEST(neither_success_nor_exists_is_said_without_a_flush)
+{
+    struct folder folder;
+    folder_init(&folder, test_directory(), true);
+    ASSERT_OK(put_text(&folder, "f2/there", "x", OBJECT_CREATE));
+    folder_done(&folder);
+    ASSERT_ERROR(create_without_flush("f2/new"), -EIO);
+    ASSERT_ERROR(create_without_flush("f2/there"), OBJECT_UNDECIDED);
 }
 
 /* F5 */

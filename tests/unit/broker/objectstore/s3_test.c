@@ -5,69 +5,12 @@
 #include "objectstore/internal.h"
 #include "objectstore/s3_internal.h"
 #include "reactor/clock.h"
-#include "unit/broker/objectstore/support_http_server.h"
+#include "unit/broker/objectstore/support_s3.h"
 #include "unit/test.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-#define SECRET "TheSecretKeyThatNobodyMaySee"
-
-struct scene {
-    struct http_server *server;
-    struct objectstore *store;
-};
-
-static void
-scene_end(struct scene *scene)
-{
-    objectstore_close(scene->store);
-    if (scene->server) {
-        server_stop(scene->server);
-    }
-}
-
-static uint64_t
-in_ms(uint64_t ms)
-{
-    return clock_mono_ns() + ms * NS_PER_MS;
-}
-
-/* Opens a store on a server that answers with fn. */
-static int
-scene_begin(struct scene *scene, server_fn fn, void *arg, const char *more)
-{
-    char url[512];
-    setenv("AWS_ACCESS_KEY_ID", "testkey", 1);
-    setenv("AWS_SECRET_ACCESS_KEY", SECRET, 1);
-    unsetenv("AWS_SESSION_TOKEN");
-    scene->server = server_start(fn, arg);
-    snprintf(url, sizeof url, "s3://bucket/p?endpoint=http://127.0.0.1:%u%s",
-            server_port(scene->server), more);
-    return objectstore_open(url, &scene->store);
-}
-
-static int
-put(struct objectstore *store, const char *key, struct bytes body, enum object_condition condition,
-        uint64_t ms)
-{
-    struct iovec part = { (void *)(uintptr_t)body.data, body.size };
-    struct object_put what = { key, &part, 1, condition, { "\"old\"" }, in_ms(ms) };
-    struct object_etag etag;
-    return objectstore_put(store, &what, &etag);
-}
-
-static int
-get(struct objectstore *store, struct object_range range, uint64_t ms)
-{
-    struct buf *buf = NULL;
-    int r = objectstore_get(store, "key", range, in_ms(ms), &buf, NULL);
-    buf_unref(buf);
-    return r;
-}
 
 /* A GET is answered and the connection kept; whatever comes second on a connection is read and
  * never answered. */
@@ -88,43 +31,26 @@ FIBER_TEST(a_conditional_write_on_a_connection_that_dies_is_undecided_and_not_se
     static const enum object_condition conditions[] = { OBJECT_CREATE, OBJECT_REPLACE };
     static const char *const bodies[] = { "some bytes", "" };
     for (unsigned i = 0; i < 4; i++) {
-        CLEANUP(scene_end) struct scene scene = { 0 };
-        ASSERT_OK(scene_begin(&scene, close_on_second, NULL, ""));
-        ASSERT_OK(get(scene.store, OBJECT_WHOLE, 5000));
-        int r = put(scene.store, "key", bytes_of_string(bodies[i % 2]), conditions[i / 2], 5000);
+        CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
+        ASSERT_OK(s3_scene_begin(&scene, close_on_second, NULL, ""));
+        ASSERT_OK(s3_scene_get(scene.store, OBJECT_WHOLE, 5000));
+        int r = s3_scene_put(
+                scene.store, "key", bytes_of_string(bodies[i % 2]), conditions[i / 2], 5000);
         ASSERT_ERROR(r, OBJECT_UNDECIDED);
         ASSERT_EQ(server_count(scene.server, "PUT"), 1);
     }
+    ASSERT(mark_count("http: refused to send a request a second time") > 0);
 }
 
 /* S4 */
 FIBER_TEST(an_unconditional_write_on_a_connection_that_dies_is_written_again)
 {
-    CLEANUP(scene_end) struct scene scene = { 0 };
-    ASSERT_OK(scene_begin(&scene, close_on_second, NULL, ""));
-    ASSERT_OK(get(scene.store, OBJECT_WHOLE, 5000));
-    ASSERT_OK(put(scene.store, "key", BYTES_LITERAL("some bytes"), OBJECT_ALWAYS, 5000));
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
+    ASSERT_OK(s3_scene_begin(&scene, close_on_second, NULL, ""));
+    ASSERT_OK(s3_scene_get(scene.store, OBJECT_WHOLE, 5000));
+    ASSERT_OK(s3_scene_put(scene.store, "key", BYTES_LITERAL("some bytes"), OBJECT_ALWAYS, 5000));
     ASSERT_EQ(server_count(scene.server, "PUT"), 2);
-}
-
-struct answer {
-    int status;
-    const char *code;
-    const char *headers;
-    const char *body;
-};
-
-static bool
-answer_same(void *arg, struct server_request *request)
-{
-    const struct answer *answer = arg;
-    if (answer->code) {
-        server_error(request, answer->status, answer->code);
-    } else {
-        server_reply(request, answer->status, answer->headers ? answer->headers : "",
-                answer->body ? answer->body : "");
-    }
-    return true;
+    ASSERT(mark_count("http: libcurl sends an idempotent body again") > 0);
 }
 
 /* S1 */
@@ -155,44 +81,45 @@ FIBER_TEST(each_answer_to_a_conditional_write_has_its_meaning)
         { 301, "PermanentRedirect", OBJECT_CREATE, OBJECT_UNDECIDED },
     };
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        CLEANUP(scene_end) struct scene scene = { 0 };
-        struct answer answer = { cases[i].status, cases[i].code };
-        ASSERT_OK(scene_begin(&scene, answer_same, &answer, ""));
-        int r = put(scene.store, "key", BYTES_LITERAL("body"), cases[i].condition, 5000);
+        CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
+        struct s3_answer answer = { cases[i].status, cases[i].code };
+        ASSERT_OK(s3_scene_begin(&scene, s3_answer_same, &answer, ""));
+        int r = s3_scene_put(scene.store, "key", BYTES_LITERAL("body"), cases[i].condition, 5000);
         if (r != cases[i].expected) {
             test_fail(__FILE__, __LINE__, "%d %s gave %d, not %d: %s", cases[i].status,
                     cases[i].code, r, cases[i].expected, test_fault(r));
         }
         ASSERT_EQ(server_count(scene.server, "PUT"), 1);
     }
+    ASSERT(mark_count("s3: the outcome of a conditional write is unknown") > 0);
 }
 
 FIBER_TEST(a_refusal_names_code_message_and_request_but_no_secret)
 {
-    CLEANUP(scene_end) struct scene scene = { 0 };
-    struct answer answer = { 403, "AccessDenied" };
-    ASSERT_OK(scene_begin(&scene, answer_same, &answer, ""));
-    int r = get(scene.store, OBJECT_WHOLE, 5000);
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
+    struct s3_answer answer = { 403, "AccessDenied" };
+    ASSERT_OK(s3_scene_begin(&scene, s3_answer_same, &answer, ""));
+    int r = s3_scene_get(scene.store, OBJECT_WHOLE, 5000);
     ASSERT_ERROR(r, -EACCES);
     ASSERT(strstr(test_fault(r), "403 AccessDenied: told by the test, request REQ-7") != NULL);
-    ASSERT(strstr(test_fault(r), SECRET) == NULL);
+    ASSERT(strstr(test_fault(r), S3_SECRET) == NULL);
     ASSERT_EQ(server_count(scene.server, "GET"), 1);
 }
 
 FIBER_TEST(a_404_that_is_not_of_s3_says_nothing_about_the_object)
 {
-    CLEANUP(scene_end) struct scene scene = { 0 };
-    struct answer answer = { 404, NULL, "", "<html>no such page</html>" };
-    ASSERT_OK(scene_begin(&scene, answer_same, &answer, ""));
-    ASSERT_ERROR(get(scene.store, OBJECT_WHOLE, 5000), -EIO);
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
+    struct s3_answer answer = { 404, NULL, "", "<html>no such page</html>" };
+    ASSERT_OK(s3_scene_begin(&scene, s3_answer_same, &answer, ""));
+    ASSERT_ERROR(s3_scene_get(scene.store, OBJECT_WHOLE, 5000), -EIO);
 }
 
 FIBER_TEST(a_missing_bucket_is_not_a_missing_object)
 {
-    CLEANUP(scene_end) struct scene scene = { 0 };
-    struct answer answer = { 404, "NoSuchBucket" };
-    ASSERT_OK(scene_begin(&scene, answer_same, &answer, ""));
-    ASSERT_ERROR(get(scene.store, OBJECT_WHOLE, 5000), -ENODEV);
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
+    struct s3_answer answer = { 404, "NoSuchBucket" };
+    ASSERT_OK(s3_scene_begin(&scene, s3_answer_same, &answer, ""));
+    ASSERT_ERROR(s3_scene_get(scene.store, OBJECT_WHOLE, 5000), -ENODEV);
 }
 
 static bool
@@ -208,16 +135,16 @@ short_body(void *arg, struct server_request *request)
 /* S3 H3 */
 FIBER_TEST(a_body_that_ends_early_is_an_error)
 {
-    CLEANUP(scene_end) struct scene scene = { 0 };
-    ASSERT_OK(scene_begin(&scene, short_body, NULL, ""));
-    ASSERT_ERROR(get(scene.store, OBJECT_WHOLE, 5000), -EIO);
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
+    ASSERT_OK(s3_scene_begin(&scene, short_body, NULL, ""));
+    ASSERT_ERROR(s3_scene_get(scene.store, OBJECT_WHOLE, 5000), -EIO);
     ASSERT_EQ(server_count(scene.server, "GET"), 3);
 }
 
 /* S3 */
 FIBER_TEST(an_answer_that_is_not_the_range_is_an_error)
 {
-    static const struct answer answers[] = {
+    static const struct s3_answer answers[] = {
         { 206, NULL, "ETag: \"e\"\r\nContent-Range: bytes 10-14/100\r\n", "123456" }, /* too long */
         { 206, NULL, "ETag: \"e\"\r\nContent-Range: bytes 10-14/100\r\n", "1234" },  /* too short */
         { 206, NULL, "ETag: \"e\"\r\nContent-Range: bytes 11-15/100\r\n", "12345" }, /* elsewhere */
@@ -231,10 +158,10 @@ FIBER_TEST(an_answer_that_is_not_the_range_is_an_error)
         { 200, NULL, "ETag: \"e\"\r\n", "a whole object that is longer than the range" },
     };
     for (unsigned i = 0; i < ARRAY_SIZE(answers); i++) {
-        CLEANUP(scene_end) struct scene scene = { 0 };
-        struct answer answer = answers[i];
-        ASSERT_OK(scene_begin(&scene, answer_same, &answer, ""));
-        int r = get(scene.store, (struct object_range){ 10, 5 }, 5000);
+        CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
+        struct s3_answer answer = answers[i];
+        ASSERT_OK(s3_scene_begin(&scene, s3_answer_same, &answer, ""));
+        int r = s3_scene_get(scene.store, (struct object_range){ 10, 5 }, 5000);
         if (r != -EIO) {
             test_fail(__FILE__, __LINE__, "answer %u gave %d", i, r);
         }
@@ -243,30 +170,31 @@ FIBER_TEST(an_answer_that_is_not_the_range_is_an_error)
 
 FIBER_TEST(a_server_that_ignores_ranges_is_understood_when_the_object_is_small)
 {
-    CLEANUP(scene_end) struct scene scene = { 0 };
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     CLEANUP(buf_unrefp) struct buf *buf = NULL;
-    struct answer answer = { 200, NULL, "ETag: \"e\"\r\n", "0123456789" };
-    ASSERT_OK(scene_begin(&scene, answer_same, &answer, ""));
+    struct s3_answer answer = { 200, NULL, "ETag: \"e\"\r\n", "0123456789" };
+    ASSERT_OK(s3_scene_begin(&scene, s3_answer_same, &answer, ""));
     struct object_range range = { 4, 20 };
     struct object_info info;
     ASSERT_OK(objectstore_get(scene.store, "key", range, in_ms(5000), &buf, &info));
     ASSERT_BYTES(buf_bytes(buf), BYTES_LITERAL("456789"));
     ASSERT_EQ(info.size, 10);
+    ASSERT(mark_count("s3: the server ignored the range") > 0);
 }
 
 /* S3 */
 FIBER_TEST(a_checksum_that_does_not_fit_is_an_error)
 {
-    CLEANUP(scene_end) struct scene scene = { 0 };
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     char crc[16];
     char headers[100];
     s3_crc_text(crc32c(BYTES_LITERAL("other bytes")), crc);
     snprintf(headers, sizeof headers, "ETag: \"e\"\r\nx-amz-checksum-crc32c: %s\r\n", crc);
-    struct answer answer = { 200, NULL, headers, "these bytes" };
-    ASSERT_OK(scene_begin(&scene, answer_same, &answer, ""));
-    ASSERT_ERROR(get(scene.store, OBJECT_WHOLE, 5000), -EIO);
+    struct s3_answer answer = { 200, NULL, headers, "these bytes" };
+    ASSERT_OK(s3_scene_begin(&scene, s3_answer_same, &answer, ""));
+    ASSERT_ERROR(s3_scene_get(scene.store, OBJECT_WHOLE, 5000), -EIO);
     answer.body = "other bytes";
-    ASSERT_OK(get(scene.store, OBJECT_WHOLE, 5000));
+    ASSERT_OK(s3_scene_get(scene.store, OBJECT_WHOLE, 5000));
 }
 
 static bool
@@ -280,22 +208,24 @@ say_nothing(void *arg, struct server_request *request)
 /* S1 */
 FIBER_TEST(a_server_that_says_nothing_costs_no_more_than_the_deadline)
 {
-    CLEANUP(scene_end) struct scene scene = { 0 };
-    ASSERT_OK(scene_begin(&scene, say_nothing, NULL, ""));
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
+    ASSERT_OK(s3_scene_begin(&scene, say_nothing, NULL, ""));
     uint64_t before = clock_mono_ns();
-    ASSERT_ERROR(get(scene.store, OBJECT_WHOLE, 300), -ETIMEDOUT);
-    ASSERT_ERROR(put(scene.store, "key", BYTES_LITERAL("x"), OBJECT_CREATE, 300), OBJECT_UNDECIDED);
-    ASSERT_ERROR(put(scene.store, "key", BYTES_LITERAL("x"), OBJECT_ALWAYS, 300), -ETIMEDOUT);
+    ASSERT_ERROR(s3_scene_get(scene.store, OBJECT_WHOLE, 300), -ETIMEDOUT);
+    ASSERT_ERROR(s3_scene_put(scene.store, "key", BYTES_LITERAL("x"), OBJECT_CREATE, 300),
+            OBJECT_UNDECIDED);
+    ASSERT_ERROR(
+            s3_scene_put(scene.store, "key", BYTES_LITERAL("x"), OBJECT_ALWAYS, 300), -ETIMEDOUT);
     uint64_t took_ms = (clock_mono_ns() - before) / NS_PER_MS;
     ASSERT(took_ms >= 850 && took_ms < 2500);
 }
 
 FIBER_TEST(one_silent_try_does_not_use_up_the_deadline)
 {
-    CLEANUP(scene_end) struct scene scene = { 0 };
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     struct object_stats stats;
-    ASSERT_OK(scene_begin(&scene, say_nothing, NULL, "&timeout_ms=150"));
-    ASSERT_ERROR(get(scene.store, OBJECT_WHOLE, 1500), -ETIMEDOUT);
+    ASSERT_OK(s3_scene_begin(&scene, say_nothing, NULL, "&timeout_ms=150"));
+    ASSERT_ERROR(s3_scene_get(scene.store, OBJECT_WHOLE, 1500), -ETIMEDOUT);
     objectstore_stats_get(scene.store, &stats);
     ASSERT(stats.requests[OBJECT_OP_GET] >= 3);
 }
@@ -310,23 +240,24 @@ static void
 get_until_cancelled(void *arg)
 {
     struct cancelled *cancelled = arg;
-    cancelled->get = get(cancelled->store, OBJECT_WHOLE, 60000);
+    cancelled->get = s3_scene_get(cancelled->store, OBJECT_WHOLE, 60000);
 }
 
 static void
 create_until_cancelled(void *arg)
 {
     struct cancelled *cancelled = arg;
-    cancelled->create = put(cancelled->store, "key", BYTES_LITERAL("x"), OBJECT_CREATE, 60000);
+    cancelled->create =
+            s3_scene_put(cancelled->store, "key", BYTES_LITERAL("x"), OBJECT_CREATE, 60000);
 }
 
 /* H2 */
 FIBER_TEST(cancelling_a_fiber_aborts_its_request)
 {
-    CLEANUP(scene_end) struct scene scene = { 0 };
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     struct cancelled cancelled = { 0 };
     struct fiber *fibers[2] = { NULL, NULL };
-    ASSERT_OK(scene_begin(&scene, say_nothing, NULL, ""));
+    ASSERT_OK(s3_scene_begin(&scene, say_nothing, NULL, ""));
     cancelled.store = scene.store;
     ASSERT_OK(fiber_spawn("get", get_until_cancelled, &cancelled, &fibers[0]));
     ASSERT_OK(fiber_spawn("create", create_until_cancelled, &cancelled, &fibers[1]));
@@ -340,7 +271,7 @@ FIBER_TEST(cancelling_a_fiber_aborts_its_request)
         fiber_cancel(fibers[i]);
         fiber_join(fibers[i]);
     }
-    ASSERT((clock_mono_ns() - before) / NS_PER_MS < 1000);
+    ASSERT((clock_mono_ns() - before) / NS_PER_MS < 5000);
     ASSERT_ERROR(cancelled.get, -ECANCELED);
     /* It was sent: nobody knows. */
     ASSERT_ERROR(cancelled.create, OBJECT_UNDECIDED);
@@ -363,14 +294,14 @@ FIBER_TEST(answers_that_are_not_http_are_errors)
         "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nx",
         "HTTP/1.1 200 OK\r\nETag: \"e\"\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" };
     for (unsigned i = 0; i < ARRAY_SIZE(garbage); i++) {
-        CLEANUP(scene_end) struct scene scene = { 0 };
-        ASSERT_OK(scene_begin(&scene, raw_bytes, (void *)(uintptr_t)garbage[i], ""));
-        int r = get(scene.store, (struct object_range){ 0, 5 }, 1000);
+        CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
+        ASSERT_OK(s3_scene_begin(&scene, raw_bytes, (void *)(uintptr_t)garbage[i], ""));
+        int r = s3_scene_get(scene.store, (struct object_range){ 0, 5 }, 1000);
         if (r != -EIO && r != -ETIMEDOUT) {
             test_fail(__FILE__, __LINE__, "garbage %u gave %d: %s", i, r, test_fault(r));
         }
-        ASSERT_ERROR(
-                put(scene.store, "key", BYTES_LITERAL("x"), OBJECT_CREATE, 1000), OBJECT_UNDECIDED);
+        ASSERT_ERROR(s3_scene_put(scene.store, "key", BYTES_LITERAL("x"), OBJECT_CREATE, 1000),
+                OBJECT_UNDECIDED);
     }
 }
 
@@ -393,9 +324,9 @@ large_headers(void *arg, struct server_request *request)
 /* H3 */
 FIBER_TEST(headers_and_bodies_without_end_cost_bounded_memory)
 {
-    CLEANUP(scene_end) struct scene scene = { 0 };
-    ASSERT_OK(scene_begin(&scene, large_headers, NULL, ""));
-    int r = get(scene.store, OBJECT_WHOLE, 5000);
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
+    ASSERT_OK(s3_scene_begin(&scene, large_headers, NULL, ""));
+    int r = s3_scene_get(scene.store, OBJECT_WHOLE, 5000);
     ASSERT_ERROR(r, -EIO);
     ASSERT(strstr(test_fault(r), "headers") != NULL);
 }
@@ -417,11 +348,11 @@ endless_body(void *arg, struct server_request *request)
 /* H3 */
 FIBER_TEST(a_chunked_body_longer_than_asked_for_is_cut_off)
 {
-    CLEANUP(scene_end) struct scene scene = { 0 };
-    ASSERT_OK(scene_begin(&scene, endless_body, NULL, ""));
-    ASSERT_ERROR(get(scene.store, (struct object_range){ 0, 1000 }, 5000), -EIO);
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
+    ASSERT_OK(s3_scene_begin(&scene, endless_body, NULL, ""));
+    ASSERT_ERROR(s3_scene_get(scene.store, (struct object_range){ 0, 1000 }, 60000), -EIO);
     struct object_list list;
-    ASSERT_ERROR(objectstore_list(scene.store, "", NULL, 10, in_ms(5000), &list), -EIO);
+    ASSERT_ERROR(objectstore_list(scene.store, "", NULL, 10, in_ms(60000), &list), -EIO);
 }
 
 FIBER_TEST(lists_that_are_not_lists_are_errors)
@@ -437,10 +368,10 @@ FIBER_TEST(lists_that_are_not_lists_are_errors)
         "<!DOCTYPE a [<!ENTITY b "
         "\"bb\">]><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>" };
     for (unsigned i = 0; i < ARRAY_SIZE(bodies); i++) {
-        CLEANUP(scene_end) struct scene scene = { 0 };
-        struct answer answer = { 200, NULL, "", bodies[i] };
+        CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
+        struct s3_answer answer = { 200, NULL, "", bodies[i] };
         struct object_list list;
-        ASSERT_OK(scene_begin(&scene, answer_same, &answer, ""));
+        ASSERT_OK(s3_scene_begin(&scene, s3_answer_same, &answer, ""));
         int r = objectstore_list(scene.store, "", NULL, 10, in_ms(5000), &list);
         if (r != -EIO) {
             test_fail(__FILE__, __LINE__, "list %u gave %d", i, r);
@@ -476,10 +407,10 @@ serve_pages(void *arg, struct server_request *request)
 
 FIBER_TEST(foreign_keys_in_the_bucket_are_passed_over)
 {
-    CLEANUP(scene_end) struct scene scene = { 0 };
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     struct pages pages = { 0 };
     struct object_list list;
-    ASSERT_OK(scene_begin(&scene, serve_pages, &pages, ""));
+    ASSERT_OK(s3_scene_begin(&scene, serve_pages, &pages, ""));
     ASSERT_OK(objectstore_list(scene.store, "", NULL, 10, in_ms(5000), &list));
     size_t count = list.count;
     struct object_list_entry first = count ? list.entries[0] : (struct object_list_entry){ "" };
@@ -512,11 +443,11 @@ busy_at_first(void *arg, struct server_request *request)
 /* S4 */
 FIBER_TEST(a_busy_server_is_asked_again_until_it_answers)
 {
-    CLEANUP(scene_end) struct scene scene = { 0 };
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     struct busy busy = { 3, "" };
     struct object_stats stats;
-    ASSERT_OK(scene_begin(&scene, busy_at_first, &busy, ""));
-    ASSERT_OK(put(scene.store, "key", BYTES_LITERAL("x"), OBJECT_ALWAYS, 20000));
+    ASSERT_OK(s3_scene_begin(&scene, busy_at_first, &busy, ""));
+    ASSERT_OK(s3_scene_put(scene.store, "key", BYTES_LITERAL("x"), OBJECT_ALWAYS, 20000));
     objectstore_stats_get(scene.store, &stats);
     ASSERT_EQ(stats.retries[OBJECT_OP_PUT], 3);
     ASSERT_EQ(stats.errors[OBJECT_OP_PUT], 3);
@@ -524,11 +455,11 @@ FIBER_TEST(a_busy_server_is_asked_again_until_it_answers)
 
 FIBER_TEST(a_server_that_asks_for_patience_gets_it)
 {
-    CLEANUP(scene_end) struct scene scene = { 0 };
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     struct busy busy = { 1, "Retry-After: 1\r\n" };
-    ASSERT_OK(scene_begin(&scene, busy_at_first, &busy, ""));
+    ASSERT_OK(s3_scene_begin(&scene, busy_at_first, &busy, ""));
     uint64_t before = clock_mono_ns();
-    ASSERT_OK(get(scene.store, OBJECT_WHOLE, 20000));
+    ASSERT_OK(s3_scene_get(scene.store, OBJECT_WHOLE, 20000));
     ASSERT((clock_mono_ns() - before) / NS_PER_MS >= 1000);
     ASSERT(mark_count("objectstore: waited as long as the server asked") > 0);
 }
@@ -563,11 +494,11 @@ two_hours_ahead(void *arg, struct server_request *request)
 /* S5: a request that was refused for its clock was not executed. */
 FIBER_TEST(a_wrong_clock_is_corrected_by_the_servers)
 {
-    CLEANUP(scene_end) struct scene scene = { 0 };
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     struct skewed skewed = { 0 };
-    ASSERT_OK(scene_begin(&scene, two_hours_ahead, &skewed, ""));
-    ASSERT_OK(put(scene.store, "key", BYTES_LITERAL("x"), OBJECT_CREATE, 5000));
-    ASSERT_OK(put(scene.store, "key", BYTES_LITERAL("x"), OBJECT_CREATE, 5000));
+    ASSERT_OK(s3_scene_begin(&scene, two_hours_ahead, &skewed, ""));
+    ASSERT_OK(s3_scene_put(scene.store, "key", BYTES_LITERAL("x"), OBJECT_CREATE, 5000));
+    ASSERT_OK(s3_scene_put(scene.store, "key", BYTES_LITERAL("x"), OBJECT_CREATE, 5000));
     char expected[2][S3_DATE_SIZE];
     s3_date(clock_wall_ms() + 7200 * 1000 - 60000, expected[0]);
     s3_date(clock_wall_ms() + 7200 * 1000 + 60000, expected[1]);
@@ -579,181 +510,43 @@ FIBER_TEST(a_wrong_clock_is_corrected_by_the_servers)
     ASSERT(mark_count("s3: clock corrected by the server's") > 0);
 }
 
-struct uploads {
-    pthread_mutex_t mutex;
-    unsigned parts;
-    unsigned failing_part; /* answered with `status` */
-    int status;
-    const char *complete_body;
-    int complete_status;
-    bool lose_complete;
-    unsigned begun;
-    unsigned completed;
-    unsigned aborted;
-    char complete_xml[2000];
-};
-
+/* The keys that a server knows. */
 static bool
-serve_upload(void *arg, struct server_request *request)
+expired_at_first(void *arg, struct server_request *request)
 {
-    struct uploads *uploads = arg;
-    unsigned part = 0;
-    pthread_mutex_lock(&uploads->mutex);
-    bool keep = true;
-    if (strcmp(request->method, "HEAD") == 0) {
-        server_reply(request, 404, "", "");
-    } else if (strstr(request->target, "?uploads=") && strcmp(request->method, "POST") == 0) {
-        uploads->begun++;
-        server_reply(request, 200, "",
-                "<InitiateMultipartUploadResult><UploadId>ID/7+x</UploadId></"
-                "InitiateMultipartUploadResult>");
-    } else if (strcmp(request->method, "DELETE") == 0) {
-        uploads->aborted++;
-        server_reply(request, 204, "", "");
-    } else if (sscanf(request->target, "/bucket/p/key?partNumber=%u&uploadId=ID%%2F7%%2Bx",
-                       &part) == 1) {
-        if (part == uploads->failing_part && uploads->status) {
-            server_error(
-                    request, uploads->status, uploads->status == 503 ? "SlowDown" : "AccessDenied");
-            uploads->status = uploads->status == 503 ? 0 : uploads->status;
-        } else {
-            uploads->parts++;
-            char headers[64];
-            snprintf(headers, sizeof headers, "ETag: \"part%u\"\r\n", part);
-            server_reply(request, 200, headers, "");
-        }
+    char authorization[512];
+    (void)arg;
+    server_header(request, "authorization", authorization, sizeof authorization);
+    if (strstr(authorization, "Credential=testkey/")) {
+        /* The next look at the source finds others, as after a rotation. */
+        setenv("AWS_ACCESS_KEY_ID", "rotated", 1);
+        server_error(request, 403, "ExpiredToken");
     } else {
-        uploads->completed++;
-        snprintf(uploads->complete_xml, sizeof uploads->complete_xml, "%s", (char *)request->body);
-        keep = !uploads->lose_complete;
-        if (keep) {
-            server_reply(request, uploads->complete_status, "", uploads->complete_body);
-        }
+        server_reply(request, 200, "ETag: \"e\"\r\n", "x");
     }
-    pthread_mutex_unlock(&uploads->mutex);
-    return keep;
+    return true;
 }
 
-#define COMPLETED                                                                                  \
-    "<CompleteMultipartUploadResult><ETag>&quot;all-3&quot;</ETag></"                              \
-    "CompleteMultipartUploadResult>"
-
-static int
-put_large(struct scene *scene, struct uploads *uploads, enum object_condition condition,
-        struct object_etag *ret_etag)
+/* C2: refused is not executed, so even a conditional write is sent again. */
+FIBER_TEST(credentials_that_the_server_refuses_are_fetched_anew)
 {
-    int r = scene_begin(scene, serve_upload, uploads, "&part_size=5242880");
-    if (r < 0) {
-        return r;
-    }
-    size_t size = 11 * MIB;
-    CLEANUP(mem_freep) char *body = mem_alloc(size);
-    struct iovec part = { body, size };
-    struct object_put what = { "key", &part, 1, condition, { "\"old\"" }, in_ms(8000) };
-    return objectstore_put(scene->store, &what, ret_etag);
-}
-
-FIBER_TEST(a_large_object_is_uploaded_in_parts_and_a_busy_part_again)
-{
-    CLEANUP(scene_end) struct scene scene = { 0 };
-    struct uploads uploads = { .mutex = PTHREAD_MUTEX_INITIALIZER,
-        .failing_part = 2,
-        .status = 503,
-        .complete_status = 200,
-        .complete_body = COMPLETED };
-    struct object_etag etag;
-    ASSERT_OK(put_large(&scene, &uploads, OBJECT_CREATE, &etag));
-    ASSERT_STRING(etag.text, "\"all-3\"");
-    ASSERT_EQ(uploads.parts, 3);
-    ASSERT_EQ(uploads.aborted, 0);
-    ASSERT(strstr(uploads.complete_xml, "<PartNumber>3</PartNumber><ETag>&#34;part3&#34;</ETag>") !=
-            NULL);
-    ASSERT(mark_count("s3: a part is uploaded again") > 0);
-}
-
-FIBER_TEST(an_upload_that_fails_is_aborted)
-{
-    CLEANUP(scene_end) struct scene scene = { 0 };
-    struct uploads uploads = { .mutex = PTHREAD_MUTEX_INITIALIZER,
-        .failing_part = 3,
-        .status = 403,
-        .complete_status = 200,
-        .complete_body = COMPLETED };
-    struct object_etag etag;
-    int r = put_large(&scene, &uploads, OBJECT_ALWAYS, &etag);
-    ASSERT_ERROR(r, -EACCES);
-    ASSERT(strstr(test_fault(r), "AccessDenied") != NULL);
-    ASSERT_EQ(uploads.aborted, 1);
-    ASSERT_EQ(uploads.completed, 0);
-}
-
-/* S1 */
-FIBER_TEST(the_end_of_a_conditional_upload_has_the_outcomes_of_a_conditional_write)
-{
-    static const struct {
-        int status;
-        const char *body;
-        bool lose;
-        int expected;
-        unsigned aborted;
-    } cases[] = {
-        { 412, "<Error><Code>PreconditionFailed</Code></Error>", false, -EEXIST, 1 },
-        { 409, "<Error><Code>ConditionalRequestConflict</Code></Error>", false, OBJECT_UNDECIDED,
-                0 },
-        { 500, "", false, OBJECT_UNDECIDED, 0 },
-        { 200, "<Error><Code>InternalError</Code></Error>", false, OBJECT_UNDECIDED, 0 },
-        { 200, "<Error><Code>PreconditionFailed</Code></Error>", false, -EEXIST, 1 },
-        { 200, "", false, OBJECT_UNDECIDED, 0 },
-        { 0, "", true, OBJECT_UNDECIDED, 0 },
-    };
-    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        CLEANUP(scene_end) struct scene scene = { 0 };
-        struct uploads uploads = { .mutex = PTHREAD_MUTEX_INITIALIZER,
-            .complete_status = cases[i].status,
-            .complete_body = cases[i].body,
-            .lose_complete = cases[i].lose };
-        struct object_etag etag;
-        int r = put_large(&scene, &uploads, OBJECT_CREATE, &etag);
-        if (r != cases[i].expected) {
-            test_fail(__FILE__, __LINE__, "case %u gave %d: %s", i, r, test_fault(r));
-        }
-        ASSERT_EQ(uploads.completed, 1);
-        ASSERT_EQ(uploads.aborted, cases[i].aborted);
-    }
-}
-
-FIBER_TEST(keys_that_could_not_be_deleted_are_errors)
-{
-    static const struct answer answers[] = {
-        { 200, NULL, "",
-                "<DeleteResult><Error><Key>p/k</Key><Code>AccessDenied</Code></Error></"
-                "DeleteResult>" },
-        { 200, NULL, "",
-                "<DeleteResult><Error><Key>p/k</Key><Code>NoSuchKey</Code></Error></"
-                "DeleteResult>" },
-        { 200, NULL, "", "<DeleteResult></DeleteResult>" },
-        { 200, NULL, "", "<Something/>" },
-        { 200, NULL, "",
-                "<DeleteResult><Error><Key>p/k</Key><Code>InternalError</Code></Error></"
-                "DeleteResult>" },
-    };
-    static const int expected[] = { -EACCES, 0, 0, -ETIMEDOUT, -ETIMEDOUT };
-    static const char *const keys[] = { "k", "l" };
-    for (unsigned i = 0; i < ARRAY_SIZE(answers); i++) {
-        CLEANUP(scene_end) struct scene scene = { 0 };
-        struct answer answer = answers[i];
-        ASSERT_OK(scene_begin(&scene, answer_same, &answer, ""));
-        ASSERT_EQ(objectstore_delete_many(scene.store, keys, 2, in_ms(300)), expected[i]);
-    }
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
+    ASSERT_OK(s3_scene_begin(&scene, expired_at_first, NULL, ""));
+    ASSERT_OK(s3_scene_put(scene.store, "key", BYTES_LITERAL("x"), OBJECT_CREATE, 20000));
+    ASSERT_OK(s3_scene_get(scene.store, OBJECT_WHOLE, 20000));
+    ASSERT_EQ(server_count(scene.server, "PUT"), 2);
+    ASSERT_EQ(server_count(scene.server, "GET"), 1);
+    ASSERT(mark_count("s3: the server refused the credentials, new ones are fetched") > 0);
 }
 
 FIBER_TEST(nobody_listens)
 {
-    CLEANUP(scene_end) struct scene scene = { 0 };
-    ASSERT_OK(scene_begin(&scene, say_nothing, NULL, ""));
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
+    ASSERT_OK(s3_scene_begin(&scene, say_nothing, NULL, ""));
     server_stop(TAKE_PTR(scene.server));
-    int r = get(scene.store, OBJECT_WHOLE, 300);
+    int r = s3_scene_get(scene.store, OBJECT_WHOLE, 300);
     ASSERT_ERROR(r, -ETIMEDOUT);
     ASSERT(strstr(test_fault(r), "127.0.0.1") != NULL);
-    ASSERT_ERROR(put(scene.store, "key", BYTES_LITERAL("x"), OBJECT_CREATE, 300), OBJECT_UNDECIDED);
+    ASSERT_ERROR(s3_scene_put(scene.store, "key", BYTES_LITERAL("x"), OBJECT_CREATE, 300),
+            OBJECT_UNDECIDED);
 }

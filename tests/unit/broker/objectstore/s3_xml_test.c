@@ -44,6 +44,7 @@ TEST(a_page_of_a_list_is_read)
     ASSERT_STRING(page->last, "a&b"); /* not ours, but the page goes on behind it */
 }
 
+/* X2 */
 TEST(lists_with_missing_or_wrong_parts_are_refused)
 {
     static const char *const wrong[] = { "", " ", "x", "<a>", "<a></b>", "<ListBucketResult/>",

@@ -131,7 +131,12 @@ TEST(idle_producers_expire)
     producer_states_init(&states);
     append(&states, 7, 0, 0);
     append(&states, 8, 500, 500);
-    producer_states_expire(&states, 1200);
+    producer_states_expire(&states, 1000, 200);
+    ASSERT_EQ(states.by_id.count, 2);
+    append(&states, 8, 501, 501);
+    producer_states_expire(&states, 1199, 200);
+    ASSERT_EQ(states.by_id.count, 2);
+    producer_states_expire(&states, 1200, 200);
     ASSERT_EQ(states.by_id.count, 1);
     ASSERT_EQ(judge(&states, claim(8, 0, 500, 500)), PRODUCER_DUPLICATE);
     producer_states_done(&states);

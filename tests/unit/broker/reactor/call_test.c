@@ -37,6 +37,42 @@ fail_there(void *arg)
     return fault(-EIO, "what happened there");
 }
 
+static int
+nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* Sleeps, yields and calls to and fro: where does it go on? */
+static int
+stay(void *arg)
+{
+    unsigned home = *(unsigned *)arg;
+    unsigned elsewhere = 0;
+    for (unsigned i = 0; i < 100; i++) {
+        unsigned other = 1 - home;
+        int r = i % 3 == 0 ? fiber_sleep_ns(1000) : i % 3 == 1 ? fiber_yield() : 0;
+        if (r == 0 && i % 3 == 2) {
+            r = reactor_call(other, nothing, NULL);
+        }
+        if (r < 0) {
+            return r;
+        }
+        elsewhere += reactor_index() != home;
+    }
+    return (int)elsewhere;
+}
+
+/* R3 */
+FIBER_TEST(a_fiber_goes_on_where_it_was_spawned)
+{
+    unsigned here = 0;
+    unsigned there = 1;
+    ASSERT_EQ(stay(&here), 0);
+    ASSERT_EQ(reactor_call(1, stay, &there), 0);
+}
+
 FIBER_TEST(a_failed_call_brings_its_story)
 {
     ASSERT_ERROR(reactor_call(1, fail_there, NULL), -EIO);
@@ -352,6 +388,41 @@ FIBER_TEST(a_foreign_result_may_be_there_before_the_wait)
     foreign_wait_complete(&wait, 43);
     ASSERT_OK(fiber_sleep_ns(NS_PER_MS));
     ASSERT_EQ(foreign_wait_for(&wait), 43);
+}
+
+static void
+offload_there(void *arg)
+{
+    struct canceller *canceller = arg;
+    canceller->result = 1;
+    offload_and_measure(canceller);
+}
+
+static void
+leave_others_behind(void *arg)
+{
+    for (unsigned i = 0; i < reactor_count(); i++) {
+        if (reactor_post(i, "offload", offload_there, (struct canceller *)arg + i) < 0) {
+            return;
+        }
+    }
+    if (fiber_sleep_ns(5 * NS_PER_MS) < 0) {
+        return;
+    }
+}
+
+/* R2: also at the end of a run. */
+TEST(a_run_ends_only_when_all_fibers_have_ended)
+{
+    static const enum io_engine engines[] = { IO_THREADS, IO_AUTO };
+    for (unsigned i = 0; i < 2; i++) {
+        struct canceller cancellers[3] = { 0 };
+        struct reactors_options options = { .count = 3, .engine = engines[i] };
+        ASSERT_OK(reactors_run(&options, leave_others_behind, cancellers));
+        for (unsigned k = 0; k < 3; k++) {
+            ASSERT(cancellers[k].passed_ns >= 19 * NS_PER_MS);
+        }
+    }
 }
 
 static void

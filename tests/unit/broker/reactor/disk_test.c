@@ -6,10 +6,12 @@
 #include "base/mem.h"
 #include "reactor/clock.h"
 #include "reactor/disk.h"
+#include "reactor/disk_fault.h"
 #include "unit/test.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *
 path_of(const char *name)
@@ -286,4 +288,49 @@ FIBER_TEST(a_write_under_way_is_waited_for_when_its_fiber_is_cancelled)
     fiber_join(fiber);
     ASSERT_OK(cancelled.results[0]);
     ASSERT_ERROR(cancelled.results[1], -ECANCELED);
+}
+
+FIBER_TEST(disks_fail_by_order_of_a_test)
+{
+    struct file *file;
+    CLEANUP(mem_freep) uint8_t *data = mem_try_alloc_aligned(FILE_ALIGNMENT, 16384);
+    memset(data, 'x', 16384);
+    ASSERT_OK(file_open(path_of("faulty"), FILE_READ | FILE_WRITE | FILE_CREATE, &file));
+    ASSERT_OK(disk_faults_setup("write:other:eio;write:faulty:eio:skip=1:n=1"));
+    ASSERT_OK(file_write(file, data, 8192, 0));
+    ASSERT_ERROR(file_write_durable(file, data, 8192, 0), -EIO);
+    ASSERT(strstr(fault_text(), "faulty"));
+    ASSERT_OK(file_write(file, data, 8192, 0));
+    ASSERT_OK(disk_faults_setup("sync::eio:n=1;write:faulty:enospc:n=1;read::slow:ms=20:n=1"));
+    ASSERT_ERROR(file_sync(file, false), -EIO);
+    ASSERT_OK(file_sync(file, true));
+    ASSERT_ERROR(file_write(file, data, 1, 0), -ENOSPC);
+    uint64_t began = clock_mono_ns();
+    ASSERT_EQ(file_read(file, data, 1, 0), 1);
+    ASSERT(clock_mono_ns() - began >= 20ull * NS_PER_MS);
+
+    /* torn: the first half is there; lost: all of it, though it failed. */
+    memset(data, 'y', 16384);
+    ASSERT_OK(disk_faults_setup("write::torn:n=1;write::lost:n=1"));
+    ASSERT_ERROR(file_write_durable(file, data, 8192, 0), -EIO);
+    uint8_t back[2];
+    ASSERT_EQ(file_read(file, &back[0], 1, 4095), 1);
+    ASSERT_EQ(file_read(file, &back[1], 1, 4096), 1);
+    ASSERT(back[0] == 'y' && back[1] == 'x');
+    ASSERT_ERROR(file_write_durable(file, data, 16384, 0), -EIO);
+    ASSERT_EQ(file_read(file, &back[0], 1, 16383), 1);
+    ASSERT_EQ(back[0], 'y');
+    ASSERT_OK(disk_faults_setup(NULL));
+    file_close(file);
+}
+
+TEST(disk_faults_are_well_formed_or_refused)
+{
+    static const char *const bad[] = { "write", "write::", "erase::eio", "write::melts",
+        "write::eio:skip=", "write::eio:skip=1x", "write::eio:often", "write::eio;;" };
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        ASSERT_ERROR(disk_faults_setup(bad[i]), -EINVAL);
+    }
+    ASSERT_OK(disk_faults_setup("any:wal/:torn:skip=9:n=2:ms=5;"));
+    ASSERT_OK(disk_faults_setup(""));
 }

@@ -129,7 +129,38 @@ static void
 hog(void *arg)
 {
     (void)arg;
-    usleep(30000);
+    usleep(125000);
+}
+
+static unsigned lines;
+
+static void
+count_line(void *arg, enum log_level level, const char *line, size_t size)
+{
+    (void)arg;
+    (void)level;
+    (void)size;
+    lines += strstr(line, "reactor stalled") != NULL;
+}
+
+FIBER_TEST(stalls_in_a_row_cost_one_line_a_second)
+{
+    struct reactor_stats before;
+    struct reactor_stats after;
+    struct fiber *fiber;
+    uint64_t begun_ns = clock_mono_ns();
+    lines = 0;
+    reactor_stats_get(&before);
+    log_set_sink(count_line, NULL);
+    for (int i = 0; i < 12; i++) {
+        ASSERT_OK(fiber_spawn("the hog", hog, NULL, &fiber));
+        fiber_join(fiber);
+        ASSERT_OK(fiber_sleep_ns(NS_PER_MS));
+    }
+    log_set_sink(NULL, NULL);
+    reactor_stats_get(&after);
+    ASSERT(after.stalls - before.stalls >= 12);
+    ASSERT(lines <= 1 + (clock_mono_ns() - begun_ns) / NS_PER_S);
 }
 
 FIBER_TEST(a_stall_is_counted_and_logged_with_the_name_of_the_fiber)
@@ -140,17 +171,20 @@ FIBER_TEST(a_stall_is_counted_and_logged_with_the_name_of_the_fiber)
     reactor_stats_get(&before);
     log_set_sink(keep_line, NULL);
     logged[0] = 0;
-    ASSERT_OK(fiber_spawn("the hog", hog, NULL, &fiber));
-    fiber_join(fiber);
-    ASSERT_OK(fiber_sleep_ns(NS_PER_MS));
+    /* A busy machine may have stalled us in the same second, and been worse. */
+    for (int tries = 0; tries < 200 && !strstr(logged, "longest_fiber=\"the hog\""); tries++) {
+        ASSERT_OK(fiber_spawn("the hog", hog, NULL, &fiber));
+        fiber_join(fiber);
+        ASSERT_OK(fiber_sleep_ns(NS_PER_MS));
+    }
     log_set_sink(NULL, NULL);
     reactor_stats_get(&after);
     ASSERT(after.stalls > before.stalls);
-    ASSERT(after.stall_max_ns >= 29 * NS_PER_MS);
+    ASSERT(after.stall_max_ns > 100 * NS_PER_MS);
     ASSERT(strstr(logged, "reactor stalled"));
     ASSERT(strstr(logged, "longest_fiber=\"the hog\""));
     ASSERT(after.turns > before.turns && after.switches > before.switches);
-    ASSERT(after.busy_ns - before.busy_ns >= 29 * NS_PER_MS);
+    ASSERT(after.busy_ns - before.busy_ns > 100 * NS_PER_MS);
 }
 
 static void
@@ -233,6 +267,29 @@ TEST(random_bytes_fill_any_size)
     }
 }
 
+/* Etags of two processes that share a folder would meet (F4 of the file store). */
+TEST(a_forked_process_does_not_go_on_with_the_same_random_numbers)
+{
+    int ends[2];
+    uint64_t theirs = 0;
+    ASSERT(random_u64() != random_u64()); /* now some are in store */
+    ASSERT_EQ(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        uint64_t word = random_u64();
+        _exit(write(ends[1], &word, sizeof word) != sizeof word);
+    }
+    uint64_t ours = random_u64();
+    ssize_t n = read(ends[0], &theirs, sizeof theirs);
+    close(ends[0]);
+    close(ends[1]);
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_EQ(status, 0);
+    ASSERT_EQ(n, sizeof theirs);
+    ASSERT(ours != theirs);
+}
+
 TEST(random_ids_suit_kafka)
 {
     for (int i = 0; i < 20000; i++) {
@@ -282,11 +339,8 @@ TEST(the_list_of_crash_points_is_complete)
 {
     char command[1024];
     char line[512];
-    const char *tests = strstr(__FILE__, "tests/unit/");
-    ASSERT(tests);
     snprintf(command, sizeof command,
-            "grep -rhoE 'crash_point\\(\"[^\"]*\"\\)' %.*sbroker --include=*.c",
-            (int)(tests - __FILE__), __FILE__);
+            "grep -rhoE 'crash_point\\(\"[^\"]*\"\\)' %s/broker --include=*.c", test_source_root());
     FILE *found = popen(command, "r");
     ASSERT(found);
     bool complete = true;

@@ -1,10 +1,9 @@
-/* The simulated disk: what survives a power cut, faults, locks, and the speed of an enumeration of
+/* The simulated disk: what survives a power cut, faults, and the speed of an enumeration of
  * crashes. */
 #include "base/attr.h"
 #include "base/buf.h"
 #include "base/mem.h"
 #include "reactor/clock.h"
-#include "reactor/crash_point.h"
 #include "reactor/disk.h"
 #include "reactor/sim.h"
 #include "unit/test.h"
@@ -62,7 +61,7 @@ look_at(const struct sim_image *image, const struct sim_crash *crash)
 static const struct sim_crash keep_none = { .keep = SIM_KEEP_NONE };
 static const struct sim_crash keep_all = { .keep = SIM_KEEP_ALL };
 
-/* A file of 8 KiB of 'a', all durable; then `fill` of 4 KiB of 'b' over its start. */
+/* A file of 8 KiB of 'a', all durable. */
 static int
 make_file(struct file **ret_file)
 {
@@ -310,6 +309,58 @@ TEST(an_older_write_does_not_come_back_over_a_newer_durable_one)
     scene_free(&scene);
 }
 
+struct writer {
+    struct file *file;
+    int result;
+};
+
+static void
+write_late(void *arg)
+{
+    struct writer *writer = arg;
+    static char data[512];
+    memset(data, 'l', sizeof data);
+    writer->result = file_write(writer->file, data, sizeof data, 0);
+}
+
+static void
+flush_early_main(void *arg)
+{
+    struct scene *scene = arg;
+    struct sim_host *host = sim_host(sim_current(), "local");
+    struct writer writer = { 0 };
+    struct fiber *fiber;
+    scene->result = make_file(&writer.file);
+    /* The write takes two seconds, so the flush begins and ends while it is under way. */
+    sim_disk_inject(host, SIM_DISK_STALL, NULL, 1);
+    scene->results[0] = fiber_spawn("writer", write_late, &writer, &fiber);
+    scene->results[1] = fiber_yield();
+    scene->results[2] = file_sync(writer.file, false);
+    scene->images[0] = sim_disk_snapshot(host);
+    fiber_join(fiber);
+    scene->results[3] = writer.result;
+    scene->images[1] = sim_disk_snapshot(host);
+    file_close(writer.file);
+}
+
+/* S3: only what was complete when the flush began. */
+TEST(a_flush_does_not_cover_a_write_that_is_under_way)
+{
+    struct sim *sim = sim_new(14);
+    struct scene scene = { 0 };
+    ASSERT_OK(run_in(sim, flush_early_main, &scene));
+    sim_free(sim);
+    for (size_t i = 0; i < 4; i++) {
+        ASSERT_OK(scene.results[i]);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        ASSERT_EQ(sim_image_units(scene.images[i]), 1);
+        ASSERT_EQ(count_of(look_at(scene.images[i], &keep_none), 'l'), 0);
+        ASSERT_EQ(count_of(look_at(scene.images[i], &keep_all), 'l'), 512);
+    }
+    scene_free(&scene);
+}
+
 static void
 faults_main(void *arg)
 {
@@ -458,136 +509,4 @@ TEST(a_full_disk_says_so)
     ASSERT_OK(scene.results[1]);
     ASSERT_EQ(scene.results[2], 1);
     ASSERT_ERROR(scene.results[3], -ENOSPC);
-}
-
-struct locker {
-    struct sim_host *host;
-    int results[4];
-};
-
-static void
-hold_lock_main(void *arg)
-{
-    struct locker *locker = arg;
-    struct file *file;
-    static char data[4096] = { 1 };
-    locker->results[0] = file_open("lock", FILE_WRITE | FILE_CREATE, &file);
-    locker->results[1] = file_lock(file);
-    /* Takes two seconds to land. */
-    sim_disk_inject(locker->host, SIM_DISK_STALL, NULL, 1);
-    locker->results[2] = file_write(file, data, sizeof data, 0);
-    file_close(file);
-}
-
-static void
-take_lock_main(void *arg)
-{
-    struct locker *locker = arg;
-    struct file *file;
-    locker->results[3] = file_open("lock", FILE_WRITE, &file);
-    if (locker->results[3] == 0) {
-        locker->results[3] = file_lock(file);
-        file_close(file);
-    }
-}
-
-static void
-wait_main(void *arg)
-{
-    (void)arg;
-    if (fiber_sleep_ns(3ull * NS_PER_S) < 0) {
-        return;
-    }
-}
-
-/* S1 S2 */
-TEST(a_killed_process_holds_its_lock_until_its_last_write_has_landed)
-{
-    struct sim *sim = sim_new(11);
-    struct locker locker = { .host = sim_host(sim, "local") };
-    struct sim_process *first = sim_start(locker.host, 1, "first", hold_lock_main, &locker);
-    ASSERT_ERROR(sim_run(sim, 100 * NS_PER_MS), -ETIMEDOUT);
-    sim_kill(first);
-    ASSERT_OK(run_in(sim, take_lock_main, &locker));
-    ASSERT_EQ(sim_process_state(first), SIM_KILLED);
-    ASSERT_ERROR(locker.results[2], -ECANCELED);
-    ASSERT_ERROR(locker.results[3], -EWOULDBLOCK);
-    ASSERT_ERROR(
-            sim_run_process(sim_start(locker.host, 1, "wait", wait_main, NULL), 10ull * NS_PER_S),
-            0);
-    ASSERT_OK(run_in(sim, take_lock_main, &locker));
-    ASSERT_OK(locker.results[3]);
-    sim_free(sim);
-}
-
-static void
-crash_point_main(void *arg)
-{
-    struct scene *scene = arg;
-    struct file *file;
-    scene->result = make_file(&file);
-    crash_point("test: first");
-    scene->results[0] = file_write(file, "after", 5, 0);
-    file_close(file);
-    crash_point("test: second");
-    scene->results[1] = disk_sync_folder("folder");
-}
-
-TEST(a_crash_point_ends_the_process_there)
-{
-    struct sim *sim = sim_new(12);
-    struct scene scene = { 0 };
-    sim_crash_next(sim, "test: first", 1);
-    ASSERT_ERROR(run_in(sim, crash_point_main, &scene), -EINTR);
-    ASSERT_OK(scene.result);
-    ASSERT_ERROR(scene.results[0], -ECANCELED);
-    ASSERT_ERROR(scene.results[1], -ECANCELED);
-    ASSERT_EQ(sim_abandoned(sim), 0);
-    /* The page cache survives a kill. */
-    static struct look look;
-    look = (struct look){ 0 };
-    ASSERT_OK(run_in(sim, look_main, &look));
-    ASSERT_EQ(count_of(&look, 'a'), 8192);
-    sim_free(sim);
-}
-
-static void
-list_main(void *arg)
-{
-    struct scene *scene = arg;
-    struct disk_names names;
-    struct file *file;
-    scene->result = make_file(&file);
-    file_close(file);
-    scene->results[0] = file_open("folder//./b", FILE_WRITE | FILE_CREATE, &file);
-    if (scene->results[0] == 0) {
-        file_close(file);
-    }
-    scene->results[1] = disk_list("folder/", &names);
-    if (scene->results[1] == 0) {
-        scene->results[2] = (int)names.count;
-        scene->results[3] = strcmp(names.names[names.count - 1], "file");
-        disk_names_free(&names);
-    }
-    scene->results[4] = disk_list(".", &names);
-    if (scene->results[4] == 0) {
-        scene->results[5] = (int)names.count;
-        disk_names_free(&names);
-    }
-    scene->results[6] = disk_remove("folder");
-    struct file *none;
-    scene->results[7] = file_open("nowhere/x", FILE_WRITE | FILE_CREATE, &none);
-}
-
-TEST(folders_are_listed)
-{
-    struct sim *sim = sim_new(13);
-    struct scene scene = { 0 };
-    ASSERT_OK(run_in(sim, list_main, &scene));
-    sim_free(sim);
-    ASSERT_EQ(scene.results[1], 0);
-    ASSERT_EQ(scene.results[3], 0);
-    ASSERT_EQ(scene.results[5], 1);
-    ASSERT_ERROR(scene.results[6], -ENOTEMPTY);
-    ASSERT_ERROR(scene.results[7], -ENOENT);
 }

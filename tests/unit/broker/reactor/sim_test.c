@@ -129,6 +129,20 @@ TEST(clocks_drift_jump_and_sleep)
     sim_free(sim);
 }
 
+TEST(nothing_runs_on_a_paused_host)
+{
+    struct world world = { 0 };
+    struct sim *sim = sim_new(20);
+    struct sim_host *host = sim_host(sim, "paused");
+    sim_host_pause(host, 50ull * NS_PER_S);
+    (void)sim_start(host, 1, "sleeper", sleep_main, &world);
+    ASSERT_ERROR(sim_run(sim, 49ull * NS_PER_S), -ETIMEDOUT);
+    ASSERT_EQ(world.numbers[0], 0);
+    ASSERT_ERROR(sim_run(sim, 2ull * NS_PER_S), -ETIMEDOUT);
+    ASSERT(world.numbers[0] >= 1050ull * NS_PER_S);
+    sim_free(sim);
+}
+
 static void
 forever_main(void *arg)
 {

@@ -88,6 +88,23 @@ shutdown_soon(void *arg)
     }
 }
 
+FIBER_TEST(a_peer_that_has_left_is_known_before_its_bytes_are_read)
+{
+    struct pair pair;
+    char data[16];
+    ASSERT_OK(pair_open(&pair));
+    ASSERT(!stream_is_ended_by_peer(pair.server));
+    ASSERT_OK(write_text(pair.client, "unread"));
+    ASSERT(!stream_is_ended_by_peer(pair.server));
+    stream_shutdown(pair.client);
+    for (int i = 0; i < 1000 && !stream_is_ended_by_peer(pair.server); i++) {
+        ASSERT_OK(fiber_sleep_ns(NS_PER_MS));
+    }
+    ASSERT(stream_is_ended_by_peer(pair.server));
+    ASSERT_EQ(stream_read(pair.server, data, sizeof data, DEADLINE_NONE), 6);
+    pair_close(&pair);
+}
+
 FIBER_TEST(a_waiting_reader_ends_when_its_own_stream_is_shut_down)
 {
     struct pair pair;

@@ -25,6 +25,7 @@ TEST(defaults_with_a_machine_are_valid)
     ASSERT_OK(settings_validate(s));
     ASSERT_EQ(settings_int(s, "reactors"), 8);
     ASSERT_EQ(settings_long(s, "log.cache.bytes"), 4 * GIB);
+    ASSERT_EQ(settings_long(s, "log.cache.uploaded.bytes"), 2 * GIB);
     ASSERT_EQ(settings_long(s, "block.cache.bytes"), 4 * GIB);
     ASSERT_EQ(settings_long(s, "wal.capacity.bytes"), 10 * GIB);
     ASSERT_STRING(settings_string(s, "store.url"), "file:///srv/freshet/data/store");
@@ -43,6 +44,7 @@ TEST(what_somebody_chose_is_not_computed)
     ASSERT_OK(settings_compute(s, &laptop));
     ASSERT_EQ(settings_int(s, "reactors"), 3);
     ASSERT_EQ(settings_long(s, "log.cache.bytes"), 123456789);
+    ASSERT_EQ(settings_long(s, "log.cache.uploaded.bytes"), 123456789 / 2);
     ASSERT_EQ(settings_long(s, "block.cache.bytes"), 4 * GIB);
     ASSERT_STRING(settings_string(s, "store.url"), "file:///var/lib/freshet/store");
     ASSERT_OK(put(s, "store.url", "s3://bucket"));
@@ -59,6 +61,8 @@ TEST(the_wal_shrinks_to_half_of_a_small_volume_and_reactors_with_it)
     ASSERT_OK(settings_compute(s, &small));
     ASSERT_EQ(settings_long(s, "wal.capacity.bytes"), 512 * MIB);
     ASSERT_EQ(settings_int(s, "reactors"), 4);
+    ASSERT_EQ(settings_long(s, "log.cache.bytes"), 4 * GIB);
+    ASSERT_EQ(settings_long(s, "log.cache.uploaded.bytes"), 2 * GIB);
     ASSERT_OK(settings_validate(s));
     settings_free(s);
 }
@@ -139,7 +143,6 @@ TEST(combinations_that_cannot_work_are_refused)
     static const char *const bad[][3] = {
         { "group.min.session.timeout.ms", "1800001", "group.max.session.timeout.ms" },
         { "message.max.bytes", "104857601", "socket.request.max.bytes" },
-        { "wal.type", "s3", "only volume" },
         { "listeners", "SSL://h:1", "only PLAINTEXT" },
         { "listeners", "PLAINTEXT://0.0.0.0:9092", "advertised.listeners" },
         { "advertised.listeners", "SSL://h:1", "which listeners does not have" },

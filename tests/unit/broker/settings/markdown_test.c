@@ -11,9 +11,7 @@ static FILE *
 open_document(void)
 {
     char path[1024];
-    const char *mark = strstr(__FILE__, "tests/unit/");
-    snprintf(path, sizeof path, "%.*sdocs/configuration.md", mark ? (int)(mark - __FILE__) : 0,
-            __FILE__);
+    snprintf(path, sizeof path, "%s/docs/configuration.md", test_source_root());
     return fopen(path, "re");
 }
 

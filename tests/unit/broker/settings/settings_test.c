@@ -143,6 +143,7 @@ TEST(unknown_environment_variables_are_errors_but_for_those_of_tests_and_kuberne
     ASSERT_ERROR(load(s, "FRESHET_NUM_PARTITIONS=many", "A=b"), -EINVAL);
     ASSERT(strstr(fault_text(), "FRESHET_NUM_PARTITIONS"));
     ASSERT_OK(load(s, "FRESHET_CRASH_POINT=wal: x", "FRESHET_TEST_ENGINE=uring"));
+    ASSERT_OK(load(s, "FRESHET_DISK_FAULTS=write::eio", "FRESHET_FAULTS=put:*:lost"));
     ASSERT_OK(load(s, "FRESHET_SERVICE_HOST=10.0.0.1", "FRESHET_PORT=tcp://10.0.0.1:9092"));
     ASSERT_OK(load(
             s, "FRESHET_PORT_9092_TCP_ADDR=10.0.0.1", "FRESHET_BROKER_SERVICE_PORT_KAFKA=9092"));

@@ -6,11 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static const enum setting_scope scopes[] = { SETTING_BROKER, SETTING_TOPIC, SETTING_GROUP };
+static const enum setting_scope scopes[] = { SETTING_BROKER, SETTING_TOPIC, SETTING_GROUP,
+    SETTING_CLIENT_METRICS };
 
 TEST(every_default_passes_its_own_validator) /* C3 */
 {
-    for (size_t s = 0; s < 3; s++) {
+    for (size_t s = 0; s < ARRAY_SIZE(scopes); s++) {
         const struct setting *row;
         for (size_t i = 0; (row = setting_at(scopes[s], i)); i++) {
             char error[SETTINGS_ERROR_SIZE] = "";
@@ -24,7 +25,7 @@ TEST(every_default_passes_its_own_validator) /* C3 */
 
 TEST(names_are_unique_in_a_scope_also_as_environment_variables)
 {
-    for (size_t s = 0; s < 3; s++) {
+    for (size_t s = 0; s < ARRAY_SIZE(scopes); s++) {
         const struct setting *a;
         for (size_t i = 0; (a = setting_at(scopes[s], i)); i++) {
             const struct setting *b;
@@ -50,7 +51,7 @@ TEST(names_are_unique_in_a_scope_also_as_environment_variables)
 
 TEST(every_row_says_what_it_does)
 {
-    for (size_t s = 0; s < 3; s++) {
+    for (size_t s = 0; s < ARRAY_SIZE(scopes); s++) {
         const struct setting *row;
         for (size_t i = 0; (row = setting_at(scopes[s], i)); i++) {
             bool ends = row->about && strlen(row->about) > 5 &&

@@ -211,12 +211,14 @@ FIBER_TEST(bytes_damaged_on_the_way_are_fetched_again)
     struct store_range range = object_make(store, 1, &run);
     struct shared_read read = { .store = store, .range = &range };
     rule_add("wrong", "get:*:wrong:n=3");
+    uint64_t marks = mark_count("store: misfit fetched again");
     ASSERT_OK(read_once(&read));
     ASSERT_EQ(read.result, -EBADMSG);
     ASSERT_OK(read_once(&read));
     ASSERT_EQ(read.result, 0);
     ASSERT_EQ(read.bytes, batches.bytes);
     store_stats_get(store, &stats);
+    ASSERT_EQ(mark_count("store: misfit fetched again"), marks + 2);
     ASSERT_EQ(stats.misfits, 2);
     ASSERT_EQ(stats.damaged, 1);
     faulty_clear("wrong");
@@ -369,9 +371,12 @@ FIBER_TEST(ranges_that_disagree_about_a_place_are_refused)
     struct object_run run = run_make(key_of(1, 0), 0, 7, 10, KIB, &batches);
     struct store_range range = object_make(store, 1, &run);
     slices_init(&read);
-    ASSERT_OK(store_read(store, &range, 0, 1, NULL, &read));
     struct store_range other = range;
     other.end_offset--;
+    /* The block itself disagrees ... */
+    ASSERT_ERROR(store_read(store, &other, 0, 1, NULL, &read), -EBADMSG);
+    ASSERT_OK(store_read(store, &range, 0, 1, NULL, &read));
+    /* ... and the range under which it is in the cache. */
     uint64_t marks = mark_count("store: ranges disagree about a place");
     ASSERT_ERROR(store_read(store, &other, 0, 1, NULL, &read), -EBADMSG);
     ASSERT(mark_count("store: ranges disagree about a place") > marks);

@@ -36,6 +36,9 @@ FIBER_TEST(the_first_record_of_a_time_is_found_in_any_block)
     uint64_t id = 1;
     ASSERT_OK(store_remove_objects(store, &id, 1, DEADLINE_NONE));
     ASSERT_ERROR(store_find_timestamp(store, &range, 1510, &offset, &timestamp_ms), -ESTALE);
+    store_free(store); /* and without the index in the cache */
+    ASSERT_OK(store_new(&options, &store));
+    ASSERT_ERROR(store_find_timestamp(store, &range, 1510, &offset, &timestamp_ms), -ESTALE);
     slices_done(&batches);
     store_unmake(store, objects);
 }

@@ -1,4 +1,5 @@
 /* O3: whatever happens to an object's bytes, a reader and the inspector notice. */
+#include "base/crc.h"
 #include "base/endian.h"
 #include "base/mark.h"
 #include "store/format.h"
@@ -121,6 +122,7 @@ FIBER_TEST(every_single_flipped_bit_of_an_object_is_noticed)
     struct seen seen;
     make_small(store, ranges, batches);
     struct buf *bytes = object_bytes(objects, ID);
+    uint64_t marks = mark_count("store: block body does not fit its CRC");
     uint64_t data_end = ranges[1].checkpoint_position + ranges[1].checkpoint_size;
     for (size_t i = 0; i < bytes->size * 8; i++) {
         bytes->data[i / 8] ^= (uint8_t)(1u << i % 8);
@@ -133,6 +135,7 @@ FIBER_TEST(every_single_flipped_bit_of_an_object_is_noticed)
         ASSERT_EQ(errors > 0, i / 8 >= OBJECT_HEADER_SIZE && i / 8 < data_end);
         bytes->data[i / 8] ^= (uint8_t)(1u << i % 8);
     }
+    ASSERT(mark_count("store: block body does not fit its CRC") > marks);
     buf_unref(bytes);
     slices_done(&batches[0]);
     slices_done(&batches[1]);
@@ -150,14 +153,20 @@ FIBER_TEST(an_object_cut_at_any_length_is_noticed)
     make_small(store, ranges, batches);
     struct buf *bytes = object_bytes(objects, ID);
     uint64_t marks = mark_count("store: object shorter than its metadata says");
+    uint64_t data_end = ranges[1].checkpoint_position + ranges[1].checkpoint_size;
     for (size_t size = 0; size < bytes->size; size++) {
         object_replace(objects, ID, bytes_of(bytes->data, size));
+        struct object_range over = { size ? size - 1 : 0, 2 };
+        struct buf *none;
+        ASSERT_ERROR(store_get_exact(objects, ID, over, DEADLINE_NONE, &none), -EBADMSG);
         ASSERT_ERROR(inspect(store, ID, &seen), -EBADMSG);
         int errors = read_both(objects, ranges, batches);
         ASSERT(errors >= 0);
-        ASSERT(errors > 0 || size >= ranges[1].checkpoint_position + ranges[1].checkpoint_size);
+        ASSERT(errors > 0 || size >= data_end);
     }
-    ASSERT(mark_count("store: object shorter than its metadata says") > marks);
+    /* At each length but the few at which what a reader needs is whole, at least one GET of the
+     * reader and one of the inspector came back short. */
+    ASSERT(mark_count("store: object shorter than its metadata says") >= marks + data_end);
     /* And one that is too long. */
     struct buf *longer = buf_new(bytes->size + 1);
     memcpy(longer->data, bytes->data, bytes->size);
@@ -321,8 +330,10 @@ FIBER_TEST(metadata_with_impossible_numbers_is_refused_before_anything_is_alloca
     struct slices batches[2];
     struct slices read;
     make_small(store, ranges, batches);
-    struct store_range wrong[] = { ranges[1], ranges[1], ranges[1], ranges[1], ranges[1], ranges[1],
-        ranges[1] };
+    struct store_range wrong[8];
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        wrong[i] = ranges[1];
+    }
     wrong[0].size = UINT64_MAX;
     wrong[1].block_count = UINT32_MAX;
     wrong[2].position = UINT64_MAX - 10;
@@ -330,12 +341,37 @@ FIBER_TEST(metadata_with_impossible_numbers_is_refused_before_anything_is_alloca
     wrong[4].object_id = 0;
     wrong[5].checkpoint_size = UINT32_MAX;
     wrong[6].block_count = 0;
+    wrong[7].block_count = STORE_RANGE_BLOCKS_MAX + 1;
+    wrong[7].size = 700 * MIB;
+    wrong[7].index_position = wrong[7].position + wrong[7].size;
     uint64_t gets = gets_of(objects);
     slices_init(&read);
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
         ASSERT_ERROR(store_read(store, &wrong[i], 50, 1, NULL, &read), -EBADMSG);
     }
     ASSERT_EQ(gets_of(objects), gets);
+    slices_done(&batches[0]);
+    slices_done(&batches[1]);
+    store_unmake(store, objects);
+}
+
+/* A writer with a bug: everything fits but the partition. */
+FIBER_TEST(a_block_of_another_partition_than_its_directory_says_is_reported)
+{
+    struct objectstore *objects;
+    struct store *store = store_make(memory_url("inspect_key"), MIB, 0, &objects);
+    struct store_range ranges[2];
+    struct slices batches[2];
+    struct seen seen;
+    make_small(store, ranges, batches);
+    struct buf *bytes = object_bytes(objects, ID);
+    uint8_t *header = bytes->data + ranges[0].position;
+    header[24] ^= 1;
+    store_be32(header + 84, crc32c(bytes_of(header, 84)));
+    object_replace(objects, ID, buf_bytes(bytes));
+    ASSERT_ERROR(inspect(store, ID, &seen), -EBADMSG);
+    ASSERT_EQ(seen.bad, 1);
+    buf_unref(bytes);
     slices_done(&batches[0]);
     slices_done(&batches[1]);
     store_unmake(store, objects);

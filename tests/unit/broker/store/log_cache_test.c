@@ -30,7 +30,7 @@ TEST(log_tail_reads_from_the_batch_that_contains_the_offset)
     struct log_cache cache;
     struct log_tail tail;
     struct slices slices;
-    log_cache_init(&cache, MIB);
+    log_cache_init(&cache, MIB, MIB);
     log_tail_init(&tail, &cache, 100);
     for (int i = 0; i < 50; i++) {
         append(&tail, 10, 20);
@@ -56,7 +56,7 @@ TEST(log_tail_gives_whole_batches_below_the_limit_and_within_max_bytes)
     struct log_cache cache;
     struct log_tail tail;
     struct slices slices;
-    log_cache_init(&cache, MIB);
+    log_cache_init(&cache, MIB, MIB);
     log_tail_init(&tail, &cache, 0);
     append(&tail, 10, 100);
     append(&tail, 10, 100);
@@ -83,7 +83,7 @@ TEST(log_tail_walks_several_batches_of_one_append_and_joins_what_lies_side_by_si
     struct log_cache cache;
     struct log_tail tail;
     struct slices slices;
-    log_cache_init(&cache, MIB);
+    log_cache_init(&cache, MIB, MIB);
     log_tail_init(&tail, &cache, 0);
     struct buf *a = batch_make(0, 4, 1000, 30, 1);
     struct buf *b = batch_make(4, 4, 1004, 30, 2);
@@ -117,7 +117,7 @@ TEST(log_cache_never_drops_a_batch_before_its_object_is_committed)
     struct log_cache cache;
     struct log_tail tail;
     struct slices slices;
-    log_cache_init(&cache, 10 * KIB);
+    log_cache_init(&cache, 10 * KIB, 10 * KIB);
     log_tail_init(&tail, &cache, 0);
     for (int i = 0; i < 20; i++) {
         append(&tail, 1, 4 * KIB);
@@ -150,7 +150,7 @@ TEST(log_cache_keeps_a_batch_of_an_entry_that_is_uploaded_in_part)
     struct log_cache cache;
     struct log_tail tail;
     struct slices slices;
-    log_cache_init(&cache, 1);
+    log_cache_init(&cache, 1, 1);
     log_tail_init(&tail, &cache, 0);
     struct buf *a = batch_make(0, 4, 1000, 300, 1);
     struct buf *b = batch_make(4, 4, 1004, 300, 2);
@@ -178,11 +178,34 @@ TEST(log_cache_keeps_a_batch_of_an_entry_that_is_uploaded_in_part)
     log_cache_done(&cache);
 }
 
+TEST(log_cache_keeps_less_of_what_is_uploaded_than_it_holds_for_the_upload)
+{
+    struct log_cache cache;
+    struct log_tail tail;
+    log_cache_init(&cache, 100 * KIB, 20 * KIB);
+    log_tail_init(&tail, &cache, 0);
+    for (int i = 0; i < 16; i++) {
+        append(&tail, 1, 4 * KIB);
+    }
+    ASSERT_EQ(tail.start_offset, 0);
+    ASSERT(!log_cache_is_full(&cache));
+    log_tail_uploaded(&tail, 3);
+    ASSERT_EQ(tail.start_offset, 0);
+    log_tail_uploaded(&tail, 10);
+    ASSERT(cache.bytes - cache.pinned_bytes <= 20 * KIB);
+    ASSERT(tail.start_offset >= 5 && tail.start_offset <= 7);
+    log_tail_uploaded(&tail, 16);
+    ASSERT(cache.bytes <= 20 * KIB && cache.pinned_bytes == 0);
+    ASSERT(tail.count >= 3);
+    log_tail_done(&tail);
+    log_cache_done(&cache);
+}
+
 TEST(log_cache_evicts_the_oldest_upload_of_all_partitions_first)
 {
     struct log_cache cache;
     struct log_tail tails[3];
-    log_cache_init(&cache, MIB);
+    log_cache_init(&cache, MIB, MIB);
     for (int i = 0; i < 3; i++) {
         log_tail_init(&tails[i], &cache, 0);
         append(&tails[i], 1, KIB);
@@ -210,7 +233,7 @@ TEST(log_cache_charges_a_shared_buffer_whole_and_once)
 {
     struct log_cache cache;
     struct log_tail tail;
-    log_cache_init(&cache, 100 * MIB);
+    log_cache_init(&cache, 100 * MIB, 100 * MIB);
     log_tail_init(&tail, &cache, 0);
     struct buf *request = buf_new(10 * MIB);
     struct buf *a = batch_make(0, 1, 1, 10, 1);
@@ -242,7 +265,7 @@ TEST(log_tail_takes_back_what_the_wal_refused)
     struct log_cache cache;
     struct log_tail tail;
     struct slices slices;
-    log_cache_init(&cache, MIB);
+    log_cache_init(&cache, MIB, MIB);
     log_tail_init(&tail, &cache, 10);
     for (int i = 0; i < 10; i++) {
         append(&tail, 5, 10);
@@ -273,7 +296,7 @@ TEST(log_tail_agrees_with_a_plain_array_over_many_random_operations)
         static int64_t starts[4096];
         static int64_t ends[4096];
         size_t count = 0;
-        log_cache_init(&cache, 32 * KIB);
+        log_cache_init(&cache, 32 * KIB, 32 * KIB);
         log_tail_init(&tail, &cache, 0);
         for (int step = 0; step < 3000; step++) {
             uint64_t action = mix_below(&state, 10);
@@ -313,7 +336,7 @@ TEST(log_tail_finds_the_first_record_of_a_time)
     struct log_tail tail;
     int64_t offset;
     int64_t timestamp_ms;
-    log_cache_init(&cache, MIB);
+    log_cache_init(&cache, MIB, MIB);
     log_tail_init(&tail, &cache, 0);
     for (int i = 0; i < 40; i++) {
         append(&tail, 10, 10); /* record n has the time 1000 + n */

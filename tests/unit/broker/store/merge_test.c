@@ -103,9 +103,9 @@ FIBER_TEST(a_merge_leaves_out_what_lies_before_the_log_start)
     ASSERT_EQ(load_be64(read.items[0].bytes.data), 1110);
     slices_done(&read);
     merge.object_id = 100;
-    merge.start_offset = 1120; /* between two batches */
+    merge.start_offset = 1130; /* between two batches of one range */
     ASSERT_OK(store_merge_ranges(store, &merge, DEADLINE_NONE, &merged));
-    ASSERT_EQ(merged.base_offset, 1120);
+    ASSERT_EQ(merged.base_offset, 1130);
     merge.start_offset = 1600;
     ASSERT_ERROR(store_merge_ranges(store, &merge, DEADLINE_NONE, &merged), -EINVAL);
     slices_done(&chain.all);
@@ -124,6 +124,14 @@ FIBER_TEST(a_merge_refuses_holes_and_too_much_input)
     chain.ranges[7] = chain.ranges[8];
     ASSERT_ERROR(store_merge_ranges(store, &merge, DEADLINE_NONE, &merged), -EINVAL);
     chain.ranges[7] = kept;
+    merge.ranges += 7;
+    merge.count = 2;
+    kept = chain.ranges[8];
+    chain.ranges[8] = chain.ranges[9]; /* a hole */
+    ASSERT_ERROR(store_merge_ranges(store, &merge, DEADLINE_NONE, &merged), -EINVAL);
+    chain.ranges[8] = kept;
+    merge.ranges -= 7;
+    merge.count = RANGES;
     chain.ranges[7].size = STORE_MERGE_SIZE_MAX;
     chain.ranges[7].block_count = 300;
     chain.ranges[7].index_position = 40;
@@ -157,6 +165,7 @@ FIBER_TEST(a_merge_writes_nothing_when_an_input_is_damaged_missing_or_of_another
     }
     object_replace(objects, 13, buf_bytes(good));
     merge.key = key_of(1, 5);
+    merge.checkpoint = BYTES_LITERAL("given, so that no other is read");
     ASSERT_ERROR(store_merge_ranges(store, &merge, DEADLINE_NONE, &merged), -EBADMSG);
     merge.key = key_of(1, 4);
     uint64_t id = 20;

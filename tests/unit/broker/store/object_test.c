@@ -63,7 +63,9 @@ write_and_read(const char *url)
     ASSERT_OK(store_read_checkpoint(store, &ranges[1], key_of(1, 1), &checkpoint));
     ASSERT_BYTES(buf_bytes(checkpoint), BYTES_LITERAL("state of partition 1"));
     buf_unref(checkpoint);
+    uint64_t marks = mark_count("store: piece of another partition");
     ASSERT_ERROR(store_read_checkpoint(store, &ranges[1], key_of(1, 2), &checkpoint), -EBADMSG);
+    ASSERT_EQ(mark_count("store: piece of another partition"), marks + 1);
     ASSERT_ERROR(store_read_checkpoint(store, &ranges[0], key_of(1, 0), &checkpoint), -ENOENT);
     buf_unref(whole);
     object_builder_free(builder);

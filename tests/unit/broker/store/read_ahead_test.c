@@ -303,3 +303,38 @@ FIBER_TEST(a_damaged_block_that_was_read_ahead_does_not_spoil_its_neighbours)
     store_reader_done(store, &reader);
     store_unmake(store, objects);
 }
+
+static void
+sleep_long(void *arg)
+{
+    int *woken = arg;
+    int r = fiber_sleep_ns(60ull * 1000000000u);
+    *woken += r == -ECANCELED;
+}
+
+FIBER_TEST(without_a_fiber_for_it_nothing_is_read_ahead_and_reading_goes_on)
+{
+    static struct fiber *sleepers[FIBERS_MAX];
+    struct objectstore *objects;
+    struct store *store = store_make(memory_url("ahead_fibers"), 32 * MIB, 8 * MIB, &objects);
+    struct store_range range = object_of_blocks(store, 1, 6);
+    struct store_reader reader = { 0 };
+    size_t count = 0;
+    int woken = 0;
+    ASSERT(read_on(store, &range, &reader) > 0);
+    while (fiber_spawn("sleeper", sleep_long, &woken, &sleepers[count]) == 0) {
+        count++;
+    }
+    uint64_t marks = mark_count("store: no fiber for read-ahead");
+    while (reader.next_offset < range.end_offset) {
+        ASSERT(read_on(store, &range, &reader) > 0);
+    }
+    ASSERT(mark_count("store: no fiber for read-ahead") > marks);
+    ASSERT_EQ(gets_of(objects), 7);
+    for (size_t i = 0; i < count; i++) {
+        fiber_cancel(sleepers[i]);
+        fiber_join(sleepers[i]);
+    }
+    store_reader_done(store, &reader);
+    store_unmake(store, objects);
+}

@@ -35,11 +35,12 @@ FIBER_TEST(after_one_failed_write_nothing_is_acknowledged_any_more) /* W2 */
     }
     ASSERT_EQ(mark_count("wal: broken"), marks + 1);
     ASSERT_EQ(wal_error(wal), -EIO);
-    /* The device works again: too late. */
-    file_close(segment->file);
+    /* The device works again: too late. The second committer may still write to the full one. */
+    struct file *full = segment->file;
     segment->file = good;
     ASSERT_ERROR(wal_test_append(wal, 100), -EIO);
     ASSERT_ERROR(wal_close(wal), -EIO);
+    file_close(full);
     options.incarnation = 2;
     ASSERT_OK(wal_test_look(&options, seen));
     ASSERT_EQ(seen->recovery.records, 1);

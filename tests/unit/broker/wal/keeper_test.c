@@ -10,15 +10,17 @@
 #include <errno.h>
 #include <string.h>
 
-/* Runs `fn` in a simulated process whose volume has room for `segments` new ones; four more tries
- * fail, a second apart. */
+/* Runs `fn` in a simulated process whose volume has room for `segments` new ones, at least two;
+ * four more tries fail, a second apart. */
 static void
 simulate(fiber_fn fn, unsigned segments)
 {
     struct sim *sim = sim_new(1);
     for (unsigned i = 1; i <= 4; i++) {
-        /* Each makes one try fail; a segment of this size is filled by one write. */
-        sim_disk_inject(sim_host(sim, "local"), SIM_DISK_WRITE_FULL, "spare-", 2 * segments + i);
+        /* Each makes one try fail. The first two segments are reserved and get a header; each later
+         * one, of this size, is filled by one write before. */
+        sim_disk_inject(
+                sim_host(sim, "local"), SIM_DISK_WRITE_FULL, "spare-", 2 * (segments - 1) + i);
     }
     struct reactors_options options = { .count = 1, .engine = IO_SIM, .sim = sim };
     ASSERT_OK(reactors_run(&options, fn, NULL));
@@ -37,7 +39,11 @@ start_without_room(void *arg)
 
 TEST(a_volume_without_room_for_two_segments_is_refused_at_start) /* W5 */
 {
-    simulate(start_without_room, 1);
+    struct sim *sim = sim_new(1);
+    sim_disk_set_capacity(sim_host(sim, "local"), TEST_SEGMENT * 3 / 2);
+    struct reactors_options options = { .count = 1, .engine = IO_SIM, .sim = sim };
+    ASSERT_OK(reactors_run(&options, start_without_room, NULL));
+    sim_free(sim);
 }
 
 static struct wal *shared_wal;

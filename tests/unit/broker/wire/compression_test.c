@@ -171,6 +171,16 @@ TEST(gzip_members_may_follow_each_other)
     strbuf_done(&out);
 }
 
+/* Java's clients, and so Kafka, know independent blocks alone. */
+TEST(lz4_blocks_that_build_on_each_other_are_refused)
+{
+    struct decompressor *decompressor = NULL;
+    uint8_t frame[] = { 0x04, 0x22, 0x4d, 0x18, 0x40, 0x70, 0xdf, 0, 0, 0, 0 };
+    ASSERT_ERROR(
+            decompressor_open(COMPRESSION_LZ4, bytes_of(frame, sizeof frame), 0, &decompressor),
+            -EINVAL);
+}
+
 TEST(levels_and_codecs_are_checked)
 {
     struct strbuf out;

@@ -402,6 +402,45 @@ TEST(record_batches_are_written_without_copying_them)
     buf_unref(log);
 }
 
+struct told {
+    int16_t codes[8];
+    size_t count;
+};
+
+static void
+tell(void *arg, int16_t code)
+{
+    struct told *told = arg;
+    if (told->count < ARRAY_SIZE(told->codes)) {
+        told->codes[told->count++] = code;
+    }
+}
+
+TEST(error_codes_are_told_to_who_counts_them)
+{
+    struct told told = { .count = 0 };
+    struct produce_response_partition_response partitions[3];
+    struct produce_response_topic_response topic = produce_response_topic_response_default;
+    struct produce_response response = produce_response_default;
+    static const int16_t codes[] = { 6, 0, -1 };
+    for (size_t i = 0; i < ARRAY_SIZE(partitions); i++) {
+        partitions[i] = produce_response_partition_response_default;
+        partitions[i].error_code = codes[i];
+    }
+    topic.name = BYTES_LITERAL("events");
+    topic.partition_responses = wire_array_of(partitions, 3);
+    response.responses = wire_array_of(&topic, 1);
+    struct wire_writer w;
+    wire_writer_init(&w, 1000);
+    w.on_error_code = tell;
+    w.on_error_code_arg = &told;
+    ASSERT_OK(produce_response_write(&w, 9, &response));
+    wire_writer_done(&w);
+    ASSERT_EQ(told.count, 2);
+    ASSERT_EQ(told.codes[0], 6);
+    ASSERT_EQ(told.codes[1], -1);
+}
+
 TEST(the_writers_maximum_bounds_a_message)
 {
     struct produce_storage storage;

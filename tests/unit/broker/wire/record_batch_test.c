@@ -1,7 +1,10 @@
 /* Batches: headers, patches, walking and building. */
+#include "base/attr.h"
 #include "base/buf.h"
+#include "base/crc.h"
 #include "base/fault.h"
 #include "base/limits.h"
+#include "base/mem.h"
 #include "unit/test.h"
 #include "wire/record_batch.h"
 #include "wire/record_builder.h"
@@ -109,6 +112,27 @@ TEST(base_offset_and_leader_epoch_are_patched_outside_the_crc)
     ASSERT_EQ(record_iterator_next(&it, &record), 1);
     ASSERT_EQ(record.timestamp, 777);
     buf_unref(bytes);
+}
+
+TEST(the_crc_of_all_bytes_follows_from_the_producers)
+{
+    const size_t sizes[] = { 1, 8000, 9000, 700000 };
+    CLEANUP(mem_freep) char *value = mem_alloc(700000);
+    memset(value, 'x', 700000);
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        struct record_batch_options options = RECORD_BATCH_OPTIONS_DEFAULT;
+        struct record_builder b;
+        struct buf *batch = NULL;
+        record_builder_init(&b, &options, 800000);
+        struct record record = record_of(0, 1000, BYTES_NULL, bytes_of(value, sizes[i]));
+        record_builder_append(&b, &record);
+        ASSERT_OK(record_builder_finish(&b, &batch));
+        record_builder_done(&b);
+        record_batch_set_base_offset(batch->data, 98765);
+        record_batch_set_leader_epoch(batch->data, 4);
+        ASSERT_EQ(record_batch_crc_of_all(buf_bytes(batch)), crc32c(buf_bytes(batch)));
+        buf_unref(batch);
+    }
 }
 
 TEST(a_run_of_batches_is_walked_one_by_one)

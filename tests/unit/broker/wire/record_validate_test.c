@@ -220,6 +220,37 @@ TEST(keys_are_required_where_the_topic_is_compacted)
     }
 }
 
+/* KIP-467: a producer drops the records at fault and sends the others again. */
+TEST(all_records_at_fault_are_named)
+{
+    struct record_batch_limits limits = client_limits;
+    struct record_batch_info info;
+    int32_t indexes[8];
+    struct record_rejects rejects = { .indexes = indexes, .max = ARRAY_SIZE(indexes) };
+    limits.key_required = true;
+    limits.rejects = &rejects;
+    struct buf *batch = build(COMPRESSION_ZSTD, 8, 10, false);
+    ASSERT_ERROR(record_batch_validate(buf_bytes(batch), &limits, &info), -EINVAL);
+    ASSERT_EQ(info.error_index, -1);
+    ASSERT_EQ(rejects.count, 8);
+    ASSERT_EQ(indexes[0], 0);
+    ASSERT_EQ(indexes[7], 7);
+    /* One too many: the walk ends. */
+    rejects = (struct record_rejects){ .indexes = indexes, .max = 5 };
+    ASSERT_ERROR(record_batch_validate(buf_bytes(batch), &limits, &info), -EINVAL);
+    ASSERT_EQ(rejects.count, 6);
+    ASSERT_EQ(info.error_index, 5);
+    buf_unref(batch);
+    /* A timestamp outweighs a missing key. */
+    rejects = (struct record_rejects){ .indexes = indexes, .max = ARRAY_SIZE(indexes) };
+    batch = build(COMPRESSION_NONE, 2, 10, true);
+    limits.now_ms = 95000;
+    ASSERT_ERROR(record_batch_validate(buf_bytes(batch), &limits, &info), -ETIME);
+    ASSERT_EQ(rejects.count, 1);
+    ASSERT_EQ(indexes[0], 1);
+    buf_unref(batch);
+}
+
 TEST(timestamps_have_limits_in_both_directions)
 {
     struct buf *batch = build(COMPRESSION_LZ4, 2, 10, false);

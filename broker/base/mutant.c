@@ -1,0 +1,14 @@
+/* The fault that is planted, if any. */
+#include "base/mutant.h"
+
+enum mutant mutant_planted;
+
+const char *const mutant_names[MUTANT_COUNT] = {
+    "none",
+    "ack-unflushed",
+    "ack-failed-write",
+    "trim-early",
+    "recover-nothing",
+    "no-sequences",
+    "read-skips",
+};

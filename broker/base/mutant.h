@@ -1,0 +1,23 @@
+#pragma once
+/* Faults that tests/sim plants in the broker, to prove that its checker sees what they do. Nothing
+ * that a configuration can reach plants one; unplanted they cost a load. The rooms' own: those of
+ * the metadata log are in meta/mutants.h. */
+
+#include "base/attr.h"
+
+enum mutant {
+    MUTANT_NONE,
+    MUTANT_ACK_UNFLUSHED,    /* W1: the group is written, and not flushed */
+    MUTANT_ACK_FAILED_WRITE, /* W2: a failed write counts as done */
+    MUTANT_TRIM_EARLY,       /* the WAL forgets what is in no object yet */
+    MUTANT_RECOVER_NOTHING,  /* W3: a restart passes over what the WAL holds */
+    MUTANT_NO_SEQUENCES,     /* P2: repeated batches are appended again */
+    MUTANT_READ_SKIPS,       /* a fetch leaves out a record now and then */
+    MUTANT_COUNT,
+};
+
+extern enum mutant mutant_planted;
+/* As sim_cluster takes them. */
+extern const char *const mutant_names[MUTANT_COUNT];
+
+#define MUTANT(m) UNLIKELY(mutant_planted == (m))

@@ -1,0 +1,47 @@
+/* Leaders for clients that came to the wrong broker. */
+#include "handlers/leader_hint.h"
+
+#include "handlers/handlers.h"
+
+static void
+hints_add(struct leader_hints *hints, int32_t id)
+{
+    for (size_t i = 0; i < hints->count; i++) {
+        if (hints->ids[i] == id) {
+            return;
+        }
+    }
+    if (hints->count == hints->capacity) {
+        size_t capacity = hints->capacity * 2 + 8;
+        int32_t *grown = request_alloc(hints->request, capacity, sizeof *grown);
+        if (hints->count) {
+            memcpy(grown, hints->ids, hints->count * sizeof *grown);
+        }
+        hints->ids = grown;
+        hints->capacity = capacity;
+    }
+    hints->ids[hints->count++] = id;
+}
+
+bool
+leader_hint_find(struct leader_hints *hints, struct partition_key key, int32_t *ret_leader_id,
+        int32_t *ret_leader_epoch)
+{
+    const struct meta *meta = hints->request->broker->meta;
+    const struct meta_state *state = meta_state(meta);
+    const struct meta_partition *partition = meta_partition_find(state, key);
+    if (!partition || partition->owner == meta_broker_id(meta) ||
+            !meta_broker_is_current(state, partition->owner, partition->owner_broker_epoch)) {
+        return false;
+    }
+    hints_add(hints, partition->owner);
+    *ret_leader_id = partition->owner;
+    *ret_leader_epoch = partition->epoch;
+    return true;
+}
+
+const struct meta_broker *
+leader_hint_broker(const struct leader_hints *hints, size_t i)
+{
+    return meta_broker_find(meta_state(hints->request->broker->meta), hints->ids[i]);
+}

@@ -1,0 +1,19 @@
+#pragma once
+/* KIP-951: an answer that says NOT_LEADER also says who is, so that the client need not ask. Made
+ * in the request's memory; one per answer. */
+
+#include "handlers/request.h"
+#include "store/range.h"
+
+struct leader_hints {
+    struct request *request;
+    int32_t *ids; /* of the brokers named, each once */
+    size_t count;
+    size_t capacity;
+};
+
+/* Who has the partition now. False: nobody, or this broker itself (which is stopping): no hint. */
+bool leader_hint_find(struct leader_hints *hints, struct partition_key key, int32_t *ret_leader_id,
+        int32_t *ret_leader_epoch);
+/* The i-th broker named; NULL when it is gone meanwhile. */
+const struct meta_broker *leader_hint_broker(const struct leader_hints *hints, size_t i);

@@ -1,0 +1,226 @@
+/* One action after the other. */
+#include "act/act.h"
+
+#include "act/act_internal.h"
+#include "act/topics.h"
+#include "base/check.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "resource/names.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* metadata of a merge patch that is refused unless the object is as it was seen. */
+static cJSON *
+guarded_patch(const struct action *action)
+{
+    cJSON *patch = cJSON_CreateObject();
+    cJSON *meta = json_object(patch, "metadata");
+    if (*action->uid) {
+        json_set(meta, "uid", action->uid);
+    }
+    if (*action->version) {
+        json_set(meta, "resourceVersion", action->version);
+    }
+    return patch;
+}
+
+/* What the claims of that action are. */
+static const struct kube_kind *
+claim_kind(const struct action *action)
+{
+    return action->is_ledger ? &KUBE_CONFIG_MAPS : &KUBE_CLAIMS;
+}
+
+static struct table *
+claim_table(struct act *act, const struct action *action)
+{
+    return action->is_ledger ? &act->cache->ledgers : &act->cache->claims;
+}
+
+static int
+claim_patch(struct act *act, const struct act_for *cluster, struct action *action)
+{
+    CLEANUP(json_freep) cJSON *patch = guarded_patch(action);
+    CLEANUP(json_freep) cJSON *answer = NULL;
+    if (action->kind == ACTION_GROW_CLAIM) {
+        cJSON *requests =
+                json_object(json_object(json_object(patch, "spec"), "resources"), "requests");
+        json_set(requests, "storage", action->text);
+    } else {
+        cJSON *annotations = json_object(json_object(patch, "metadata"), "annotations");
+        char epoch[24];
+        snprintf(epoch, sizeof epoch, "%lld", (long long)action->epoch);
+        cJSON_AddItemToObject(annotations, ANNOTATION_STATE,
+                action->state == CLAIM_ACTIVE
+                        ? cJSON_CreateNull()
+                        : cJSON_CreateString(claim_state_name(action->state)));
+        cJSON_AddItemToObject(annotations, ANNOTATION_EPOCH,
+                action->epoch < 0 ? cJSON_CreateNull() : cJSON_CreateString(epoch));
+    }
+    int r = kube_merge(
+            act->kube, claim_kind(action), cluster->namespace, action->name, patch, &answer);
+    if (r == 0) {
+        table_upsert(claim_table(act, action), answer);
+    }
+    return r;
+}
+
+static int
+pod_label(struct act *act, const struct act_for *cluster, struct action *action)
+{
+    CLEANUP(json_freep) cJSON *patch = guarded_patch(action);
+    CLEANUP(json_freep) cJSON *answer = NULL;
+    json_set(json_object(json_object(patch, "metadata"), "labels"), LABEL_ROLE, action->text);
+    int r = kube_merge(act->kube, &KUBE_PODS, cluster->namespace, action->name, patch, &answer);
+    if (r == 0) {
+        table_upsert(&act->cache->pods, answer);
+    }
+    return r;
+}
+
+static int
+create(struct act *act, const struct act_for *cluster, struct action *action,
+        const struct kube_kind *kind, struct table *table)
+{
+    CLEANUP(json_freep) cJSON *answer = NULL;
+    int r = kube_create(act->kube, kind, cluster->namespace, action->object, &answer);
+    if (r == 0) {
+        table_upsert(table, answer);
+    }
+    return r;
+}
+
+/* Afterwards the cache shows the object as it is now: going, or gone. */
+static int
+delete_and_look(struct act *act, const struct act_for *cluster, const struct action *action,
+        const struct kube_kind *kind, struct table *table)
+{
+    struct kube_delete options = { .uid = action->uid, .grace_s = -1 };
+    options.resource_version = *action->version ? action->version : NULL;
+    int r = kube_delete(act->kube, kind, cluster->namespace, action->name, &options);
+    if (r < 0) {
+        return r;
+    }
+    CLEANUP(json_freep) cJSON *left = NULL;
+    r = kube_get(act->kube, kind, cluster->namespace, action->name, &left);
+    if (r == 0) {
+        table_upsert(table, left);
+    } else if (r == -ENOENT) {
+        fault_clear();
+        table_forget(table, cluster->namespace, action->name, action->uid);
+        r = 0;
+    }
+    return r;
+}
+
+static int
+finalizer(struct act *act, const struct act_for *cluster, const struct action *action)
+{
+    CLEANUP(json_freep) cJSON *there = NULL;
+    CLEANUP(json_freep) cJSON *answer = NULL;
+    int r = kube_get(act->kube, &KUBE_CLUSTERS, cluster->namespace, cluster->name, &there);
+    if (r < 0) {
+        return r;
+    }
+    if (strcmp(json_text(there, "metadata/uid"), cluster->uid) != 0) {
+        return fault(-ESTALE, "the cluster is another one by now");
+    }
+    cJSON *list = json_array(json_object(there, "metadata"), "finalizers");
+    for (int i = cJSON_GetArraySize(list) - 1; i >= 0; i--) {
+        const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(list, i));
+        if (name && strcmp(name, FINALIZER) == 0) {
+            cJSON_DeleteItemFromArray(list, i);
+        }
+    }
+    if (action->kind == ACTION_ADD_FINALIZER) {
+        json_push_text(list, FINALIZER);
+    }
+    r = kube_replace(act->kube, &KUBE_CLUSTERS, cluster->namespace, there, &answer);
+    if (r == 0 && action->kind == ACTION_ADD_FINALIZER) {
+        table_upsert(&act->cache->clusters, answer);
+    }
+    return r;
+}
+
+static int
+act_one(struct act *act, const struct act_for *cluster, struct action *action)
+{
+    struct cache *cache = act->cache;
+    switch (action->kind) {
+    case ACTION_APPLY:
+        return act_apply(act, cluster, action);
+    case ACTION_CREATE_CLAIM:
+        return create(act, cluster, action, claim_kind(action), claim_table(act, action));
+    case ACTION_CREATE_POD:
+        return create(act, cluster, action, &KUBE_PODS, &cache->pods);
+    case ACTION_DELETE_POD:
+        return delete_and_look(act, cluster, action, &KUBE_PODS, &cache->pods);
+    case ACTION_DELETE_CLAIM:
+        return delete_and_look(act, cluster, action, claim_kind(action), claim_table(act, action));
+    case ACTION_DELETE_CHILD:
+        return delete_and_look(
+                act, cluster, action, child_kinds[action->child], &cache->children[action->child]);
+    case ACTION_MARK_CLAIM:
+    case ACTION_GROW_CLAIM:
+        return claim_patch(act, cluster, action);
+    case ACTION_LABEL_POD:
+        return pod_label(act, cluster, action);
+    case ACTION_DRAIN:
+    case ACTION_UNDRAIN:
+    case ACTION_UNREGISTER:
+        return act_broker(act, action);
+    case ACTION_SETTINGS:
+        return act_settings(act, action->ip, action->object);
+    case ACTION_ADD_FINALIZER:
+    case ACTION_REMOVE_FINALIZER:
+        return finalizer(act, cluster, action);
+    }
+    UNREACHABLE();
+}
+
+static void
+tell(struct act *act, const struct act_for *cluster, const struct action *action)
+{
+    struct event event = {
+        .regarding = { &KUBE_CLUSTERS, cluster->namespace, cluster->name, cluster->uid },
+        .is_warning = action->is_warning,
+        .reason = action->event_reason,
+        .action = action->event_action,
+        .note = action->event_note,
+    };
+    if (action->event_reason) {
+        events_tell(act->events, &event);
+    }
+}
+
+int
+act_run(struct act *act, const struct cluster *cluster, struct list *actions)
+{
+    struct act_for copy;
+    snprintf(copy.namespace, sizeof copy.namespace, "%s", cluster->meta.namespace);
+    snprintf(copy.name, sizeof copy.name, "%s", cluster->meta.name);
+    snprintf(copy.uid, sizeof copy.uid, "%s", cluster->meta.uid);
+    LIST_FOREACH (node, actions) {
+        struct action *action = CONTAINER_OF(node, struct action, node);
+        int r = act_one(act, &copy, action);
+        if (r < 0 && action->kind == ACTION_SETTINGS) {
+            action->failure = r;
+            action->failure_text = mem_strdup(log_fault_text(r));
+            continue;
+        }
+        action->is_done = r == 0;
+        if (r < 0) {
+            return fault_note(r, "%s %s", action_name(action->kind), action->name);
+        }
+        if (action->kind != ACTION_APPLY) {
+            LOG_INFO("done", LOG_STR("cluster", copy.name), LOG_STR("namespace", copy.namespace),
+                    LOG_STR("action", action_name(action->kind)), LOG_STR("name", action->name),
+                    LOG_INT("broker", action->id));
+        }
+        tell(act, &copy, action);
+    }
+    return 0;
+}

@@ -1,0 +1,14 @@
+#pragma once
+/* Shared by the files of this room. */
+
+#include "act/act.h"
+
+/* What is needed of the cluster, copied: the cache may change while an action waits. */
+struct act_for {
+    char namespace[64];
+    char name[64];
+    char uid[64];
+};
+
+MUST_CHECK int act_apply(struct act *act, const struct act_for *cluster, struct action *action);
+MUST_CHECK int act_broker(struct act *act, const struct action *action);

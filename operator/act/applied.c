@@ -1,0 +1,189 @@
+/* Applying children: only what changed since the last time, and never what belongs to somebody
+ * else. */
+#include "act/act_internal.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "kube/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define KEY_SIZE 200
+
+struct applied {
+    struct map_node node;
+    char key[KEY_SIZE]; /* namespace, cluster, kind, name */
+    uint64_t hash;      /* of what was applied */
+    char version[64];   /* that came of it */
+};
+
+void
+act_init(struct act *act, struct kube *kube, struct cache *cache, struct events *events)
+{
+    *act = (struct act){ .kube = kube, .cache = cache, .events = events };
+    map_init(&act->applied);
+}
+
+static void
+applied_free(struct act *act, struct applied *applied)
+{
+    map_remove(&act->applied, &applied->node);
+    mem_free(applied);
+}
+
+void
+act_done(struct act *act)
+{
+    MAP_FOREACH_SAFE(node, &act->applied)
+    {
+        applied_free(act, CONTAINER_OF(node, struct applied, node));
+    }
+    map_done(&act->applied);
+}
+
+void
+act_forget(struct act *act, const char *namespace, const char *cluster)
+{
+    char prefix[KEY_SIZE];
+    snprintf(prefix, sizeof prefix, "%.63s/%.63s/", namespace, cluster);
+    MAP_FOREACH_SAFE(node, &act->applied)
+    {
+        struct applied *applied = CONTAINER_OF(node, struct applied, node);
+        if (strncmp(applied->key, prefix, strlen(prefix)) == 0) {
+            applied_free(act, applied);
+        }
+    }
+}
+
+static bool
+key_equal(const struct map_node *node, const void *key)
+{
+    return strcmp(CONTAINER_OF(node, struct applied, node)->key, key) == 0;
+}
+
+static struct applied *
+applied_of(struct act *act, const char *key)
+{
+    uint64_t hash = bytes_hash(bytes_of_string(key), 0);
+    struct map_node *node = map_find(&act->applied, hash, key_equal, key);
+    if (node) {
+        return CONTAINER_OF(node, struct applied, node);
+    }
+    struct applied *applied = mem_alloc(sizeof *applied);
+    snprintf(applied->key, sizeof applied->key, "%s", key);
+    map_insert(&act->applied, &applied->node, hash);
+    return applied;
+}
+
+static void
+applied_note(struct applied *applied, uint64_t hash, const cJSON *answer)
+{
+    applied->hash = hash;
+    snprintf(applied->version, sizeof applied->version, "%s",
+            json_text(answer, "metadata/resourceVersion"));
+}
+
+/* A2: creates; when the name is taken looks whose it is. 1: ours, apply it. */
+static int
+create_or_own(struct act *act, const struct act_for *cluster, struct action *action,
+        const struct kube_kind *kind, cJSON **ret_answer)
+{
+    int r = kube_create(act->kube, kind, cluster->namespace, action->object, ret_answer);
+    if (r != -EEXIST) {
+        return r;
+    }
+    CLEANUP(json_freep) cJSON *there = NULL;
+    struct meta meta;
+    const char *name = json_text(action->object, "metadata/name");
+    r = kube_get(act->kube, kind, cluster->namespace, name, &there);
+    r = r < 0 ? r : meta_parse(there, &meta);
+    if (r < 0) {
+        return r;
+    }
+    bool is_ours = strcmp(meta.owner_uid, cluster->uid) == 0;
+    meta_done(&meta);
+    return is_ours ? 1
+                   : fault(-EEXIST,
+                             "%s %s/%s exists and does not belong to this cluster; remove or "
+                             "rename it",
+                             kind->kind, cluster->namespace, name);
+}
+
+static int
+apply_now(struct act *act, const struct act_for *cluster, struct action *action)
+{
+    char key[KEY_SIZE];
+    const struct kube_kind *kind = child_kinds[action->child];
+    struct table *table = &act->cache->children[action->child];
+    const char *name = json_text(action->object, "metadata/name");
+    uint64_t hash = json_hash(action->object);
+    snprintf(key, sizeof key, "%.63s/%.63s/%.12s/%.52s", cluster->namespace, cluster->name,
+            kind->kind, name);
+    struct applied *applied = applied_of(act, key);
+    struct table_entry *entry = table_find(table, cluster->namespace, name);
+    bool is_ours = entry && strcmp(entry->meta->owner_uid, cluster->uid) == 0;
+    if (is_ours && applied->hash == hash && strcmp(entry->meta->version, applied->version) == 0) {
+        return 0;
+    }
+    CLEANUP(json_freep) cJSON *answer = NULL;
+    int r = is_ours ? 1 : create_or_own(act, cluster, action, kind, &answer);
+    if (r == 1) {
+        r = kube_apply(act->kube, kind, cluster->namespace, NULL, action->object, &answer);
+    }
+    if (r < 0) {
+        return r;
+    }
+    /* The wait may have freed what was found before. */
+    applied_note(applied_of(act, key), hash, answer);
+    table_upsert(table, answer);
+    return 0;
+}
+
+/* PodMonitors are a convenience: without their kind, or the right to it, all else goes on. */
+static int
+apply_monitor(struct act *act, const struct act_for *cluster, struct action *action)
+{
+    int64_t now_ms = clock_now_ms();
+    if (now_ms < act->monitors_absent_until_ms) {
+        return 0;
+    }
+    int r = apply_now(act, cluster, action);
+    if (r == -ENOENT || r == -EACCES) {
+        LOG_WARN("no PodMonitor", LOG_STR("cluster", cluster->name), LOG_FAULT(r));
+        act->monitors_absent_until_ms = now_ms + MONITORS_ABSENT_MS;
+        return 0;
+    }
+    return r;
+}
+
+int
+act_apply(struct act *act, const struct act_for *cluster, struct action *action)
+{
+    return action->child == CHILD_MONITOR ? apply_monitor(act, cluster, action)
+                                          : apply_now(act, cluster, action);
+}
+
+/* Names of topics are longer than a key: they are in it as a hash. */
+int
+act_status(struct act *act, const struct kube_kind *kind, struct table *table,
+        const struct meta *meta, const cJSON *object)
+{
+    char key[KEY_SIZE];
+    char namespace[64];
+    uint64_t hash = json_hash(object);
+    snprintf(key, sizeof key, "%.63s/%.63s/status/%.16s/%016llx", meta->namespace, meta->name,
+            kind->plural, (unsigned long long)bytes_hash(bytes_of_string(meta->name), 0));
+    snprintf(namespace, sizeof namespace, "%.63s", meta->namespace);
+    if (applied_of(act, key)->hash == hash) {
+        return 0;
+    }
+    CLEANUP(json_freep) cJSON *answer = NULL;
+    int r = kube_apply(act->kube, kind, namespace, "status", object, &answer);
+    if (r < 0) {
+        return r;
+    }
+    applied_note(applied_of(act, key), hash, answer);
+    table_note(table, answer);
+    return 0;
+}

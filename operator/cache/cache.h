@@ -1,0 +1,79 @@
+#pragma once
+/* All that the operator has seen: the tables of each kind, what brokers said of themselves, and
+ * the queue of what something changed for. One thread. */
+
+#include "cache/queue.h"
+#include "cache/table.h"
+#include "kube/client.h"
+#include "resource/broker.h"
+#include "resource/cluster.h"
+#include "resource/pod.h"
+#include "resource/topic.h"
+
+/* Flags of pods and nodes, whose changes are stamped (table_entry.flags_ms). */
+#define POD_FLAG_READY 1u
+#define POD_FLAG_DELETING 2u
+#define NODE_FLAG_READY 1u
+/* Flags of claims: their state. */
+
+/* An object that the operator applies: only who owns it and its version are kept. */
+struct child {
+    struct meta meta;
+};
+
+enum child_kind {
+    CHILD_SERVICE,
+    CHILD_CONFIG_MAP,
+    CHILD_BUDGET,
+    CHILD_POLICY,
+    CHILD_MONITOR, /* of a kind that may not be installed: not watched, not waited for */
+    CHILD_KIND_COUNT
+};
+#define CHILD_WATCHED_COUNT CHILD_MONITOR
+extern const struct kube_kind *const child_kinds[CHILD_KIND_COUNT];
+
+/* What the broker in a pod said last. */
+struct broker_view {
+    struct map_node node;
+    char *pod_uid;
+    char *cluster; /* key of the cluster */
+    struct broker broker;
+    bool is_known;   /* an answer came at all */
+    int64_t told_ms; /* when the last one came */
+    int64_t asked_ms;
+    bool is_seen;      /* for the sweep of watch/brokers.c */
+    char problem[160]; /* of the last try that brought none; "" */
+};
+
+struct cache {
+    struct table clusters;
+    struct table pods;
+    struct table claims;
+    struct table ledgers; /* as claims, of brokers whose log is in the bucket */
+    struct table nodes;
+    struct table topics;
+    struct table users;
+    struct table children[CHILD_KIND_COUNT];
+    struct map views; /* of brokers, by the pod's uid */
+    struct queue queue;
+    bool has_nodes; /* nodes may be watched: it takes a cluster role */
+};
+
+void cache_init(struct cache *cache);
+void cache_done(struct cache *cache);
+/* Whether each watched list was complete once: before that nobody may act. */
+bool cache_is_synced(const struct cache *cache);
+/* "namespace/name" into out, for the queue. */
+char *cache_key(char out[QUEUE_KEY_SIZE], const char *namespace, const char *name);
+/* Before "namespace/name" of what is no cluster. */
+#define CACHE_KEY_TOPIC "topic:"
+#define CACHE_KEY_USER "user:"
+
+/* The claim, or what stands for it, of that pod; or NULL. */
+const struct claim *cache_claim_of(const struct cache *cache, const struct meta *pod);
+/* NULL: not there, or it is another pod's now. */
+struct broker_view *cache_view(const struct cache *cache, const char *pod_uid);
+/* Made when there is none. */
+struct broker_view *cache_view_make(
+        struct cache *cache, const char *pod_uid, const char *cluster_key);
+void cache_view_forget(struct cache *cache, const char *pod_uid);

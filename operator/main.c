@@ -1,0 +1,175 @@
+/* freshet-operator: wires the rooms together and turns the loop. */
+#include "base/fault.h"
+#include "base/log.h"
+#include "cache/cache.h"
+#include "health.h"
+#include "kube/clock.h"
+#include "leader.h"
+#include "memory.h"
+#include "options.h"
+#include "reconcile/reconcile.h"
+#include "watch/watches.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TURN_MS_MAX 1000
+
+struct operator_state {
+    struct options options;
+    struct health health;
+    struct http *http;
+    struct kube kube;
+    struct cache cache;
+    struct watches watches;
+    struct events *events;
+    struct act act;
+    struct reconciler reconciler;
+    struct leader *leader;
+    struct health_server *health_server;
+    char instance[64];
+    bool has_given_back;
+};
+
+static int64_t
+wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* What /metrics tells: written here only. */
+static void
+health_note(struct operator_state *state)
+{
+    struct health *health = &state->health;
+    health->turned_ms = clock_now_ms();
+    health->is_synced = cache_is_synced(&state->cache);
+    health->passes = state->reconciler.passes;
+    health->failures = state->reconciler.failures;
+    health->queue_depth = state->cache.queue.ready_count;
+    health->clusters = state->cache.clusters.entries.count;
+    health->pods = state->cache.pods.entries.count;
+    health->calls = state->kube.call_count;
+    health->call_errors = state->kube.error_count;
+    health->writes = state->kube.write_count;
+    health->watch_restarts = watches_restarts(&state->watches);
+    health->watch_expired = watches_expired(&state->watches);
+    health->events_dropped = events_dropped(state->events);
+}
+
+static void
+pass(struct operator_state *state, const char *key)
+{
+    int64_t again_ms = -1;
+    int64_t began_ms = clock_now_ms();
+    int r = reconcile(&state->reconciler, key, &again_ms);
+    int64_t now_ms = clock_now_ms();
+    uint64_t took_ms = (uint64_t)(now_ms - began_ms);
+    state->health.pass_ms = took_ms;
+    state->health.pass_ms_max = MAX((uint64_t)state->health.pass_ms_max, took_ms);
+    queue_finish(&state->cache.queue, key, r, again_ms, now_ms);
+    if (r == 0 && again_ms < 0) {
+        queue_forget(&state->cache.queue, key);
+    }
+}
+
+/* One turn: what came in, then one key. R2: nothing before all lists were complete. */
+static void
+turn(struct operator_state *state)
+{
+    char key[QUEUE_KEY_SIZE];
+    int64_t now_ms = clock_now_ms();
+    bool may_act = leader_is_leading(state->leader) && cache_is_synced(&state->cache);
+    int64_t wait_ms =
+            may_act ? queue_wait_ms(&state->cache.queue, now_ms, TURN_MS_MAX) : TURN_MS_MAX;
+    http_run(state->http, wait_ms);
+    health_note(state);
+    if (may_act && !state->has_given_back) {
+        state->has_given_back = true;
+        memory_give_back();
+    }
+    if (may_act && leader_is_leading(state->leader) &&
+            queue_take(&state->cache.queue, clock_now_ms(), key)) {
+        pass(state, key);
+    }
+}
+
+static int
+rooms_open(struct operator_state *state)
+{
+    struct credentials *credentials = NULL;
+    const struct options *options = &state->options;
+    int r = credentials_open(options->kubeconfig, &credentials);
+    if (r < 0) {
+        return r;
+    }
+    state->http = http_new();
+    r = leader_start(options, &state->health, state->http, &state->leader);
+    r = r < 0 ? r : health_start(&state->health, options->port, &state->health_server);
+    if (r < 0) {
+        return r;
+    }
+    kube_init(&state->kube, state->http, credentials);
+    state->kube.die_after_writes = (uint64_t)options->die_after_writes;
+    cache_init(&state->cache);
+    state->cache.has_nodes = options->has_nodes;
+    watches_start(&state->watches, &state->kube, &state->cache, options->namespace);
+    state->events = events_new(&state->kube, state->instance);
+    act_init(&state->act, &state->kube, &state->cache, state->events);
+    state->reconciler = (struct reconciler){ .cache = &state->cache,
+        .act = &state->act,
+        .settings = { options->image_repository, FRESHET_VERSION } };
+    return 0;
+}
+
+static void
+rooms_close(struct operator_state *state)
+{
+    health_stop(state->health_server);
+    events_free(state->events);
+    act_done(&state->act);
+    watches_stop(&state->watches);
+    leader_stop(state->leader);
+    cache_done(&state->cache);
+    kube_done(&state->kube);
+    http_free(state->http);
+}
+
+int
+main(int argc, char **argv)
+{
+    static struct operator_state state;
+    int r = options_parse(argc, argv, &state.options);
+    if (r != 0) {
+        return r - 1;
+    }
+    /* Few threads and small objects: one arena, and what is free goes back. */
+    /* NOLINTBEGIN(concurrency-mt-unsafe): no other thread runs yet */
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_TRIM_THRESHOLD, 128 << 10);
+    /* NOLINTEND(concurrency-mt-unsafe) */
+    log_setup(LOG_LEVEL_INFO, state.options.is_json ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT);
+    log_set_clock(wall_ms);
+    json_setup();
+    http_setup();
+    gethostname(state.instance, sizeof state.instance - 1);
+    state.health.version = FRESHET_VERSION;
+    state.health.turned_ms = clock_now_ms();
+    r = rooms_open(&state);
+    if (r < 0) {
+        LOG_ERROR("cannot start", LOG_FAULT(r));
+        return 1;
+    }
+    LOG_INFO("freshet-operator runs", LOG_STR("version", FRESHET_VERSION),
+            LOG_STR("server", state.kube.credentials->server));
+    while (!leader_must_end(state.leader)) {
+        turn(&state);
+    }
+    rooms_close(&state);
+    LOG_INFO("freshet-operator has ended");
+    return 0;
+}

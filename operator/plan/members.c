@@ -1,0 +1,169 @@
+/* Identities: claims and pods put together, and what each is like. */
+#include "base/mem.h"
+#include "plan/plan_internal.h"
+#include "resource/names.h"
+
+#include <stdlib.h>
+
+/* An answer that is older says nothing of now. */
+#define ANSWER_MS_MAX 45000
+
+static const char *const names[] = { "Ready", "Starting", "Stuck", "NodeLost", "Ending", "Ended",
+    "Missing" };
+
+const char *
+member_state_name(enum member_state state)
+{
+    return names[state];
+}
+
+static struct member *
+member_of(struct planner *planner, int id)
+{
+    for (size_t i = 0; i < planner->count; i++) {
+        if (planner->members[i].id == id) {
+            return &planner->members[i];
+        }
+    }
+    struct member *member = &planner->members[planner->count++];
+    *member = (struct member){ .id = id, .zone = "", .state = MEMBER_MISSING };
+    return member;
+}
+
+const struct member *
+member_find(const struct planner *planner, int id)
+{
+    for (size_t i = 0; i < planner->count; i++) {
+        if (planner->members[i].id == id) {
+            return &planner->members[i];
+        }
+    }
+    return NULL;
+}
+
+static bool
+node_is_lost(const struct planner *planner, const struct plan_pod *pod)
+{
+    int64_t limit_ms = planner->in->cluster->node_replace_after_ms;
+    return pod->node && !pod->node->is_ready && !pod->pod->is_ready &&
+           planner->in->now_ms - pod->node_since_ms >= limit_ms;
+}
+
+static enum member_state
+state_of(const struct planner *planner, const struct plan_pod *seen)
+{
+    const struct pod *pod = seen->pod;
+    int64_t age_ms = planner->in->now_ms - seen->since_ms;
+    if (node_is_lost(planner, seen)) {
+        return MEMBER_LOST;
+    }
+    if (pod->meta.is_deleting) {
+        return MEMBER_ENDING;
+    }
+    if (pod->phase == POD_SUCCEEDED || pod->phase == POD_FAILED) {
+        return MEMBER_ENDED;
+    }
+    if (pod->is_ready) {
+        return MEMBER_READY;
+    }
+    bool is_late = age_ms >= planner->in->cluster->rollout_pod_timeout_ms;
+    return *pod->trouble || is_late ? MEMBER_STUCK : MEMBER_STARTING;
+}
+
+static void
+pods_take(struct planner *planner)
+{
+    for (size_t i = 0; i < planner->in->pod_count; i++) {
+        const struct plan_pod *pod = &planner->in->pods[i];
+        if (pod->pod->id < 0) {
+            continue;
+        }
+        struct member *member = member_of(planner, pod->pod->id);
+        member->pod = pod;
+        member->state = state_of(planner, pod);
+        /* P6: no broker goes on accepting losses once that is taken back. */
+        bool accepts_needlessly =
+                pod->pod->accepts_loss && !cluster_accepts_loss(planner->in->cluster, pod->pod->id);
+        member->is_current =
+                strcmp(pod->pod->revision, planner->revision) == 0 && !accepts_needlessly;
+        member->zone = pod->pod->zone;
+    }
+}
+
+static void
+claims_take(struct planner *planner)
+{
+    char store[STORE_HASH_SIZE];
+    cluster_store_hash(planner->in->cluster, store);
+    for (size_t i = 0; i < planner->in->claim_count; i++) {
+        const struct plan_claim *claim = &planner->in->claims[i];
+        if (claim->claim->id < 0) {
+            continue;
+        }
+        struct member *member = member_of(planner, claim->claim->id);
+        member->claim = claim;
+        member->ledger = claim->claim->state;
+        member->is_foreign = strcmp(claim->claim->store, store) != 0;
+        member->zone = claim->claim->zone;
+    }
+}
+
+static int
+by_id(const void *a, const void *b)
+{
+    return ((const struct member *)a)->id - ((const struct member *)b)->id;
+}
+
+/* Whether it doesn't serve, or not for long enough to be counted on. */
+static bool
+is_unavailable(const struct planner *planner, const struct member *member)
+{
+    int64_t ready_ms = planner->in->cluster->rollout_min_ready_ms;
+    return member->state != MEMBER_READY || planner->in->now_ms - member->pod->since_ms < ready_ms;
+}
+
+void
+members_make(struct planner *planner)
+{
+    size_t max = planner->in->pod_count + planner->in->claim_count;
+    planner->members = mem_alloc_array(max, sizeof *planner->members);
+    pods_take(planner);
+    claims_take(planner);
+    qsort(planner->members, planner->count, sizeof *planner->members, by_id);
+    for (size_t i = 0; i < planner->count; i++) {
+        const struct member *member = &planner->members[i];
+        if (member->ledger == CLAIM_ACTIVE && !member->is_foreign) {
+            planner->active++;
+            planner->lost += member->state == MEMBER_LOST;
+            planner->unavailable += is_unavailable(planner, member);
+        }
+    }
+}
+
+const struct broker *
+member_broker(const struct planner *planner, const struct member *member)
+{
+    const struct broker_view *view = member->pod ? member->pod->view : NULL;
+    bool is_fresh = view && view->is_known && planner->in->now_ms - view->told_ms <= ANSWER_MS_MAX;
+    return is_fresh && view->broker.id == member->id ? &view->broker : NULL;
+}
+
+bool
+member_is_to_be_undrained(const struct planner *planner, const struct member *member)
+{
+    const struct broker *broker = member_broker(planner, member);
+    return broker && (broker->state == BROKER_DRAINING || broker->state == BROKER_DRAINED);
+}
+
+const struct member *
+member_witness(const struct planner *planner)
+{
+    for (size_t i = 0; i < planner->count; i++) {
+        const struct member *member = &planner->members[i];
+        if (member->ledger == CLAIM_ACTIVE && member->state == MEMBER_READY &&
+                *member->pod->pod->ip) {
+            return member;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,243 @@
+/* The column of the plan. */
+#include "plan/plan.h"
+
+#include "base/mem.h"
+#include "plan/plan_internal.h"
+#include "resource/names.h"
+
+#include <stdio.h>
+
+struct action *
+plan_action(struct planner *planner, enum action_kind kind, int id)
+{
+    struct action *action = action_new(kind, id);
+    action->is_ledger = !planner->in->cluster->wal_is_volume;
+    list_push_back(&planner->plan->actions, &action->node);
+    return action;
+}
+
+void
+plan_again(struct planner *planner, int64_t after_ms)
+{
+    int64_t *again_ms = &planner->plan->again_ms;
+    *again_ms = *again_ms < 0 ? after_ms : MIN(*again_ms, after_ms);
+}
+
+void
+plan_delete_pod(
+        struct planner *planner, const struct member *member, const char *reason, const char *why)
+{
+    struct action *action = plan_action(planner, ACTION_DELETE_POD, member->id);
+    action_set(&action->name, member->pod->pod->meta.name);
+    action_set(&action->uid, member->pod->pod->meta.uid);
+    action_event(action, reason, "Delete", "broker %d: %s", member->id, why);
+}
+
+void
+plan_create_pod(struct planner *planner, int id, const char *zone, const char *why)
+{
+    char name[OBJECT_NAME_SIZE];
+    struct action *action = plan_action(planner, ACTION_CREATE_POD, id);
+    action_set(&action->name, pod_name(planner, id, name));
+    action->object = object_pod(planner, id, zone);
+    action_event(action, "BrokerCreated", "Create", "broker %d: %s", id, why);
+}
+
+void
+plan_create_claim(struct planner *planner, int id, const char *zone)
+{
+    char name[OBJECT_NAME_SIZE];
+    struct action *action = plan_action(planner, ACTION_CREATE_CLAIM, id);
+    action_set(&action->name, claim_name(planner, id, name));
+    action->object = object_claim(planner, id, zone);
+}
+
+void
+plan_mark(
+        struct planner *planner, const struct member *member, enum claim_state state, int64_t epoch)
+{
+    const struct meta *meta = &member->claim->claim->meta;
+    struct action *action = plan_action(planner, ACTION_MARK_CLAIM, member->id);
+    action_set(&action->name, meta->name);
+    action_set(&action->uid, meta->uid);
+    action_set(&action->version, meta->version);
+    action->state = state;
+    action->epoch = epoch;
+}
+
+/* P6: what a human gave up for that broker, step by step; false: nothing. A broker that still runs
+ * ends by SIGTERM, which uploads what it can. */
+static bool
+loss_plan(struct planner *planner, const struct member *member)
+{
+    const struct claim *claim = member->claim ? member->claim->claim : NULL;
+    bool is_going = claim && claim->meta.is_deleting;
+    bool is_lost = claim && member->ledger != CLAIM_EMPTY && (claim->is_lost || is_going);
+    bool is_refused = member->state == MEMBER_STUCK && !member->pod->pod->accepts_loss;
+    if (!cluster_accepts_loss(planner->in->cluster, member->id) || !(is_lost || is_refused)) {
+        return false;
+    }
+    if (member->pod) {
+        if (member->state != MEMBER_ENDING && member->state != MEMBER_LOST) {
+            plan_delete_pod(planner, member, "WalLossAccepted", "its log is given up");
+            CONTAINER_OF(planner->plan->actions.prev, struct action, node)->is_warning = true;
+        }
+    } else if (is_lost && !is_going) {
+        struct action *action = plan_action(planner, ACTION_DELETE_CLAIM, member->id);
+        action_set(&action->name, claim->meta.name);
+        action_set(&action->uid, claim->meta.uid);
+        action_set(&action->version, claim->meta.version);
+        action_event(action, "WalLossAccepted", "Delete", "broker %d: its lost volume", member->id);
+        action->is_warning = true;
+    }
+    return true;
+}
+
+/* Pods that ended, and claims without a pod (P3). */
+static void
+repair_plan(struct planner *planner)
+{
+    for (size_t i = 0; i < planner->count; i++) {
+        const struct member *member = &planner->members[i];
+        bool needs_pod = member->state == MEMBER_MISSING && member->ledger != CLAIM_EMPTY;
+        if (member->is_foreign || loss_plan(planner, member)) {
+            continue;
+        }
+        if (member->pod && !member->claim && !planner->in->cluster->wal_is_volume &&
+                !member->pod->pod->meta.is_deleting) {
+            plan_create_claim(planner, member->id, member->zone); /* somebody removed it */
+        }
+        if (member->state == MEMBER_ENDED) {
+            plan_delete_pod(planner, member, "BrokerRestarted", "its pod has ended");
+        } else if (needs_pod && !member->claim->claim->meta.is_deleting &&
+                   !member->claim->claim->is_lost) {
+            plan_create_pod(planner, member->id, member->zone, "it had no pod");
+        }
+    }
+}
+
+/* The wish is zero: pods end by SIGTERM, which uploads what is in their logs; volumes stay as they
+ * are. */
+static void
+hibernate_plan(struct planner *planner)
+{
+    for (size_t i = 0; i < planner->count; i++) {
+        const struct member *member = &planner->members[i];
+        if (member->pod && member->state != MEMBER_ENDING && member->state != MEMBER_LOST) {
+            plan_delete_pod(planner, member, "BrokerStopped", "replicas is 0");
+        }
+    }
+}
+
+static void
+claims_delete(struct planner *planner)
+{
+    for (size_t i = 0; i < planner->count; i++) {
+        const struct plan_claim *claim = planner->members[i].claim;
+        if (claim && !claim->claim->meta.is_deleting && !planner->members[i].is_foreign) {
+            struct action *action = plan_action(planner, ACTION_DELETE_CLAIM, claim->claim->id);
+            action_set(&action->name, claim->claim->meta.name);
+            action_set(&action->uid, claim->claim->meta.uid);
+        }
+    }
+}
+
+/* The resource is being deleted: pods, then volumes if that is wished, then our finalizer. */
+static void
+teardown_plan(struct planner *planner)
+{
+    const struct cluster *cluster = planner->in->cluster;
+    if (!cluster->has_finalizer) {
+        return;
+    }
+    hibernate_plan(planner);
+    for (size_t i = 0; i < planner->count; i++) {
+        if (planner->members[i].pod) {
+            return;
+        }
+    }
+    /* Without volumes nothing is lost with the ledger. */
+    if (cluster->deletes_volumes || !cluster->wal_is_volume) {
+        claims_delete(planner);
+    }
+    plan_action(planner, ACTION_REMOVE_FINALIZER, -1);
+}
+
+/* Volumes grow before anything else; a class that cannot grow them says so in the action's error.
+ * */
+static void
+volumes_grow(struct planner *planner)
+{
+    int64_t size = quantity_bytes(planner->in->cluster->wal_size);
+    if (!planner->in->cluster->wal_is_volume) {
+        return;
+    }
+    for (size_t i = 0; i < planner->count; i++) {
+        const struct plan_claim *claim = planner->members[i].claim;
+        if (claim && claim->claim->is_bound && !planner->members[i].is_foreign &&
+                quantity_bytes(claim->claim->size) < size) {
+            struct action *action = plan_action(planner, ACTION_GROW_CLAIM, claim->claim->id);
+            action_set(&action->name, claim->claim->meta.name);
+            action_set(&action->uid, claim->claim->meta.uid);
+            action_set(&action->text, planner->in->cluster->wal_size);
+        }
+    }
+}
+
+static void
+cluster_plan(struct planner *planner)
+{
+    const struct cluster *cluster = planner->in->cluster;
+    if (cluster->is_paused) {
+        return;
+    }
+    if (cluster->meta.is_deleting) {
+        teardown_plan(planner);
+        return;
+    }
+    if (*cluster_not_yet(cluster)) {
+        return; /* what runs stays as it is */
+    }
+    if (!cluster->has_finalizer) {
+        plan_action(planner, ACTION_ADD_FINALIZER, -1);
+    }
+    children_plan(planner);
+    if (cluster->replicas == 0) {
+        hibernate_plan(planner);
+        return;
+    }
+    repair_plan(planner);
+    scale_plan(planner);
+    drains_plan(planner);
+    rollout_plan(planner);
+    volumes_grow(planner);
+    settings_plan(planner);
+    retirements_plan(
+            planner); /* last: a broker that cannot be unregistered holds up nothing else */
+}
+
+void
+plan_make(const struct plan_input *input, struct plan *ret_plan)
+{
+    struct planner planner = { .in = input, .plan = ret_plan };
+    *ret_plan = (struct plan){ .again_ms = -1 };
+    list_init(&ret_plan->actions);
+    /* What was set stays known, whatever keeps the plan from coming so far. */
+    const cJSON *settings = input->cluster->settings;
+    ret_plan->status.settings = settings ? cJSON_Duplicate(settings, true) : NULL;
+    names_make(&planner);
+    members_make(&planner);
+    cluster_plan(&planner);
+    summary_make(&planner);
+    cJSON_Delete(planner.config);
+    mem_free(planner.members);
+}
+
+void
+plan_done(struct plan *plan)
+{
+    LIST_FOREACH_SAFE (node, &plan->actions) {
+        action_free(CONTAINER_OF(node, struct action, node));
+    }
+    status_done(&plan->status);
+}

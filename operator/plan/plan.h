@@ -1,0 +1,88 @@
+#pragma once
+/* What to do next for one cluster: a pure function of what is wished and what was seen. The same
+ * input gives the same actions; no clock, no dice, no calls.
+ *
+ * An identity is a broker id with its volume claim, which is the ledger: the claim's state
+ * survives pod and operator.
+ *
+ *                     too many                 drained, log empty          pod gone, unregistered
+ *      ACTIVE -------------------> DRAINING ----------------------> EMPTY
+ * ------------------------> no claim
+ *        ^                            |                               |
+ *        +------ too few: undrain ----+------------ too few ----------+
+ *
+ * P1  A pod is deleted for good, and its claim after it, only when the claim is marked EMPTY, and
+ * EMPTY is marked only when the broker itself said `drained` and `wal.empty`. Unknown is not
+ * empty. Crash scenario: the admin port answers nothing for a second, the volume with the last
+ * records goes.
+ *
+ * P2  At most rollout.maxUnavailable brokers are kept from serving by us at a time, those that are
+ * down anyway counted; a new revision that doesn't start stops the rollout, and a revert replaces
+ * what is stuck at once. Crash scenario: an image that doesn't exist takes down one broker after
+ * the other.
+ *
+ * P3  A claim that isn't proven empty always has a pod again, also when its broker is not wished
+ * any more: only a broker can bring what is in it into the bucket. Crash scenario: scaled to zero
+ * and up to a smaller number, the volumes beyond it are forgotten.
+ *
+ * P4  A lost node's brokers are replaced by new ids once the node was lost for long enough, and
+ * never more of them than half of what is wished: then it is more likely we who are cut off.
+ *
+ * P6  A volume that is lost, or that its broker refuses, is given up only for a broker that a human
+ * named in an annotation; then its claim, if it is lost, and its pod are made anew, and the new pod
+ * starts with wal.recovery.accept.loss. Crash scenario: a volume is detached for a minute and looks
+ * lost; records that were acknowledged and lie on it only would be forgotten.
+ *
+ * P5  Nothing is planned for a cluster that is paused, and a claim of another bucket is never
+ * used. */
+
+#include "act/action.h"
+#include "status/status.h"
+
+#define PLAN_NEW_BROKERS_MAX 8 /* in one pass */
+
+struct plan_pod {
+    const struct pod *pod;
+    int64_t since_ms;               /* when it became ready, or stopped being so, by our clock */
+    const struct broker_view *view; /* or NULL */
+    const struct node *node;        /* or NULL: unknown */
+    int64_t node_since_ms;          /* when the node became ready, or stopped being so */
+};
+
+struct plan_claim {
+    const struct claim *claim;
+    int64_t since_ms; /* when its state became so */
+};
+
+/* What there is of one kind of children. */
+struct plan_child {
+    enum child_kind kind;
+    const struct meta *meta;
+};
+
+struct plan_settings {
+    const char *image_repository; /* "registry/freshet" */
+    const char *version;          /* the operator's own */
+};
+
+struct plan_input {
+    const struct cluster *cluster;
+    const struct plan_settings *settings;
+    const struct plan_pod *pods;
+    size_t pod_count;
+    const struct plan_claim *claims;
+    size_t claim_count;
+    const struct plan_child *children;
+    size_t child_count;
+    int64_t now_ms;
+};
+
+struct plan {
+    struct list actions; /* owned */
+    struct status status;
+    int64_t again_ms; /* look again after this at the latest; -1: no need */
+};
+
+/* Always a plan, perhaps an empty one. plan_done. */
+void plan_make(const struct plan_input *input, struct plan *ret_plan);
+void plan_done(struct plan *plan);

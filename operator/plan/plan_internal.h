@@ -1,0 +1,92 @@
+#pragma once
+/* Shared by the files of this room. */
+
+#include "plan/plan.h"
+
+#define REVISION_SIZE 17
+
+enum member_state {
+    MEMBER_READY,
+    MEMBER_STARTING, /* not ready, for less than the time that a pod has */
+    MEMBER_STUCK,    /* not ready for longer, or with a reason that doesn't go away */
+    MEMBER_LOST,     /* its node is lost */
+    MEMBER_ENDING,   /* the pod is being deleted */
+    MEMBER_ENDED,    /* the pod has ended and its object is still there */
+    MEMBER_MISSING,  /* a claim without a pod */
+};
+
+/* One identity. */
+struct member {
+    int id;
+    enum member_state state;
+    const struct plan_pod *pod;     /* or NULL */
+    const struct plan_claim *claim; /* or NULL */
+    enum claim_state ledger;        /* ACTIVE without a claim */
+    bool is_foreign;                /* the claim belongs to another bucket */
+    bool is_current;                /* the pod has the revision that is wished */
+    const char *zone;
+};
+
+struct planner {
+    const struct plan_input *in;
+    struct plan *plan;
+    struct member *members; /* by id */
+    size_t count;
+    char revision[REVISION_SIZE];
+    char image[600];
+    cJSON *config; /* the config map that pods of this revision use */
+    /* Counted over members whose ledger is ACTIVE. */
+    int active;
+    int lost;
+    int unavailable;
+};
+
+void members_make(struct planner *planner);
+const struct member *member_find(const struct planner *planner, int id);
+const char *member_state_name(enum member_state state);
+/* Somebody who serves, and can write a record into the metadata log; or NULL. */
+const struct member *member_witness(const struct planner *planner);
+
+/* objects.c, pod.c: what must be. Owned. */
+void names_make(struct planner *planner);
+cJSON *object_claim(const struct planner *planner, int id, const char *zone);
+cJSON *object_pod(const struct planner *planner, int id, const char *zone);
+void children_plan(struct planner *planner);
+/* metadata with our labels and, when `is_owned`, the cluster as the controlling owner. */
+cJSON *object_new(const struct planner *planner, const struct kube_kind *kind, const char *name,
+        bool is_owned);
+#define OBJECT_NAME_SIZE 80
+char *pod_name(const struct planner *planner, int id, char out[OBJECT_NAME_SIZE]);
+char *claim_name(const struct planner *planner, int id, char out[OBJECT_NAME_SIZE]);
+/* Bytes of a quantity like 12Gi; -1: cannot be read. */
+int64_t quantity_bytes(const char *text);
+
+/* scale.c: how many and which. */
+void scale_plan(struct planner *planner);
+/* drain.c: each drain's next step. */
+void drains_plan(struct planner *planner);
+/* What is left of brokers that were drained. */
+void retirements_plan(struct planner *planner);
+/* rollout.c */
+void rollout_plan(struct planner *planner);
+/* dynamic.c: what brokers take over while they run. */
+void settings_plan(struct planner *planner);
+bool setting_is_dynamic(const char *name);
+#define SETTING_NUMBER_SIZE 32
+/* The value of a member of spec.config as text. */
+const char *setting_value(const cJSON *item, char number[SETTING_NUMBER_SIZE]);
+/* summary.c: the status. */
+void summary_make(struct planner *planner);
+
+struct action *plan_action(struct planner *planner, enum action_kind kind, int id);
+void plan_delete_pod(
+        struct planner *planner, const struct member *member, const char *reason, const char *why);
+void plan_create_pod(struct planner *planner, int id, const char *zone, const char *why);
+void plan_create_claim(struct planner *planner, int id, const char *zone);
+void plan_mark(struct planner *planner, const struct member *member, enum claim_state state,
+        int64_t epoch);
+void plan_again(struct planner *planner, int64_t after_ms);
+/* What the broker in the member's pod said, when it said it lately; else NULL. */
+const struct broker *member_broker(const struct planner *planner, const struct member *member);
+/* An active broker that said that it drains, or has drained. */
+bool member_is_to_be_undrained(const struct planner *planner, const struct member *member);

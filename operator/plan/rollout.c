@@ -1,0 +1,61 @@
+/* A new revision, one broker after the other within the budget (P2). A pod is deleted; SIGTERM
+ * makes its broker hand over its partitions before it ends, and the repair of the next pass makes
+ * the pod anew. */
+#include "plan/plan_internal.h"
+
+static bool
+is_stale(const struct member *member)
+{
+    return member->ledger == CLAIM_ACTIVE && member->pod && !member->is_current &&
+           !member->is_foreign && member->state != MEMBER_ENDING && member->state != MEMBER_ENDED &&
+           member->state != MEMBER_LOST;
+}
+
+static bool
+new_revision_is_stuck(const struct planner *planner)
+{
+    for (size_t i = 0; i < planner->count; i++) {
+        const struct member *member = &planner->members[i];
+        if (member->ledger == CLAIM_ACTIVE && member->is_current && member->state == MEMBER_STUCK) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A stuck pod of an old revision serves nobody: replacing it costs nothing and ends a bad rollout.
+ * */
+static void
+replace_stuck(struct planner *planner)
+{
+    for (size_t i = 0; i < planner->count; i++) {
+        const struct member *member = &planner->members[i];
+        if (is_stale(member) && member->state == MEMBER_STUCK) {
+            plan_delete_pod(planner, member, "BrokerRestarted", "it was stuck, and is out of date");
+        }
+    }
+}
+
+void
+rollout_plan(struct planner *planner)
+{
+    const struct cluster *cluster = planner->in->cluster;
+    if (cluster->is_rollout_paused) {
+        return;
+    }
+    replace_stuck(planner);
+    if (new_revision_is_stuck(planner)) {
+        return;
+    }
+    int room = cluster->rollout_max_unavailable - planner->unavailable;
+    for (size_t i = planner->count; i-- > 0 && room > 0;) {
+        const struct member *member = &planner->members[i];
+        if (is_stale(member) && member->state == MEMBER_READY) {
+            plan_delete_pod(planner, member, "BrokerRestarted", "a new revision");
+            room--;
+        }
+    }
+    if (planner->unavailable > 0) {
+        plan_again(planner, MAX(cluster->rollout_min_ready_ms, (int64_t)1000));
+    }
+}

@@ -1,0 +1,273 @@
+/* What the plan means, as counts and conditions. */
+#include "base/mem.h"
+#include "plan/plan_internal.h"
+#include "resource/names.h"
+
+#include <stdio.h>
+
+/* The first member with that state and ledger, or NULL. */
+static const struct member *
+first(const struct planner *planner, enum member_state state, enum claim_state ledger)
+{
+    for (size_t i = 0; i < planner->count; i++) {
+        const struct member *member = &planner->members[i];
+        if (member->state == state && member->ledger == ledger) {
+            return member;
+        }
+    }
+    return NULL;
+}
+
+static void
+counts_make(struct planner *planner)
+{
+    struct status *status = &planner->plan->status;
+    status->brokers = mem_alloc_array(planner->count, sizeof *status->brokers);
+    for (size_t i = 0; i < planner->count; i++) {
+        const struct member *member = &planner->members[i];
+        const struct broker *broker = member_broker(planner, member);
+        bool is_active = member->ledger == CLAIM_ACTIVE;
+        status->replicas += is_active && member->pod;
+        status->ready += is_active && member->state == MEMBER_READY;
+        status->updated += is_active && member->state == MEMBER_READY && member->is_current;
+        status->draining += !is_active && member->pod;
+        status->brokers[status->broker_count++] = (struct status_broker){
+            .id = member->id,
+            .zone = mem_strdup(member->zone),
+            .node = mem_strdup(member->pod ? member->pod->pod->node : ""),
+            .phase = member->ledger == CLAIM_DRAINING ? "Draining"
+                     : member->ledger == CLAIM_EMPTY  ? "Drained"
+                                                      : member_state_name(member->state),
+            .revision = mem_strdup(member->pod ? member->pod->pod->revision : ""),
+            .epoch = broker ? broker->epoch : -1,
+        };
+    }
+}
+
+static void
+available_make(struct planner *planner)
+{
+    struct status *status = &planner->plan->status;
+    if (planner->in->cluster->replicas == 0) {
+        status_condition(status, CONDITION_AVAILABLE, TRUTH_FALSE, "Stopped",
+                "replicas is 0; data and volumes are kept");
+    } else if (status->ready == 0) {
+        status_condition(status, CONDITION_AVAILABLE, TRUTH_FALSE, "NoBrokerReady",
+                "none of %zu brokers is ready", planner->count);
+    } else {
+        status_condition(status, CONDITION_AVAILABLE, TRUTH_TRUE, "Serving", "%d brokers serve",
+                status->ready);
+    }
+}
+
+/* Why a pod is stuck, in words for its owner. */
+static void
+trouble_tell(struct planner *planner, const struct member *member)
+{
+    struct status *status = &planner->plan->status;
+    const char *wal_class = planner->in->cluster->wal_class;
+    const struct pod *pod = member->pod->pod;
+    const struct claim *claim = member->claim ? member->claim->claim : NULL;
+    if (pod->is_unschedulable && claim && !claim->is_bound) {
+        status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "VolumePending",
+                "broker %d: volume claim %s is not bound; is there a storage class \"%s\" that "
+                "makes volumes of its access mode? %s",
+                member->id, claim->meta.name, *wal_class ? wal_class : "(the default one)",
+                pod->message);
+        return;
+    }
+    const char *reason = pod->is_unschedulable ? "Unschedulable" : "BrokerStuck";
+    status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, reason, "broker %d (%s): %s %s",
+            member->id, pod->meta.name,
+            *pod->trouble           ? pod->trouble
+            : pod->is_unschedulable ? "no node takes it:"
+                                    : "it is not ready for too long; see its log",
+            pod->message);
+}
+
+static const struct member *
+find_if(const struct planner *planner, bool (*is_it)(const struct member *))
+{
+    for (size_t i = 0; i < planner->count; i++) {
+        if (is_it(&planner->members[i])) {
+            return &planner->members[i];
+        }
+    }
+    return NULL;
+}
+
+static bool
+is_foreign(const struct member *member)
+{
+    return member->is_foreign;
+}
+
+static bool
+has_lost_volume(const struct member *member)
+{
+    return member->claim &&
+           (member->claim->claim->is_lost ||
+                   (member->claim->claim->meta.is_deleting && member->ledger != CLAIM_EMPTY));
+}
+
+static bool
+is_unschedulable(const struct member *member)
+{
+    return member->pod && member->state == MEMBER_STARTING && member->pod->pod->is_unschedulable;
+}
+
+static void
+degraded_make(struct planner *planner)
+{
+    struct status *status = &planner->plan->status;
+    const struct member *member;
+    if ((member = find_if(planner, is_foreign))) {
+        status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "ForeignVolume",
+                "volume claim %s belongs to another bucket or prefix; remove it or use another "
+                "name",
+                member->claim->claim->meta.name);
+    } else if ((member = find_if(planner, has_lost_volume))) {
+        status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "WalLost",
+                "the volume of broker %d is lost or being deleted; what was acknowledged and not "
+                "uploaded may be gone with it. If it will not come back, give it up by the "
+                "annotation " ANNOTATION_ACCEPT_LOSS ": \"%d\"",
+                member->id, member->id);
+    } else if ((member = first(planner, MEMBER_STUCK, CLAIM_ACTIVE))) {
+        trouble_tell(planner, member);
+    } else if ((member = find_if(planner, is_unschedulable))) {
+        trouble_tell(planner, member);
+    } else if ((member = first(planner, MEMBER_LOST, CLAIM_ACTIVE))) {
+        status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "NodeLost",
+                "node %s with broker %d is lost; what is in its log waits for the volume",
+                member->pod->pod->node, member->id);
+    } else {
+        status_condition(status, CONDITION_DEGRADED, TRUTH_FALSE, "AsExpected", "nothing is wrong");
+    }
+}
+
+static bool
+is_stuck_update(const struct member *member)
+{
+    return member->ledger == CLAIM_ACTIVE && member->is_current && member->state == MEMBER_STUCK;
+}
+
+/* A drain was taken back, and its broker may still refuse partitions or get no clients. Brokers
+ * that are not ready are told of as such. */
+static const struct member *
+coming_back(const struct planner *planner)
+{
+    for (size_t i = 0; i < planner->count; i++) {
+        const struct member *member = &planner->members[i];
+        bool is_counted = member->ledger == CLAIM_ACTIVE && member->state == MEMBER_READY;
+        bool was_marked = member->claim && member->claim->claim->state != CLAIM_ACTIVE;
+        if (is_counted && !member->is_foreign &&
+                (was_marked || strcmp(member->pod->pod->role, ROLE_DRAINING) == 0 ||
+                        member_is_to_be_undrained(planner, member))) {
+            return member;
+        }
+    }
+    return NULL;
+}
+
+static void
+progressing_make(struct planner *planner)
+{
+    struct status *status = &planner->plan->status;
+    const struct cluster *cluster = planner->in->cluster;
+    const struct member *stuck = find_if(planner, is_stuck_update);
+    const struct member *back;
+    if (cluster->meta.is_deleting) {
+        status_condition(status, CONDITION_PROGRESSING, TRUTH_TRUE, "Deleting", "%d pods are left",
+                status->replicas + status->draining);
+    } else if (stuck && status->updated < cluster->replicas) {
+        status_condition(status, CONDITION_PROGRESSING, TRUTH_FALSE, "RolloutStuck",
+                "broker %d does not start with revision %s; the others are left as they are",
+                stuck->id, planner->revision);
+    } else if (status->draining > 0 || first(planner, MEMBER_MISSING, CLAIM_DRAINING)) {
+        status_condition(status, CONDITION_PROGRESSING, TRUTH_TRUE, "Draining",
+                "%d brokers are being drained", status->draining);
+    } else if (planner->active < cluster->replicas) {
+        status_condition(status, CONDITION_PROGRESSING, TRUTH_TRUE, "ScalingOut",
+                "%d of %d brokers", planner->active, cluster->replicas);
+    } else if (planner->active > cluster->replicas && cluster->replicas > 0) {
+        status_condition(status, CONDITION_PROGRESSING, TRUTH_TRUE, "Draining",
+                "%d brokers are to go", planner->active - cluster->replicas);
+    } else if ((back = coming_back(planner)) && cluster->replicas > 0) {
+        status_condition(status, CONDITION_PROGRESSING, TRUTH_TRUE, "Undraining",
+                "broker %d takes partitions and clients again", back->id);
+    } else if (status->updated < status->ready) {
+        status_condition(status, CONDITION_PROGRESSING, TRUTH_TRUE, "RollingUpdate",
+                "%d of %d brokers have revision %s", status->updated, cluster->replicas,
+                planner->revision);
+    } else if (status->ready < cluster->replicas) {
+        status_condition(status, CONDITION_PROGRESSING, TRUTH_TRUE, "Starting",
+                "%d of %d brokers are ready", status->ready, cluster->replicas);
+    } else {
+        status_condition(status, CONDITION_PROGRESSING, TRUTH_FALSE, "Idle", "as wished");
+    }
+}
+
+/* Why a drain doesn't end, as far as it can be known. */
+static void
+blocked_make(struct planner *planner)
+{
+    struct status *status = &planner->plan->status;
+    int64_t limit_ms = planner->in->cluster->drain_timeout_ms;
+    for (size_t i = 0; i < planner->count; i++) {
+        const struct member *member = &planner->members[i];
+        /* A drain that this plan begins has not waited: since_ms is of the state before it. */
+        if (member->ledger != CLAIM_DRAINING || member->claim->claim->state != CLAIM_DRAINING ||
+                planner->in->now_ms - member->claim->since_ms < limit_ms) {
+            continue;
+        }
+        const struct broker *broker = member_broker(planner, member);
+        const struct broker_view *view = member->pod ? member->pod->view : NULL;
+        const char *state = broker                   ? broker_state_name(broker->state)
+                            : view && *view->problem ? view->problem
+                                                     : member_state_name(member->state);
+        status_condition(status, CONDITION_SCALE_IN_BLOCKED, TRUTH_TRUE, "DrainTimedOut",
+                "broker %d is not drained after %lld s (%s); it stays until it is", member->id,
+                (long long)(limit_ms / 1000), state);
+        return;
+    }
+    status_condition(status, CONDITION_SCALE_IN_BLOCKED, TRUTH_FALSE, "NotBlocked", "%s", "");
+}
+
+/* Before anything was done; what fails then is told in its place. */
+static void
+reconciled_make(struct planner *planner)
+{
+    struct status *status = &planner->plan->status;
+    const char *not_yet = cluster_not_yet(planner->in->cluster);
+    if (*not_yet) {
+        status_condition(status, CONDITION_RECONCILED, TRUTH_FALSE, "NotYet",
+                "%s; until it is taken back nothing is done, and what runs stays as it is",
+                not_yet);
+    } else {
+        status_condition(status, CONDITION_RECONCILED, TRUTH_TRUE, "Synced", "%s", "");
+    }
+}
+
+void
+summary_make(struct planner *planner)
+{
+    struct status *status = &planner->plan->status;
+    const struct cluster *cluster = planner->in->cluster;
+    status->generation = cluster->meta.generation;
+    status->wished = cluster->replicas;
+    snprintf(status->revision, sizeof status->revision, "%s", planner->revision);
+    snprintf(status->version_target, sizeof status->version_target, "%.63s",
+            *cluster->version ? cluster->version : planner->in->settings->version);
+    counts_make(planner);
+    available_make(planner);
+    degraded_make(planner);
+    progressing_make(planner);
+    blocked_make(planner);
+    if (cluster->is_paused) {
+        status_condition(status, CONDITION_PAUSED, TRUTH_TRUE, "Annotated",
+                "annotation " ANNOTATION_PAUSED " is true: nothing is done");
+    } else {
+        status_condition(status, CONDITION_PAUSED, TRUTH_FALSE, "NotPaused", "%s", "");
+    }
+    reconciled_make(planner);
+}

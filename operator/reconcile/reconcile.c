@@ -1,0 +1,172 @@
+/* The column of steps. */
+#include "reconcile/reconcile.h"
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "kube/clock.h"
+#include "reconcile/reconcile_internal.h"
+#include "reconcile/seen.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static struct cluster *
+cluster_of(const struct reconciler *reconciler, const char *key)
+{
+    char namespace[QUEUE_KEY_SIZE];
+    const char *slash = strchr(key, '/');
+    bytes_to_string(bytes_of(key, (size_t)(slash - key)), namespace, sizeof namespace);
+    const struct table_entry *entry =
+            table_find(&reconciler->cache->clusters, namespace, slash + 1);
+    return entry ? entry->object : NULL;
+}
+
+static void
+step_plan(struct reconciler *reconciler, const struct cluster *cluster, struct plan *ret_plan)
+{
+    struct seen seen;
+    seen_gather(reconciler->cache, cluster, &seen);
+    struct plan_input input = {
+        .cluster = cluster,
+        .settings = &reconciler->settings,
+        .pods = seen.pods,
+        .pod_count = seen.pod_count,
+        .claims = seen.claims,
+        .claim_count = seen.claim_count,
+        .children = seen.children,
+        .child_count = seen.child_count,
+        .now_ms = clock_now_ms(),
+    };
+    plan_make(&input, ret_plan);
+    seen_done(&seen);
+}
+
+const char *
+reconcile_reason(int error)
+{
+    switch (error) {
+    case -ESTALE:
+        return NULL;
+    case -EEXIST:
+        return "NameConflict";
+    case -EINVAL:
+        return "Refused";
+    case -EACCES:
+        return "Forbidden";
+    case -ESHUTDOWN:
+        return "NamespaceTerminating";
+    case -EAGAIN:
+        return "BrokerUnreachable";
+    default:
+        return "ApiServerError";
+    }
+}
+
+static void
+step_tell_error(struct plan *plan, int error)
+{
+    const char *reason = error < 0 ? reconcile_reason(error) : NULL;
+    if (reason) {
+        status_condition(&plan->status, CONDITION_RECONCILED, TRUTH_FALSE, reason, "%s",
+                log_fault_text(error));
+    }
+}
+
+/* Settings that were refused, not known to be set, or not come to, are not in the status as set. */
+static void
+step_tell_settings(struct plan *plan, const struct cluster *cluster)
+{
+    LIST_FOREACH (node, &plan->actions) {
+        const struct action *action = CONTAINER_OF(node, struct action, node);
+        if (action->kind != ACTION_SETTINGS || action->is_done) {
+            continue;
+        }
+        const char *reason = action->failure == -EINVAL ? "Rejected"
+                             : action->failure          ? "BrokerUnreachable"
+                                                        : "Waiting";
+        cJSON_Delete(plan->status.settings);
+        plan->status.settings =
+                cluster && cluster->settings ? cJSON_Duplicate(cluster->settings, true) : NULL;
+        status_condition(&plan->status, CONDITION_CONFIG_APPLIED, TRUTH_FALSE, reason,
+                "broker %d: %s", action->id,
+                action->failure ? action->failure_text : "what comes before has failed");
+    }
+}
+
+/* The cluster may have changed or gone while actions waited: it is looked up again. What changed
+ * has its own pass (T3). */
+static int
+step_status(struct reconciler *reconciler, const char *key, const char *uid, struct plan *plan)
+{
+    char now[KUBE_TIME_SIZE];
+    const struct cluster *cluster = cluster_of(reconciler, key);
+    if (!cluster || strcmp(cluster->meta.uid, uid) != 0 ||
+            (cluster->meta.is_deleting && !cluster->has_finalizer)) {
+        return 0;
+    }
+    status_sum_up(&plan->status);
+    CLEANUP(json_freep)
+    cJSON *object =
+            status_render(&plan->status, cluster, reconciler->settings.version, clock_time(now));
+    int r = act_status(
+            reconciler->act, &KUBE_CLUSTERS, &reconciler->cache->clusters, &cluster->meta, object);
+    return r == -ENOENT ? 0 : r;
+}
+
+void
+reconcile_forget(struct reconciler *reconciler, const char *key)
+{
+    char namespace[QUEUE_KEY_SIZE];
+    const char *slash = strchr(key, '/');
+    bytes_to_string(bytes_of(key, (size_t)(slash - key)), namespace, sizeof namespace);
+    act_forget(reconciler->act, namespace, slash + 1);
+}
+
+/* Too large for a stack frame; what is in it may not move. */
+static void
+plan_freep(struct plan **plan)
+{
+    plan_done(*plan);
+    mem_free(*plan);
+}
+
+static int
+reconcile_cluster(struct reconciler *reconciler, const char *key, const struct cluster *cluster,
+        int64_t *ret_again_ms)
+{
+    CLEANUP(plan_freep) struct plan *plan = mem_alloc(sizeof *plan);
+    char uid[64];
+    snprintf(uid, sizeof uid, "%s", cluster->meta.uid);
+    step_plan(reconciler, cluster, plan);
+    int r = act_run(reconciler->act, cluster, &plan->actions);
+    step_tell_error(plan, r);
+    step_tell_settings(plan, cluster_of(reconciler, key));
+    if (r < 0) {
+        reconciler->failures++;
+        LOG_WARN("a pass was cut off", LOG_STR("cluster", key), LOG_FAULT(r));
+    }
+    int status_error = step_status(reconciler, key, uid, plan);
+    *ret_again_ms = plan->again_ms < 0 ? RECONCILE_RESYNC_MS
+                                       : MIN(plan->again_ms, (int64_t)RECONCILE_RESYNC_MS);
+    return r < 0 ? r : status_error;
+}
+
+int
+reconcile(struct reconciler *reconciler, const char *key, int64_t *ret_again_ms)
+{
+    *ret_again_ms = -1;
+    reconciler->passes++;
+    if (strncmp(key, CACHE_KEY_TOPIC, sizeof CACHE_KEY_TOPIC - 1) == 0) {
+        return reconcile_topic(reconciler, key + sizeof CACHE_KEY_TOPIC - 1, ret_again_ms);
+    }
+    if (strncmp(key, CACHE_KEY_USER, sizeof CACHE_KEY_USER - 1) == 0) {
+        return reconcile_user(reconciler, key + sizeof CACHE_KEY_USER - 1);
+    }
+    const struct cluster *cluster = cluster_of(reconciler, key);
+    if (!cluster) {
+        reconcile_forget(reconciler, key);
+        return 0;
+    }
+    return reconcile_cluster(reconciler, key, cluster, ret_again_ms);
+}

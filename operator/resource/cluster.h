@@ -1,0 +1,79 @@
+#pragma once
+/* FreshetCluster: what its owner wishes. The API server has checked it by the rules of
+ * manifests/crds; what is looked at again here is what would crash or mislead us. */
+
+#include "resource/meta.h"
+
+#define CLUSTER_NAME_SIZE_MAX 40
+#define CLUSTER_REPLICAS_MAX 1000
+#define CLUSTER_LISTENERS_MAX 16
+#define CLUSTER_ZONES_MAX 16
+
+enum listener_type { LISTENER_INTERNAL, LISTENER_LOAD_BALANCER, LISTENER_NODE_PORT };
+
+/* Texts borrow from the cluster's spec. */
+struct listener {
+    const char *name;
+    int port;
+    enum listener_type type;
+    const char *host; /* "" */
+    int node_port;    /* of the Service for all; broker N has the one N + 1 above. 0: none */
+    bool has_tls;
+    bool has_authentication;
+    const cJSON *annotations;
+};
+
+struct cluster {
+    struct meta meta;
+    cJSON *spec;       /* owned; what follows borrows from it */
+    cJSON *conditions; /* of the status, owned, or NULL */
+    cJSON *settings;   /* of the status: set for all brokers while they run; owned, or NULL */
+    bool has_finalizer;
+    bool is_paused;
+    int replicas;
+    const char *version; /* "" : the operator's */
+    const char *image;   /* "" : by version */
+    const char *pull_policy;
+    const char *bucket;
+    const char *prefix;
+    const char *region;
+    const char *endpoint;
+    bool path_style;
+    const char *credentials_secret; /* "" */
+    bool wal_is_volume;             /* else it is in the bucket */
+    const char *wal_size;
+    const char *wal_class; /* "": the default class */
+    const char *wal_access_mode;
+    bool keeps_empty_volumes; /* reclaimPolicy Retain */
+    struct listener listeners[CLUSTER_LISTENERS_MAX];
+    size_t listener_count;
+    const char *zone_key; /* "" */
+    const char *zones[CLUSTER_ZONES_MAX];
+    size_t zone_count;
+    int rollout_max_unavailable;
+    int64_t rollout_min_ready_ms;
+    int64_t rollout_pod_timeout_ms;
+    bool is_rollout_paused;
+    int64_t drain_timeout_ms;
+    int drain_max_concurrent;
+    int64_t node_toleration_s;
+    int64_t node_replace_after_ms;
+    int64_t grace_s;
+    bool has_budget;
+    int budget_max_unavailable;
+    bool has_policy;
+    bool has_monitor;
+    bool deletes_volumes;
+    char *accepts_loss; /* owned: ids of brokers whose log a human gives up, "0,3"; "" */
+};
+
+/* -EBADMSG: what is wrong, with the field's path. */
+MUST_CHECK int cluster_parse(const cJSON *object, struct cluster **ret_cluster);
+void cluster_free(struct cluster *cluster);
+/* What the schema has and brokers of this version lack, in words for the owner; "": nothing. */
+const char *cluster_not_yet(const struct cluster *cluster);
+/* Whether a human has said that what the log of that broker had is given up. */
+bool cluster_accepts_loss(const struct cluster *cluster, int id);
+/* Eight hexadecimal digits that say which bucket and prefix the data of a volume belongs to. */
+#define STORE_HASH_SIZE 17
+char *cluster_store_hash(const struct cluster *cluster, char out[STORE_HASH_SIZE]);

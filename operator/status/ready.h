@@ -1,0 +1,17 @@
+#pragma once
+/* The status of topics and users: one condition, Ready. T2 of status.h holds here too. */
+
+#include "status/status.h"
+
+struct ready {
+    const struct kube_kind *kind;
+    const struct meta *meta;
+    const cJSON *before; /* conditions of the status so far, or NULL */
+    enum truth truth;
+    const char *reason; /* never empty */
+    const char *message;
+};
+
+/* The object for an apply of the status subresource; callers add to its "status". `now` in the form
+ * of metav1.Time. */
+cJSON *ready_render(const struct ready *ready, const char *now);

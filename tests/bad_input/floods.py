@@ -1,0 +1,265 @@
+"""floods.py WHAT PORT ADMIN-PORT PID: one kind of flood against a running broker, while a good client is served. tests/bad_input/floods
+starts it."""
+import re
+import select
+import socket
+import struct
+import sys
+import threading
+import time
+import urllib.request
+
+import kafka
+from kafka import Closed, Connection, framed, request_bytes
+
+WHAT, PORT, ADMIN_PORT, PID = sys.argv[1], *(int(x) for x in sys.argv[2:5])
+APIS = {api.name: api for api in kafka.schemas_read().values()}
+TOPIC = b"flooded"
+failures = []
+
+
+def say(text):
+    print(f"  {WHAT}: {text}", flush=True)
+
+
+def expect(what, condition):
+    if not condition:
+        failures.append(what)
+        say(f"FAILED: {what}")
+
+
+def memory_kib():
+    with open(f"/proc/{PID}/status", encoding="ascii") as status:
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status.read())[1])
+
+
+def memory_peak_kib():
+    with open(f"/proc/{PID}/status", encoding="ascii") as status:
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read())[1])
+
+
+def metric(name):
+    text = urllib.request.urlopen(f"http://127.0.0.1:{ADMIN_PORT}/metrics", timeout=20).read().decode()
+    return sum(float(v) for v in re.findall(rf"^{name}(?:{{[^}}]*}})? ([0-9.e+]+)$", text, re.M))
+
+
+def create(connection):
+    connection.tell(APIS["CreateTopics"], 5, {"topics": [{"name": TOPIC, "num_partitions": 2, "replication_factor": 1}], "timeout_ms": 10000})
+
+
+def produce(connection, data=None):
+    answer = connection.tell(APIS["Produce"], 9, {"acks": -1, "timeout_ms": 10000,
+        "topic_data": [{"name": TOPIC, "partition_data": [{"index": 0, "records": data or kafka.batch([b"good"])}]}]})
+    return answer["responses"][0]["partition_responses"][0]["error_code"]
+
+
+class GoodClient(threading.Thread):
+    """Produces all the time on a connection that was open before; remembers the slowest answer."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.connection, self.slowest, self.count, self.error, self.stop = Connection(PORT, 60), 0, 0, None, False
+        create(self.connection)
+        produce(self.connection)
+        self.start()
+
+    def run(self):
+        try:
+            while not self.stop:
+                start = time.monotonic()
+                code = produce(self.connection)
+                self.slowest, self.count = max(self.slowest, time.monotonic() - start), self.count + 1
+                if code:
+                    raise ValueError(f"error code {code}")
+        except (OSError, Closed, ValueError) as error:
+            self.error = error
+
+    def end(self, seconds=10):
+        self.stop = True
+        self.join(60)
+        say(f"a good client: {self.count} answers, the slowest after {self.slowest * 1000:.0f} ms")
+        expect(f"a good client is served meanwhile ({self.error!r})", self.error is None and self.count > 0)
+        expect(f"its slowest answer took {self.slowest:.1f} s", self.slowest < seconds)
+        self.connection.close()
+
+
+def is_served(connection):
+    try:
+        return connection.call(APIS["ApiVersions"], 0, kafka.Plain())["error_code"] == 0
+    except (OSError, Closed):
+        return False
+
+
+def connections_end(most):
+    for _ in range(150):
+        if metric("freshet_connections") <= most:
+            return
+        time.sleep(0.2)
+    expect(f"{metric('freshet_connections')} connections are left", False)
+
+
+def from_address(address):
+    connection = Connection.__new__(Connection)
+    connection.socket = socket.create_connection(("127.0.0.1", PORT), 20, (address, 0))
+    return connection
+
+
+def flood_limits():
+    """max.connections.per.ip 40, max.connections 60."""
+    mine = [Connection(PORT) for _ in range(40)]
+    expect("40 connections of one address are served", all(is_served(c) for c in mine))
+    over = Connection(PORT)
+    expect("the 41st is closed", over.is_closed())
+    others = [from_address("127.0.0.2") for _ in range(20)]
+    expect("20 of another address are served", all(is_served(c) for c in others))
+    expect("the 61st of all is closed", from_address("127.0.0.3").is_closed())
+    expect("the first are still served", all(is_served(c) for c in mine))
+    others.pop().close()
+    time.sleep(0.5)
+    expect("one that left makes room", is_served(from_address("127.0.0.3")))
+
+
+    def alter(operation):
+        answer = mine[0].tell(APIS["IncrementalAlterConfigs"], 1, {"resources": [{"resource_type": 4, "resource_name": b"",
+            "configs": [{"name": b"max.connections.per.ip", "config_operation": operation, "value": b"41"},
+                {"name": b"max.connections", "config_operation": operation, "value": b"1000"}]}]})
+        expect(f"limits are changed while it runs: {answer['responses']}", answer["responses"][0]["error_code"] == 0)
+        time.sleep(0.5)
+
+    alter(0)
+    mine.append(Connection(PORT))
+    expect("one more", is_served(mine[-1]))
+    expect("and no more", Connection(PORT).is_closed())
+    alter(1)
+    for connection in mine + others:
+        connection.close()
+    connections_end(1)
+
+
+def flood_storm():
+    """Four threads connect and leave, half of them with an unfinished frame."""
+    good = GoodClient()
+    end, counts = time.monotonic() + 5, []
+
+    def run(n):
+        count = 0
+        while time.monotonic() < end:
+            try:
+                with Connection(PORT, 5) as connection:
+                    if n % 2:
+                        connection.socket.send(b"\0\0\1")
+                count += 1
+            except (OSError, Closed):
+                pass
+        counts.append(count)
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    say(f"{sum(counts)} connections in 5 s")
+    good.end()
+    connections_end(1)
+
+
+def flood_slow():
+    """Slowloris: 400 clients that send a byte now and then. connections.max.idle.ms is 6 s."""
+    good = GoodClient()
+    before = memory_kib()
+    slow = [Connection(PORT) for _ in range(400)]
+    frame = framed(request_bytes(APIS["Metadata"], 9, 1, b"\0\0\0\0\0"))
+    for i in range(12):
+        for connection in slow:
+            try:
+                connection.socket.send(frame[i : i + 1])
+            except OSError:
+                pass
+        time.sleep(0.25)
+    grown = memory_kib() - before
+    say(f"400 slow senders take {grown // 1024} MiB")
+    expect(f"{grown} KiB for 400 slow senders", grown < 64 * 1024)
+    connected = metric("freshet_connections")
+    expect(f"{connected:.0f} slow ones are connected while they send", connected >= 400)
+    connections_end(2)  # and are closed when they fall silent
+    good.end()
+    expect("a closed one knows it", slow[0].is_closed())
+
+
+def flood_deaf():
+    """60 consumers that ask for 50 MB again and again, and never read an answer."""
+    with Connection(PORT, 60) as connection:
+        create(connection)
+        data = kafka.batch([b"x" * 900_000])
+        for _ in range(60):
+            expect("ballast", produce(connection, data) == 0)
+    good = GoodClient()
+    fetch = kafka.Exact(APIS["Fetch"].request, 11).encode({"replica_id": -1, "max_wait_ms": 100, "max_bytes": 50 << 20, "session_epoch": -1,
+        "topics": [{"topic": TOPIC, "partitions": [{"partition": 0, "current_leader_epoch": -1, "log_start_offset": -1,
+            "partition_max_bytes": 50 << 20}]}]})
+    deaf = [Connection(PORT, 60) for _ in range(60)]
+    for connection in deaf:
+        for i in range(20):
+            connection.send(framed(request_bytes(APIS["Fetch"], 11, i, fetch)))
+    time.sleep(3)
+    say(f"60 deaf consumers that want {60 * 20 * 50 // 1024} GiB: {memory_kib() // 1024} MiB, at most {memory_peak_kib() // 1024} MiB")
+    expect(f"{memory_peak_kib() // 1024} MiB", memory_peak_kib() < 600 * 1024)
+    with Connection(PORT, 60) as connection:
+        expect("who connects now is served", is_served(connection))
+    good.end()
+    for connection in deaf:
+        connection.close()
+    connections_end(1)
+
+
+def flood_idle():
+    """3,000 connections that say something once."""
+    before = memory_kib()
+    good = GoodClient()
+    idle = []
+    for _ in range(3000):
+        idle.append(Connection(PORT, 60))
+        is_served(idle[-1])
+    each = (memory_kib() - before) / len(idle)
+    say(f"{len(idle)} idle connections, {each:.1f} KiB each")
+    expect(f"{each} KiB for an idle connection", each < 64)
+    good.end()
+    for connection in idle:
+        connection.close()
+    connections_end(1)
+
+
+def flood_gone():
+    """200 clients that ask for a long poll and leave."""
+    fetch = kafka.Exact(APIS["Fetch"].request, 11).encode({"replica_id": -1, "max_wait_ms": 600000, "min_bytes": 1 << 30, "max_bytes": 1 << 30,
+        "session_epoch": -1, "topics": [{"topic": TOPIC, "partitions": [{"partition": 1, "current_leader_epoch": -1, "log_start_offset": -1,
+            "partition_max_bytes": 1 << 20}]}]})
+    for _ in range(200):
+        with Connection(PORT) as connection:
+            connection.send(framed(request_bytes(APIS["Fetch"], 11, 1, fetch)))
+    connections_end(1)
+
+
+def flood_descriptors():
+    """400 connections to a broker that may open 150 files."""
+    good = GoodClient()
+    many, waiting = [], 0
+    for _ in range(400):
+        connection = Connection.__new__(Connection)
+        connection.socket = socket.socket()
+        connection.socket.setblocking(False)
+        connection.socket.connect_ex(("127.0.0.1", PORT))
+        many.append(connection)
+    time.sleep(3)
+    good.end()
+    for connection in many:
+        waiting += connection.socket in select.select([], [connection.socket], [], 0)[1]
+        connection.close()
+    say(f"{waiting} of 400 had a connection, of the kernel at least")
+    connections_end(1)
+    with Connection(PORT, 20) as connection:
+        expect("served again", is_served(connection))
+
+
+globals()["flood_" + WHAT]()
+sys.exit(1 if failures else 0)

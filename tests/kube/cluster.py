@@ -1,0 +1,328 @@
+"""What tests on a cluster share: kubectl, the S3 server, clients inside and outside, the cluster under test. See tests/kube/acceptance for the
+environment."""
+import atexit
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.join(HERE, "../..")
+CLIENT_TOOL = os.environ.get("CLIENT_TOOL", os.path.join(ROOT, "build/release/tests/clients/client_tool"))
+FOLDER = os.environ.get("KUBE_FOLDER", "")
+NAMESPACE, SYSTEM, RELEASE, NAME = "freshet-acceptance", "freshet-system", "freshet", "main"
+PARTITIONS, RATE = 6, 400
+STARTED = time.monotonic()
+
+STORE = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: %(namespace)s, labels: {pod-security.kubernetes.io/enforce: restricted}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: s3, namespace: %(namespace)s}
+stringData: {accessKeyId: testkey, secretAccessKey: testsecret}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: s3, namespace: %(namespace)s}
+spec: {selector: {app: s3}, ports: [{port: 7070}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: s3, namespace: %(namespace)s, labels: {app: s3}}
+spec:
+  terminationGracePeriodSeconds: 1
+  automountServiceAccountToken: false
+  securityContext: {runAsNonRoot: true, runAsUser: 65532, fsGroup: 65532, seccompProfile: {type: RuntimeDefault}}
+  containers:
+    - name: s3
+      image: freshet-test/versitygw:1
+      imagePullPolicy: Never
+      args: [--port, ':7070', --keep-alive, --quiet, posix, /data]
+      env: [{name: ROOT_ACCESS_KEY, value: testkey}, {name: ROOT_SECRET_KEY, value: testsecret}]
+      readinessProbe: {tcpSocket: {port: 7070}, periodSeconds: 1}
+      securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
+      volumeMounts: [{name: data, mountPath: /data}]
+  volumes: [{name: data, emptyDir: {}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: clients, namespace: %(namespace)s}
+spec:
+  terminationGracePeriodSeconds: 1
+  automountServiceAccountToken: false
+  securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
+  containers:
+    - name: clients
+      image: freshet-test/clients:1
+      imagePullPolicy: Never
+      command: [sh, -c, 'while :; do sleep 1; done']
+      securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+"""
+
+
+def say(text):
+    print(f"{time.monotonic() - STARTED:6.1f}s {text}", flush=True)
+
+
+def kubectl(*arguments, text=None, check=True, namespace=NAMESPACE):
+    result = subprocess.run(["kubectl", "--namespace", namespace, *arguments], input=text, text=True, capture_output=True, check=False)
+    if check and result.returncode:
+        raise RuntimeError(f"kubectl {' '.join(arguments)}: {result.stderr.strip()}")
+    return result.stdout
+
+
+def get(kind, name="", namespace=NAMESPACE, **options):
+    selector = [f"--selector={options['selector']}"] if "selector" in options else []
+    out = kubectl("get", kind, *([name] if name else []), *selector, "--output=json", "--ignore-not-found", namespace=namespace)
+    return json.loads(out) if out.strip() else None
+
+
+def wait(what, condition, patience_s=120):
+    begin = time.monotonic()
+    while True:
+        value = condition()
+        if value:
+            return time.monotonic() - begin
+        if time.monotonic() - begin > patience_s:
+            state = get("fc", NAME) or {}
+            raise AssertionError(f"not within {patience_s} s: {what}; status {json.dumps(state.get('status', {}), indent=1)}")
+        time.sleep(0.25)
+
+
+class Producer:
+    """client_tool produce, here or in the pod `clients`; a topic and a history of its own."""
+
+    def __init__(self, work, topic, bootstrap, inside):
+        self.topic, self.bootstrap, self.inside = topic, bootstrap, inside
+        self.history = f"/tmp/{topic}.history" if inside else f"{work}/{topic}.history"
+        self.copy = f"{work}/{topic}.history"
+        self.read = f"/tmp/{topic}.read" if inside else f"{work}/{topic}.read"
+        self.read_copy = f"{work}/{topic}.read"
+        self.process = None
+
+    def command(self, *arguments):
+        tool = [*arguments]
+        if self.inside:
+            return ["kubectl", "--namespace", NAMESPACE, "exec", "clients", "--", "client_tool", *tool]
+        # Once the cluster is gone its addresses are somebody else's: the client must not outlive the test.
+        return ["setpriv", "--pdeathsig", "KILL", "--", CLIENT_TOOL, *tool]
+
+    def create(self):
+        subprocess.run(self.command("create", self.bootstrap, self.topic, str(PARTITIONS)), check=True, timeout=60)
+
+    def start(self, rate=RATE):
+        arguments = ["produce", self.bootstrap, self.topic, str(PARTITIONS), str(rate), self.history]
+        command = self.command(*arguments)
+        if self.inside:
+            script = f"echo $$ >/tmp/{self.topic}.pid; exec client_tool {' '.join(arguments)}"
+            command = ["kubectl", "--namespace", NAMESPACE, "exec", "clients", "--", "sh", "-c", script]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        atexit.register(self.process.kill)
+
+    def stop(self):
+        """All that was sent is acknowledged, or this fails."""
+        if self.inside:
+            kubectl("exec", "clients", "--", "sh", "-c", f"kill -TERM $(cat /tmp/{self.topic}.pid)")
+        else:
+            self.process.send_signal(signal.SIGTERM)
+        out, _ = self.process.communicate(timeout=120)
+        say(f"producer of {self.topic}: {out.strip()}")
+        assert self.process.returncode == 0, f"a produce failed: {self.topic}"
+
+    def verify(self):
+        subprocess.run(self.command("verify", self.bootstrap, self.topic, str(PARTITIONS), self.history, self.read), check=True, timeout=300)
+        if self.inside:
+            for inside, copy in ((self.history, self.copy), (self.read, self.read_copy)):
+                with open(copy, "w", encoding="utf-8") as file:
+                    subprocess.run(["kubectl", "--namespace", NAMESPACE, "exec", "clients", "--", "cat", inside], stdout=file, check=True)
+        return [self.copy, self.read_copy]
+
+    def acks(self):
+        """Partition and time of each acknowledgement so far, in seconds of this machine's monotonic clock."""
+        if not os.path.exists(self.copy):
+            return []
+        with open(self.copy, encoding="utf-8") as file:
+            lines = (line.split() for line in file if " ack " in line)
+            return [(int(words[4]), int(words[0]) / 1e6) for words in lines]
+
+    def pauses(self):
+        """The longest time between two acknowledgements of one partition, and when it began."""
+        last, longest = {}, (0, 0)
+        for partition, at in self.acks():
+            longest = max(longest, (at - last.get(partition, at), last.get(partition, at)))
+            last[partition] = at
+        return longest
+
+
+def cluster_spec(replicas, outside):
+    # One listener, which is all that a broker has so far: clients inside are sent to the load balancers too.
+    listeners = [{"name": "kafka", "port": 9092, **({"type": "loadbalancer", "host": outside} if outside else {})}]
+    return {"apiVersion": "freshet.dev/v1alpha1", "kind": "FreshetCluster", "metadata": {"name": NAME, "namespace": NAMESPACE},
+            "spec": {"replicas": replicas, "listeners": listeners, "wal": {"size": "1Gi", "accessMode": "ReadWriteOncePod"},
+                     "objectStore": {"bucket": "freshet", "prefix": "kube", "region": "us-east-1", "endpoint": f"http://s3.{NAMESPACE}.svc:7070",
+                                     "pathStyle": True, "credentials": {"secretName": "s3"}},
+                     "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
+                     "rollout": {"minReadySeconds": 1}}}
+
+
+def status():
+    return (get("fc", NAME) or {}).get("status", {})
+
+
+def brokers():
+    return [p for p in (get("pods", selector=f"freshet.dev/cluster={NAME}") or {"items": []})["items"]]
+
+
+def ready(count):
+    cluster = get("fc", NAME)
+    state = cluster.get("status", {})
+    pods = brokers()
+    return (state.get("observedGeneration") == cluster["metadata"]["generation"] and state.get("readyReplicas") == count
+            and state.get("updatedReplicas") == count and len(pods) == count)
+
+
+def scale(count):
+    """Seconds until all are ready, or gone."""
+    kubectl("scale", "fc", NAME, f"--replicas={count}")
+    return wait(f"{count} brokers", lambda: ready(count), 240)
+
+
+def leaders(topic):
+    out = kubectl("exec", "clients", "--", "kcat", "-b", f"{NAME}-bootstrap:9092", "-L", "-J", "-t", topic, check=False)
+    try:
+        found = json.loads(out)["topics"][0]["partitions"]
+    except (ValueError, KeyError, IndexError):
+        return []
+    return [p["leader"] for p in found]
+
+
+def kill_pod(pod, namespace=NAMESPACE):
+    """SIGKILL for the process of a pod on the node of hack/kube-up; elsewhere the pod is deleted by force, which comes near."""
+    uid, killed = pod["metadata"]["uid"], False
+    for pid in filter(str.isdigit, os.listdir("/proc")) if FOLDER else ():
+        try:
+            with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
+                is_in_pod = uid in file.read()
+            with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+                if is_in_pod and file.read().startswith("freshet"):
+                    os.kill(int(pid), signal.SIGKILL)
+                    killed = True
+        except OSError:
+            continue
+    if not killed:
+        assert not FOLDER, "no process of " + pod["metadata"]["name"]
+        kubectl("delete", "pod", pod["metadata"]["name"], "--force", "--grace-period=0", "--wait=false", namespace=namespace)
+
+
+def restarts():
+    return {p["metadata"]["uid"]: p["status"]["containerStatuses"][0]["restartCount"] for p in brokers() if p["status"].get("containerStatuses")}
+
+
+class World:
+    """Operator, store, a cluster and its clients, and what was measured."""
+
+    def __init__(self, work):
+        self.work = work
+        self.producers = []
+        self.outside = os.environ.get("OUTSIDE_HOST", "")
+        self.bootstrap = os.environ.get("OUTSIDE_BOOTSTRAP", "")
+        if FOLDER:
+            with open(os.path.join(FOLDER, "run/number"), encoding="utf-8") as file:
+                net = f"198.19.{file.read().strip()}"
+            self.outside, self.bootstrap = f"{net}.10{{id}}", f"{net}.200:9092"
+        self.measured = {}
+
+    def measure(self, what, value, unit="s"):
+        self.measured[what] = value
+        say(f"{what}: {value:.1f} {unit}")
+
+    def producer(self, topic, inside):
+        one = Producer(self.work, topic, f"{NAME}-bootstrap:9092" if inside else self.bootstrap, inside)
+        self.producers.append(one)
+        return one
+
+    def install(self):
+        if FOLDER:
+            images = os.environ.get("IMAGES")
+            if not images:
+                images = os.path.join(ROOT, "build/kube-images")
+                subprocess.run([f"{HERE}/images", images], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run([f"{ROOT}/hack/kube-load", FOLDER, *(os.path.join(images, n) for n in sorted(os.listdir(images)))], check=True,
+                           stderr=subprocess.DEVNULL)
+            say("images are there")
+        kubectl("apply", "-f", "-", text=STORE % {"namespace": NAMESPACE})
+        self.helm("install", RELEASE, f"{ROOT}/charts/freshet", "--create-namespace", "--wait", "--timeout", "120s")
+        kubectl("wait", "pod/s3", "pod/clients", "--for=condition=Ready", "--timeout=60s")
+        empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        kubectl("exec", "clients", "--", "curl", "-sSf", "--max-time", "20", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", "testkey:testsecret", "-H",
+                f"x-amz-content-sha256: {empty}", "-X", "PUT", f"http://s3.{NAMESPACE}.svc:7070/freshet")
+        say("operator and store are there")
+
+    @staticmethod
+    def helm(*arguments):
+        helm = os.environ.get("HELM", "helm")
+        subprocess.run([helm, "--namespace", SYSTEM, *arguments], check=True, stdout=subprocess.DEVNULL)
+
+    def first_ack(self, rate=RATE):
+        begin = time.monotonic()
+        kubectl("apply", "-f", "-", text=json.dumps(cluster_spec(1, self.outside)))
+        if self.bootstrap:
+            one = self.producer("outside", inside=False)
+            while subprocess.run(one.command("create", one.bootstrap, one.topic, str(PARTITIONS)), check=False, stderr=subprocess.DEVNULL,
+                                 timeout=60).returncode:
+                assert time.monotonic() - begin < 120, "nobody made a topic within two minutes"
+                time.sleep(0.1)
+            one.start(rate)
+            wait("an acknowledgement", one.acks)
+            self.measure("kubectl apply to the first acknowledged record", one.acks()[0][1] - begin)
+        wait("one broker", lambda: ready(1))
+        inside = self.producer("inside", inside=True)
+        inside.create()
+        inside.start(rate)
+
+    def check(self):
+        files = []
+        for one in self.producers:
+            one.stop()
+        for one in self.producers:
+            files += one.verify()
+            longest, began = one.pauses()
+            self.measure(f"longest pause of a partition of {one.topic}, {began - STARTED:.0f} s after the start,", longest)
+        subprocess.run([sys.executable, f"{ROOT}/tests/crash/check_history.py", *files], check=True)
+
+    def remove(self):
+        kubectl("delete", "fc", NAME, "--timeout=90s")
+        wait("no pods", lambda: not brokers(), 90)
+        claims = (get("pvc") or {"items": []})["items"]
+        assert claims, "the volumes did not stay"
+        self.helm("uninstall", RELEASE, "--wait", "--timeout", "60s")
+        kept = kubectl("get", "crd", "--output=name")
+        assert kept.count("freshet.dev") == 3, f"custom resources did not stay: {kept}"
+        kubectl("delete", "namespace", NAMESPACE, SYSTEM, "--wait=false")
+
+
+def diagnose():
+    """What a person would look at first."""
+    for arguments in (("get", "fc,pods,pvc,svc", "--output=wide"), ("get", "events", "--sort-by=.lastTimestamp"),
+                      ("logs", f"--selector=freshet.dev/cluster={NAME}", "--tail=15", "--prefix")):
+        print(kubectl(*arguments, check=False)[-6000:], file=sys.stderr)
+    print(kubectl("logs", "--selector=app.kubernetes.io/name=freshet-operator", "--tail=20", "--prefix", check=False, namespace=SYSTEM)[-5000:], file=sys.stderr)
+
+
+def run(name, kind, steps):
+    """steps(a world of that kind), told about in full where it fails."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with tempfile.TemporaryDirectory(prefix=f"freshet-{name}-") as work:
+        world = kind(work)
+        try:
+            steps(world)
+        except BaseException:
+            diagnose()
+            raise
+    say("passed")

@@ -1,0 +1,156 @@
+/* A WAL in the bucket through the partitions: a crash, a start that recovers it in place (K3),
+ * damage that is nobody's loss, and the end of what is over (L4). */
+#include "base/mem.h"
+#include "partition/wal_sweep.h"
+#include "reactor/clock.h"
+#include "support_rig.h"
+#include "unit/test.h"
+#include "wal/objects.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static int
+append(struct rig *rig, struct partition_key key)
+{
+    return rig_append(rig, key, rig_batch(-1, -1, 1), NULL);
+}
+
+/* Objects of the incarnation; 0: of all. */
+static int64_t
+wal_objects(struct rig *rig, int64_t epoch)
+{
+    struct object_list list;
+    int64_t count = 0;
+    if (objectstore_list(rig->objects, WAL_OBJECT_ROOT, NULL, 1000, DEADLINE_NONE, &list)) {
+        return -1;
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        struct wal_object_log log;
+        uint64_t slot;
+        count += wal_object_key_parse(list.entries[i].key, &log, &slot) == 0 &&
+                 (epoch == 0 || log.incarnation == (uint64_t)epoch);
+    }
+    object_list_done(&list);
+    return count;
+}
+
+FIBER_TEST(what_a_crash_leaves_in_the_bucket_is_recovered_once)
+{
+    struct rig rig;
+    ASSERT_OK(rig_new_in_bucket(&rig, "bucket-crash"));
+    for (int i = 0; i < 5; i++) {
+        ASSERT_OK(append(&rig, rig.key));
+        ASSERT_OK(append(&rig, rig.second));
+    }
+    ASSERT_OK(shard_flush(rig.shard));
+    ASSERT_OK(append(&rig, rig.key));
+    ASSERT_OK(rig_crash(&rig));
+    ASSERT_OK(rig_start(&rig));
+    ASSERT(rig.recovered.wal.records >= 1);
+    ASSERT_EQ(rig.recovered.records_committed, 1);
+    ASSERT_EQ(rig_count(&rig, rig.key, 0), 6);
+    ASSERT_EQ(rig_count(&rig, rig.second, 0), 5);
+    ASSERT_OK(append(&rig, rig.key));
+    ASSERT_OK(rig_crash(&rig));
+    ASSERT_OK(rig_start(&rig));
+    ASSERT_EQ(rig.recovered.records_committed, 1);
+    ASSERT_EQ(rig_count(&rig, rig.key, 0), 7);
+    ASSERT_OK(rig_stop(&rig));
+    /* A clean stop leaves nothing to recover. */
+    ASSERT_OK(rig_start(&rig));
+    ASSERT_EQ(rig.recovered.wal.records, 0);
+    ASSERT_EQ(rig_count(&rig, rig.key, 0), 7);
+    ASSERT_OK(rig_stop(&rig));
+}
+
+/* K3: a start that dies while it recovers leaves two incarnations to the next one. */
+FIBER_TEST(a_recovery_that_failed_is_done_by_the_next_start)
+{
+    struct rig rig;
+    ASSERT_OK(rig_new_in_bucket(&rig, "bucket-again"));
+    for (int i = 0; i < 3; i++) {
+        ASSERT_OK(append(&rig, rig.key));
+    }
+    ASSERT_OK(rig_crash(&rig));
+    /* Recovered, and dead before its partitions were opened anew: as far as the state knows they
+     * are still open in the first incarnation. */
+    ASSERT_OK(rig_start(&rig));
+    ASSERT_EQ(rig.recovered.records_committed, 3);
+    ASSERT_OK(append(&rig, rig.key));
+    ASSERT_OK(rig_crash(&rig));
+    ASSERT_OK(rig_start(&rig));
+    ASSERT_EQ(rig_count(&rig, rig.key, 0), 4);
+    ASSERT_OK(rig_stop(&rig));
+}
+
+/* From a volume to the bucket: the other kind of log is recovered by its own rules. */
+FIBER_TEST(a_damaged_object_keeps_its_partitions_closed_and_the_log_where_it_is)
+{
+    struct rig rig;
+    ASSERT_OK(rig_new_in_bucket(&rig, "bucket-damage"));
+    rig.quarantine = quarantine_new();
+    for (int i = 0; i < 4; i++) {
+        ASSERT_OK(append(&rig, rig.key));
+    }
+    int64_t epoch = meta_broker_epoch(rig.meta);
+    const struct wal_object_log log = { .broker_id = 1, .incarnation = (uint64_t)epoch };
+    char key[WAL_OBJECT_KEY_SIZE];
+    CLEANUP(buf_unrefp) struct buf *object = NULL;
+    wal_object_key(&log, 3, key);
+    ASSERT_OK(objectstore_get(rig.objects, key, OBJECT_WHOLE, DEADLINE_NONE, &object, NULL));
+    uint8_t kept = object->data[object->size - 1];
+    object->data[object->size - 1] ^= 1;
+    const struct iovec part = { object->data, object->size };
+    const struct object_put put = {
+        .key = key, .parts = &part, .part_count = 1, .deadline_ns = DEADLINE_NONE
+    };
+    ASSERT_OK(objectstore_put(rig.objects, &put, NULL));
+    ASSERT_OK(rig_crash(&rig));
+    ASSERT_OK(rig_start(&rig));
+    ASSERT(rig.recovered.quarantined_partitions > 0);
+    ASSERT(quarantine_has(rig.quarantine, rig.key));
+    ASSERT(!shard_find(rig.shard, rig.key));
+    ASSERT_EQ(rig_description(&rig, rig.key)->owner_broker_epoch, epoch);
+    ASSERT_EQ(rig_description(&rig, rig.key)->end_offset, 1);
+    /* Restored, all of it is there. */
+    object->data[object->size - 1] = kept;
+    ASSERT_OK(objectstore_put(rig.objects, &put, NULL));
+    ASSERT_OK(rig_crash(&rig));
+    quarantine_free(rig.quarantine);
+    rig.quarantine = quarantine_new();
+    ASSERT_OK(rig_start(&rig));
+    ASSERT_EQ(rig.recovered.quarantined_partitions, 0);
+    ASSERT_EQ(rig_count(&rig, rig.key, 0), 4);
+    ASSERT_OK(rig_stop(&rig));
+    quarantine_free(rig.quarantine);
+}
+
+/* L4 */
+FIBER_TEST(only_what_is_over_is_swept_and_only_later)
+{
+    struct rig rig;
+    ASSERT_OK(rig_new_in_bucket(&rig, "bucket-sweep"));
+    ASSERT_OK(append(&rig, rig.key));
+    int64_t first = meta_broker_epoch(rig.meta);
+    ASSERT_OK(rig_crash(&rig));
+    ASSERT_OK(rig_start(&rig));
+    ASSERT_OK(append(&rig, rig.key));
+    int64_t second = meta_broker_epoch(rig.meta);
+    struct wal_sweep *sweep;
+    const struct wal_sweep_options options = {
+        .meta = rig.meta, .objects = rig.objects, .delay_ns = 50 * (uint64_t)NS_PER_MS
+    };
+    ASSERT_OK(wal_sweep_start(&options, &sweep));
+    ASSERT_EQ(wal_sweep_once(sweep), 0);
+    ASSERT(wal_objects(&rig, first) >= 3); /* its first object, the record's, the fence */
+    ASSERT_OK(fiber_sleep_ns(60 * (uint64_t)NS_PER_MS));
+    int64_t before = wal_objects(&rig, second);
+    ASSERT(wal_sweep_once(sweep) >= 3);
+    ASSERT_EQ(wal_objects(&rig, first), 0);
+    ASSERT_EQ(wal_objects(&rig, second), before);
+    wal_sweep_stop(sweep);
+    ASSERT_OK(append(&rig, rig.key));
+    ASSERT_EQ(rig_count(&rig, rig.key, 0), 3);
+    ASSERT_OK(rig_stop(&rig));
+}

@@ -1,0 +1,208 @@
+/* Actions against the test's API server: whose objects they are, what they expect, what isn't
+ * repeated. */
+#include "act/act.h"
+#include "base/fault.h"
+#include "base/mem.h"
+#include "kube/clock.h"
+#include "unit/operator/kube/support_server.h"
+#include "unit/test.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+
+/* One object that is there, and what was asked. */
+struct shelf {
+    pthread_mutex_t mutex;
+    const char *owner; /* uid of the object's owner; NULL: there is none */
+    bool is_stale;     /* writes are refused: it isn't as expected */
+    bool is_absent;    /* the kind isn't there */
+    char log[4096];
+};
+
+static void
+serve(struct server_request *request, void *arg)
+{
+    struct shelf *shelf = arg;
+    char body[600];
+    pthread_mutex_lock(&shelf->mutex);
+    size_t used = strlen(shelf->log);
+    snprintf(shelf->log + used, sizeof shelf->log - used, "%s %s\n", request->method,
+            strcmp(request->method, "PATCH") == 0 ? request->body : "");
+    snprintf(body, sizeof body,
+            "{\"metadata\":{\"namespace\":\"ns\",\"name\":\"c-x\",\"uid\":\"o\","
+            "\"resourceVersion\":"
+            "\"8\",\"ownerReferences\":[{\"controller\":true,\"uid\":\"%s\"}],\"labels\":{"
+            "\"freshet.dev/cluster\":\"c\"}}}",
+            shelf->owner ? shelf->owner : "u");
+    if (shelf->is_absent) {
+        server_json(request, 404, "{\"reason\":\"NotFound\"}");
+    } else if (shelf->is_stale) {
+        server_json(request, 409, "{\"reason\":\"Conflict\"}");
+    } else if (strcmp(request->method, "POST") == 0 && shelf->owner) {
+        server_json(request, 409, "{\"reason\":\"AlreadyExists\"}");
+    } else {
+        server_json(request, 200, body);
+    }
+    pthread_mutex_unlock(&shelf->mutex);
+}
+
+struct bench {
+    struct shelf shelf;
+    struct server *server;
+    struct http *http;
+    struct kube *kube;
+    struct cache cache;
+    struct events *events;
+    struct act act;
+    struct cluster cluster;
+    struct list actions;
+};
+
+static void
+bench_begin(struct bench *bench)
+{
+    static char texts[][4] = { "ns", "c", "u" };
+    json_setup();
+    http_setup();
+    *bench = (struct bench){ .shelf = { .mutex = PTHREAD_MUTEX_INITIALIZER } };
+    bench->server = server_start(serve, &bench->shelf);
+    bench->http = http_new();
+    bench->kube = server_client(bench->server, bench->http);
+    cache_init(&bench->cache);
+    bench->events = events_new(bench->kube, "o");
+    act_init(&bench->act, bench->kube, &bench->cache, bench->events);
+    bench->cluster.meta = (struct meta){ .namespace = texts[0], .name = texts[1], .uid = texts[2] };
+    list_init(&bench->actions);
+}
+
+static void
+bench_end(struct bench *bench)
+{
+    LIST_FOREACH_SAFE (node, &bench->actions) {
+        action_free(CONTAINER_OF(node, struct action, node));
+    }
+    act_done(&bench->act);
+    events_free(bench->events);
+    cache_done(&bench->cache);
+    server_client_free(bench->kube);
+    http_free(bench->http);
+    server_stop(bench->server);
+}
+
+static struct action *
+add(struct bench *bench, enum action_kind kind)
+{
+    struct action *action = action_new(kind, 3);
+    list_push_back(&bench->actions, &action->node);
+    action_set(&action->name, "c-x");
+    return action;
+}
+
+static void
+add_service(struct bench *bench)
+{
+    struct action *action = add(bench, ACTION_APPLY);
+    action->child = CHILD_SERVICE;
+    action->object = cJSON_CreateObject();
+    json_set(json_object(action->object, "metadata"), "name", "c-x");
+}
+
+/* A2 */
+TEST(a2_an_object_of_somebody_else_is_not_touched)
+{
+    static struct bench bench;
+    bench_begin(&bench);
+    bench.shelf.owner = "somebody";
+    add_service(&bench);
+    ASSERT_ERROR(act_run(&bench.act, &bench.cluster, &bench.actions), -EEXIST);
+    ASSERT(strstr(fault_text(), "does not belong to this cluster"));
+    ASSERT_STRING(bench.shelf.log, "POST \nGET \n");
+    bench_end(&bench);
+}
+
+TEST(an_object_of_ours_is_made_ours_again_and_then_left_alone)
+{
+    static struct bench bench;
+    bench_begin(&bench);
+    bench.shelf.owner = "u";
+    add_service(&bench);
+    ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
+    ASSERT_STRING(bench.shelf.log, "POST \nGET \nPATCH {\"metadata\":{\"name\":\"c-x\"}}\n");
+    ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
+    ASSERT_EQ(atomic_load(&bench.server->count), 3);
+    struct action *action = LIST_FIRST(&bench.actions, struct action, node);
+    json_set(action->object, "kind", "changed");
+    ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
+    ASSERT_EQ(atomic_load(&bench.server->count), 4);
+    bench_end(&bench);
+}
+
+/* A3 */
+TEST(a3_a_mark_names_the_claim_as_it_was_seen)
+{
+    static struct bench bench;
+    bench_begin(&bench);
+    struct action *mark = add(&bench, ACTION_MARK_CLAIM);
+    action_set(&mark->uid, "o");
+    action_set(&mark->version, "7");
+    mark->state = CLAIM_EMPTY;
+    mark->epoch = 12;
+    ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
+    ASSERT_STRING(bench.shelf.log,
+            "PATCH {\"metadata\":{\"uid\":\"o\",\"resourceVersion\":\"7\",\"annotations\":{"
+            "\"freshet.dev/state\":\"empty\",\"freshet.dev/drained-epoch\":\"12\"}}}\n");
+    bench.shelf.is_stale = true;
+    add(&bench, ACTION_DELETE_POD);
+    ASSERT_ERROR(act_run(&bench.act, &bench.cluster, &bench.actions), -ESTALE);
+    ASSERT_EQ(atomic_load(&bench.server->count), 2); /* nothing after the first that failed */
+    bench_end(&bench);
+}
+
+TEST(a_broker_that_does_not_answer_is_tried_again_later)
+{
+    static struct bench bench;
+    bench_begin(&bench);
+    struct action *drain = add(&bench, ACTION_DRAIN);
+    action_set(&drain->ip, "127.0.0.77"); /* nobody listens there */
+    ASSERT_ERROR(act_run(&bench.act, &bench.cluster, &bench.actions), -EAGAIN);
+    ASSERT(strstr(fault_text(), "drain of broker 3"));
+    bench_end(&bench);
+}
+
+TEST(a_status_is_written_once)
+{
+    static struct bench bench;
+    bench_begin(&bench);
+    CLEANUP(json_freep) cJSON *status = cJSON_CreateObject();
+    json_set(json_object(status, "metadata"), "name", "c");
+    ASSERT_OK(act_status(
+            &bench.act, &KUBE_CLUSTERS, &bench.cache.clusters, &bench.cluster.meta, status));
+    ASSERT_OK(act_status(
+            &bench.act, &KUBE_CLUSTERS, &bench.cache.clusters, &bench.cluster.meta, status));
+    ASSERT_EQ(atomic_load(&bench.server->count), 1);
+    act_forget(&bench.act, "ns", "c");
+    ASSERT_OK(act_status(
+            &bench.act, &KUBE_CLUSTERS, &bench.cache.clusters, &bench.cluster.meta, status));
+    ASSERT_EQ(atomic_load(&bench.server->count), 2);
+    bench_end(&bench);
+}
+
+TEST(pod_monitors_that_are_not_installed_hold_up_nothing)
+{
+    static struct bench bench;
+    bench_begin(&bench);
+    bench.shelf.is_absent = true;
+    add_service(&bench);
+    struct action *action = LIST_FIRST(&bench.actions, struct action, node);
+    action->child = CHILD_MONITOR;
+    ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
+    ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
+    ASSERT_STRING(bench.shelf.log, "POST \n"); /* not asked for all the time */
+    bench.shelf.is_absent = false;
+    bench.act.monitors_absent_until_ms = 0;
+    bench.shelf.owner = "u";
+    ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
+    ASSERT(strstr(bench.shelf.log, "PATCH"));
+    bench_end(&bench);
+}

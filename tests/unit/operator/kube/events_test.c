@@ -1,0 +1,129 @@
+/* Events: the first, the series, the storm. */
+#include "base/mem.h"
+#include "kube/clock.h"
+#include "kube/events.h"
+#include "unit/operator/kube/support_server.h"
+#include "unit/test.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+struct mailbox {
+    pthread_mutex_t mutex;
+    unsigned posts;
+    unsigned patches;
+    char last[4096];
+    char path[1024];
+};
+
+static void
+take(struct server_request *request, void *arg)
+{
+    struct mailbox *box = arg;
+    pthread_mutex_lock(&box->mutex);
+    bool is_post = strcmp(request->method, "POST") == 0;
+    box->posts += is_post;
+    box->patches += !is_post;
+    snprintf(box->last, sizeof box->last, "%.4000s", request->body);
+    snprintf(box->path, sizeof box->path, "%s", request->path);
+    pthread_mutex_unlock(&box->mutex);
+    server_json(request, 201, "{}");
+}
+
+struct bench {
+    struct mailbox box;
+    struct server *server;
+    struct http *http;
+    struct kube *kube;
+    struct events *events;
+};
+
+static void
+bench_begin(struct bench *bench)
+{
+    json_setup();
+    http_setup();
+    *bench = (struct bench){ .box = { .mutex = PTHREAD_MUTEX_INITIALIZER } };
+    bench->server = server_start(take, &bench->box);
+    bench->http = http_new();
+    bench->kube = server_client(bench->server, bench->http);
+    bench->events = events_new(bench->kube, "operator-0");
+}
+
+static void
+bench_end(struct bench *bench)
+{
+    events_free(bench->events);
+    server_client_free(bench->kube);
+    http_free(bench->http);
+    server_stop(bench->server);
+}
+
+static void
+run_until(struct bench *bench, unsigned requests)
+{
+    int64_t end_ms = clock_now_ms() + 10000;
+    while (atomic_load(&bench->server->count) < requests && clock_now_ms() < end_ms) {
+        http_run(bench->http, 20);
+    }
+    http_run(bench->http, 50);
+}
+
+static struct event
+drained(const char *note)
+{
+    return (struct event){ .regarding = { &KUBE_CLUSTERS, "ns", "c", "u1" },
+        .reason = "DrainStarted",
+        .action = "Drain",
+        .note = note };
+}
+
+TEST(the_first_is_posted_the_second_starts_a_series_more_are_only_counted)
+{
+    struct bench bench;
+    bench_begin(&bench);
+    struct event event = drained("broker 3");
+    events_tell(bench.events, &event);
+    run_until(&bench, 1);
+    ASSERT_EQ(bench.box.posts, 1);
+    ASSERT_STRING(bench.box.path, "/apis/events.k8s.io/v1/namespaces/ns/events");
+    CLEANUP(json_freep) cJSON *posted = NULL;
+    ASSERT_OK(json_parse(bytes_of_string(bench.box.last), &posted));
+    ASSERT_STRING(json_text(posted, "regarding/uid"), "u1");
+    ASSERT_STRING(json_text(posted, "type"), "Normal");
+    ASSERT_STRING(json_text(posted, "reportingInstance"), "operator-0");
+    for (int i = 0; i < 5; i++) {
+        events_tell(bench.events, &event);
+    }
+    run_until(&bench, 2);
+    ASSERT_EQ(bench.box.posts, 1);
+    ASSERT_EQ(bench.box.patches, 1);
+    ASSERT(strstr(bench.box.last, "\"count\":2"));
+    event = drained("broker 4");
+    events_tell(bench.events, &event);
+    run_until(&bench, 3);
+    ASSERT_EQ(bench.box.posts, 2);
+    bench_end(&bench);
+}
+
+/* K9 */
+TEST(k9_a_storm_of_events_is_bounded_and_what_is_dropped_is_counted)
+{
+    struct bench bench;
+    bench_begin(&bench);
+    char note[3000];
+    for (int i = 0; i < 200; i++) {
+        memset(note, 'a', sizeof note);
+        snprintf(note + 2980, sizeof note - 2980, "%d", i);
+        note[i] = 'b';
+        struct event event = drained(note);
+        events_tell(bench.events, &event);
+    }
+    ASSERT_EQ(events_dropped(bench.events), 200 - EVENTS_UNDER_WAY_MAX);
+    run_until(&bench, EVENTS_UNDER_WAY_MAX);
+    ASSERT_EQ(atomic_load(&bench.server->count), EVENTS_UNDER_WAY_MAX);
+    CLEANUP(json_freep) cJSON *posted = NULL;
+    ASSERT_OK(json_parse(bytes_of_string(bench.box.last), &posted));
+    ASSERT_EQ(strlen(json_text(posted, "note")), EVENT_NOTE_MAX);
+    bench_end(&bench);
+}

@@ -1,0 +1,299 @@
+/* Watched lists against a server that cuts, lies, forgets and hangs. */
+#include "base/mark.h"
+#include "base/mem.h"
+#include "kube/clock.h"
+#include "kube/watch.h"
+#include "unit/operator/kube/support_server.h"
+#include "unit/test.h"
+
+#include <poll.h>
+#include <stdio.h>
+
+#define PATIENCE_MS 20000
+
+/* What the sink was told, in order: "R" restart, "+name@version", "-name", "S" synced. */
+struct story {
+    char text[8192];
+};
+
+static void
+tell(struct story *story, const char *what, const cJSON *object)
+{
+    size_t used = strlen(story->text);
+    snprintf(story->text + used, sizeof story->text - used, "%s%s%s%s ", what,
+            json_text(object, "metadata/name"), object ? "@" : "",
+            json_text(object, "metadata/resourceVersion"));
+}
+
+static void
+on_restart(void *arg)
+{
+    tell(arg, "R", NULL);
+}
+
+static void
+on_upsert(void *arg, const cJSON *object)
+{
+    tell(arg, "+", object);
+}
+
+static void
+on_remove(void *arg, const cJSON *object)
+{
+    tell(arg, "-", object);
+}
+
+static void
+on_synced(void *arg)
+{
+    tell(arg, "S", NULL);
+}
+
+static const struct watch_sink sink = { on_restart, on_upsert, on_remove, on_synced };
+
+#define OBJECT(name, version)                                                                      \
+    "{\"metadata\":{\"name\":\"" name "\",\"resourceVersion\":\"" version "\"}}"
+#define EVENT(type, name, version) "{\"type\":\"" type "\",\"object\":" OBJECT(name, version) "}\n"
+#define LIST(version, token, items)                                                                \
+    "{\"metadata\":{\"resourceVersion\":\"" version "\",\"continue\":\"" token                     \
+    "\"},\"items\":[" items "]}"
+#define GONE_EVENT                                                                                 \
+    "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":410,\"reason\":\"Expired\"}}\n"
+
+static bool
+is_watch(const struct server_request *request)
+{
+    return strstr(request->path, "watch=1") != NULL;
+}
+
+static bool
+asks_from(const struct server_request *request, const char *version)
+{
+    char text[64];
+    snprintf(text, sizeof text, "resourceVersion=%s&", version);
+    return strstr(request->path, text) != NULL;
+}
+
+/* Runs a watch until its story has `end`. */
+static void
+run_piecewise(server_handler handler, const char *end, size_t piece, struct story *ret_story)
+{
+    json_setup();
+    http_setup();
+    memset(ret_story, 0, sizeof *ret_story);
+    struct http *http = http_new();
+    struct server *server = server_start(handler, NULL);
+    struct kube *kube = server_client(server, http);
+    struct watch watch;
+    atomic_store(&server->piece, piece);
+    watch_init(&watch, kube, &KUBE_PODS, &sink, ret_story);
+    watch.pause_ms_min = 10;
+    watch.seconds_min = 1;
+    watch.seconds_max = 1;
+    watch_start(&watch);
+    int64_t end_ms = clock_now_ms() + PATIENCE_MS;
+    while (!strstr(ret_story->text, end) && clock_now_ms() < end_ms) {
+        http_run(http, 50);
+    }
+    watch_stop(&watch);
+    server_client_free(kube);
+    http_free(http);
+    server_stop(server);
+}
+
+static void
+pages(struct server_request *request, void *arg)
+{
+    (void)arg;
+    if (!is_watch(request)) {
+        bool is_second = strstr(request->path, "continue=t%2F1") != NULL;
+        server_json(request, 200,
+                is_second ? LIST("7", "", OBJECT("c", "6"))
+                          : LIST("7", "t/1", OBJECT("a", "1") "," OBJECT("b", "2")));
+        return;
+    }
+    if (asks_from(request, "7")) {
+        server_stream_begin(request);
+        server_chunk(request, EVENT("MODIFIED", "b", "8") EVENT("DELETED", "a", "9"));
+        server_chunk(request, EVENT("BOOKMARK", "", "12"));
+        server_chunk(request, "");
+    } else if (asks_from(request, "12")) {
+        server_stream_begin(request);
+        server_chunk(request, EVENT("ADDED", "z", "13"));
+        server_hang(request);
+    } else {
+        server_json(request, 500, "{}");
+    }
+}
+
+/* K7 */
+TEST(k7_pages_events_bookmarks_and_the_next_watch_from_the_last_version)
+{
+    struct story story;
+    run_piecewise(pages, "+z", 0, &story);
+    ASSERT_STRING(story.text, "R +a@1 +b@2 +c@6 S +b@8 -a@9 +z@13 ");
+}
+
+TEST(chunks_cut_at_every_byte_give_the_same_story)
+{
+    for (size_t piece = 1; piece < 8; piece += 3) {
+        struct story story;
+        run_piecewise(pages, "+z", piece, &story);
+        ASSERT_STRING(story.text, "R +a@1 +b@2 +c@6 S +b@8 -a@9 +z@13 ");
+    }
+}
+
+static void
+gone_in_stream(struct server_request *request, void *arg)
+{
+    (void)arg;
+    if (!is_watch(request)) {
+        server_json(request, 200,
+                request->number == 0 ? LIST("7", "", OBJECT("a", "1"))
+                                     : LIST("90", "", OBJECT("b", "80")));
+    } else if (asks_from(request, "7")) {
+        server_stream_begin(request);
+        server_chunk(request, GONE_EVENT);
+        server_chunk(request, "");
+    } else {
+        server_stream_begin(request);
+        server_chunk(request, EVENT("ADDED", "z", "91"));
+        server_hang(request);
+    }
+}
+
+/* K6 */
+TEST(k6_an_expired_version_inside_the_stream_is_followed_by_a_whole_list)
+{
+    struct story story;
+    uint64_t before = mark_count("watch: expired version");
+    run_piecewise(gone_in_stream, "+z", 0, &story);
+    ASSERT_STRING(story.text, "R +a@1 S R +b@80 S +z@91 ");
+    ASSERT_EQ(mark_count("watch: expired version"), before + 1);
+}
+
+static void
+gone_as_answer(struct server_request *request, void *arg)
+{
+    (void)arg;
+    if (is_watch(request) && asks_from(request, "7")) {
+        server_json(request, 410, "{\"kind\":\"Status\",\"code\":410,\"reason\":\"Gone\"}");
+    } else {
+        gone_in_stream(request, arg);
+    }
+}
+
+/* K6 */
+TEST(k6_an_expired_version_as_the_answer_is_the_same)
+{
+    struct story story;
+    run_piecewise(gone_as_answer, "+z", 0, &story);
+    ASSERT_STRING(story.text, "R +a@1 S R +b@80 S +z@91 ");
+}
+
+static void
+page_breaks(struct server_request *request, void *arg)
+{
+    (void)arg;
+    if (is_watch(request)) {
+        server_stream_begin(request);
+        server_chunk(request, EVENT("ADDED", "z", "91"));
+        server_hang(request);
+    } else if (request->number == 0 || request->number == 2) {
+        server_json(request, 200, LIST("7", "t", OBJECT("a", "1")));
+    } else if (request->number == 1) {
+        server_json(request, 410, "{\"kind\":\"Status\",\"code\":410,\"reason\":\"Expired\"}");
+    } else {
+        server_json(request, 200, LIST("7", "", OBJECT("b", "2")));
+    }
+}
+
+/* K6 */
+TEST(k6_a_list_that_breaks_off_begins_again_and_is_never_taken_for_whole)
+{
+    struct story story;
+    uint64_t before = mark_count("watch: expired page");
+    run_piecewise(page_breaks, "+z", 0, &story);
+    ASSERT_STRING(story.text, "R +a@1 R +a@1 +b@2 S +z@91 ");
+    ASSERT_EQ(mark_count("watch: expired page"), before + 1);
+}
+
+/* The first watch hears nothing although it lasts its whole second. */
+static void
+silent(struct server_request *request, void *arg)
+{
+    (void)arg;
+    if (!is_watch(request)) {
+        server_json(request, 200,
+                request->number == 0 ? LIST("1000", "", OBJECT("a", "1"))
+                                     : LIST("5", "", OBJECT("a", "1")));
+    } else if (asks_from(request, "1000")) {
+        server_stream_begin(request);
+        poll(NULL, 0, 1100);
+        server_chunk(request, "");
+    } else {
+        server_stream_begin(request);
+        server_chunk(request, EVENT("ADDED", "z", "6"));
+        server_hang(request);
+    }
+}
+
+/* K7 */
+TEST(k7_a_watch_that_heard_nothing_is_followed_by_a_list)
+{
+    struct story story;
+    uint64_t before = mark_count("watch: silent to its end");
+    run_piecewise(silent, "+z", 0, &story);
+    ASSERT_STRING(story.text, "R +a@1 S R +a@1 S +z@6 ");
+    ASSERT_EQ(mark_count("watch: silent to its end"), before + 1);
+}
+
+static void
+closes_at_once(struct server_request *request, void *arg)
+{
+    (void)arg;
+    if (!is_watch(request)) {
+        server_json(request, 200, LIST("7", "", ""));
+    } else if (request->number < 3) {
+        server_stream_begin(request);
+        server_chunk(request, "");
+    } else if (request->number == 3) {
+        server_json(request, 429, "{}");
+    } else {
+        server_stream_begin(request);
+        server_chunk(request, asks_from(request, "7") ? EVENT("ADDED", "z", "8") : "{}\n");
+        server_hang(request);
+    }
+}
+
+TEST(a_watch_that_is_closed_or_refused_at_once_goes_on_from_its_version_after_a_pause)
+{
+    struct story story;
+    uint64_t before = mark_count("watch: closed at once");
+    run_piecewise(closes_at_once, "+z", 0, &story);
+    ASSERT_STRING(story.text, "R S +z@8 ");
+    ASSERT_EQ(mark_count("watch: closed at once"), before + 2);
+}
+
+static void
+nonsense(struct server_request *request, void *arg)
+{
+    (void)arg;
+    static const char *const lines[] = { "{\"type\":\"ADDED\"}\n", "not json\n", "[]\n",
+        EVENT("SURPRISE", "x", "8"), "{\"type\":\"ADDED\",\"object\":{\"metadata\":{}}}\n" };
+    if (!is_watch(request)) {
+        server_json(request, 200, request->number == 0 ? "{\"items\":7}" : LIST("7", "", ""));
+        return;
+    }
+    unsigned which = request->number - 2;
+    server_stream_begin(request);
+    server_chunk(request, which < ARRAY_SIZE(lines) ? lines[which] : EVENT("ADDED", "z", "8"));
+    server_hang(request);
+}
+
+TEST(nonsense_is_no_event_and_the_watch_recovers)
+{
+    struct story story;
+    run_piecewise(nonsense, "+z", 0, &story);
+    ASSERT_STRING(story.text, "R R S +z@8 ");
+}

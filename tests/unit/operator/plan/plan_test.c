@@ -1,0 +1,387 @@
+/* Tables of worlds, and what is planned for them. */
+#include "base/mem.h"
+#include "unit/operator/plan/support_world.h"
+#include "unit/test.h"
+
+#include <stdio.h>
+
+struct row {
+    const char *why;
+    int replicas;
+    const char *brokers[6]; /* words, by id from 0; "": none */
+    const char *plan;
+};
+
+static const char *rows_accept; /* the annotation, or NULL */
+
+static void
+rows_check(const struct row *rows, size_t count, const char *spec)
+{
+    for (size_t i = 0; i < count; i++) {
+        static struct world world;
+        world_begin(&world, rows[i].replicas, spec);
+        if (rows_accept) {
+            mem_free(world.cluster->accepts_loss);
+            world.cluster->accepts_loss = mem_strdup(rows_accept);
+        }
+        for (int id = 0; id < 6 && rows[i].brokers[id]; id++) {
+            if (*rows[i].brokers[id]) {
+                world_broker(&world, id, rows[i].brokers[id]);
+            }
+        }
+        const char *plan = world_plan(&world);
+        if (strcmp(plan, rows[i].plan) != 0) {
+            test_fail(__FILE__, __LINE__, "%s: planned \"%s\", not \"%s\"", rows[i].why, plan,
+                    rows[i].plan);
+        }
+        test_pass();
+        world_end(&world);
+    }
+}
+
+#define OK "ready says:active"
+
+static const struct row scale_rows[] = {
+    { "nothing is there", 2, { NULL },
+            "create-claim 0, create-pod 0, create-claim 1, create-pod 1" },
+    { "as wished", 2, { OK, OK }, "" },
+    { "one more", 3, { OK, OK }, "create-claim 2, create-pod 2" },
+    { "a hole is filled", 3, { OK, "", OK }, "create-claim 1, create-pod 1" },
+    { "a pod is gone", 2, { OK, "nopod" }, "create-pod 1" },
+    { "a pod has ended", 2, { OK, "ended" }, "delete-pod 1" },
+    { "a pod is going", 2, { OK, "ending" }, "" },
+    { "one less: the last one goes", 1, { OK, OK }, "mark-claim 1 draining" },
+    { "one less: who doesn't serve goes", 2, { OK, "starting", OK }, "mark-claim 1 draining" },
+    { "one less: whose node is cordoned goes", 2, { OK, OK " node:cordoned", OK },
+            "mark-claim 1 draining" },
+    { "one less: who has least to move goes", 2, { OK, OK " few", OK }, "mark-claim 1 draining" },
+    { "two less, but one at a time", 1, { OK, OK, OK }, "mark-claim 2 draining" },
+    { "a drain that moves is waited for", 1,
+            { OK, OK, "ready draining says:draining drained-role" }, "" },
+    { "a drain that cannot move holds up nobody", 1, { OK, OK, "starting draining drained-role" },
+            "mark-claim 1 draining" },
+    { "zero: pods end, volumes stay", 0, { OK, OK, "ready draining" },
+            "delete-pod 0, delete-pod 1, delete-pod 2" },
+    { "zero, and gone", 0, { "nopod", "nopod" }, "" },
+    { "P3: up from zero to fewer than before", 1, { "nopod", "nopod" },
+            "create-pod 0, create-pod 1, mark-claim 1 draining" },
+    { "P3: a drain whose pod is gone gets it again", 1, { OK, "nopod draining" }, "create-pod 1" },
+    { "a volume that is going gets no pod", 1, { "nopod deleting" }, "" },
+    { "a volume that is lost gets no pod", 1, { "nopod lost" }, "" },
+    { "P5: a volume of another bucket is left alone", 1, { "nopod foreign" },
+            "create-claim 1, create-pod 1" },
+    { "P5: and a pod on it is too", 1, { OK " foreign", OK }, "" },
+};
+
+/* P3 P5 */
+TEST(scale_and_repair)
+{
+    rows_check(scale_rows, ARRAY_SIZE(scale_rows), "{}");
+}
+
+static const struct row drain_rows[] = {
+    { "first the label", 1, { OK, OK " draining" }, "label-pod 1 draining, drain 1" },
+    { "then the call, again and again", 1, { OK, OK " draining drained-role" }, "drain 1" },
+    { "P1: no answer, no step", 1, { OK, "ready draining drained-role says:nothing" }, "" },
+    { "P1: drained, but the log isn't empty", 1,
+            { OK, "ready draining drained-role says:drained-dirty" }, "" },
+    { "P1: empty, but not drained", 1, { OK, "ready draining drained-role says:draining" }, "" },
+    { "P1: drained, but not ready: who knows", 1,
+            { OK, "starting draining drained-role says:drained" }, "" },
+    { "proven: the mark first", 1, { OK, "ready draining drained-role says:drained" },
+            "mark-claim 1 empty" },
+    { "then the pod", 1, { OK, "ready empty drained-role says:drained" }, "delete-pod 1" },
+    { "which takes its time", 1, { OK, "ending empty drained-role" }, "" },
+    { "then id and volume", 1, { OK, "nopod empty" }, "unregister 1, delete-claim 1" },
+    { "pods of others don't wait for an id", 1,
+            { "nopod empty", OK, "ready empty drained-role says:drained" },
+            "delete-pod 2, unregister 0, delete-claim 0" },
+    { "which holds up nothing else, should it fail", 2, { OK " old", OK, "nopod empty" },
+            "delete-pod 0, unregister 2, delete-claim 2" },
+    { "nobody is there to write it down", 1, { "starting", "nopod empty" }, "" },
+    { "the volume is going", 1, { OK, "nopod empty deleting" }, "" },
+    { "cancelled before the call", 2, { OK, OK " draining" }, "mark-claim 1 active" },
+    { "cancelled under way", 2, { OK, "ready draining drained-role says:draining" },
+            "mark-claim 1 active" },
+    { "and taken back", 2, { OK, "ready drained-role says:draining" },
+            "undrain 1, label-pod 1 broker" },
+    { "also when it was drained", 2, { OK, "ready says:drained" }, "undrain 1" },
+    { "no clients before it is known whether it drains", 2,
+            { OK, "ready drained-role says:nothing" }, "" },
+    { "clients when it does not", 2, { OK, "ready drained-role says:active" },
+            "label-pod 1 broker" },
+    { "cancelled after the proof", 2, { OK, "ready empty says:drained" }, "mark-claim 1 active" },
+    { "cancelled after the pod", 2, { OK, "nopod empty" }, "mark-claim 1 active, create-pod 1" },
+    { "too late: the volume is going", 2, { OK, "nopod empty deleting" },
+            "create-claim 2, create-pod 2" },
+};
+
+/* P1 */
+TEST(p1_drains_go_step_by_step_and_nothing_is_removed_without_proof)
+{
+    rows_check(drain_rows, ARRAY_SIZE(drain_rows), "{}");
+}
+
+/* Without volumes config maps are the ledger; all goes the same way. */
+static const struct row bucket_rows[] = {
+    { "nothing is there", 1, { NULL }, "create-claim 0, create-pod 0" },
+    { "as wished, and nothing grows", 2, { OK, OK }, "" },
+    { "one less", 1, { OK, OK }, "mark-claim 1 draining" },
+    { "P1: drained, but the log isn't empty", 1,
+            { OK, "ready draining drained-role says:drained-dirty" }, "" },
+    { "proven: the mark first", 1, { OK, "ready draining drained-role says:drained" },
+            "mark-claim 1 empty" },
+    { "then id and ledger", 1, { OK, "nopod empty" }, "unregister 1, delete-claim 1" },
+    { "somebody removed a ledger", 2, { OK, OK " noclaim" }, "create-claim 1" },
+};
+
+TEST(without_volumes_a_ledger_does)
+{
+    rows_check(bucket_rows, ARRAY_SIZE(bucket_rows),
+            "{\"spec\":{\"wal\":{\"type\":\"s3\",\"size\":\"20Gi\",\"reclaimPolicy\":\"Retain\"}}"
+            "}");
+}
+
+/* Broker 1's log is given up. */
+static const struct row loss_rows[] = {
+    { "nothing is wrong with it", 2, { OK, OK }, "" },
+    { "lost, with a pod: first the pod", 2, { OK, "starting lost" }, "delete-pod 1" },
+    { "that takes its time", 2, { OK, "ending lost" }, "" },
+    { "then the claim", 2, { OK, "nopod lost" }, "delete-claim 1" },
+    { "which takes its time too", 2, { OK, "nopod lost deleting" }, "" },
+    { "then both anew", 2, { OK }, "create-claim 1, create-pod 1" },
+    { "being deleted, its broker runs: it uploads", 2, { OK, OK " deleting" }, "delete-pod 1" },
+    { "its broker refuses its volume", 2, { OK, "stuck" }, "delete-pod 1" },
+    { "and does so although it is allowed to go on", 2, { OK, "stuck accepts" }, "" },
+    { "P6: nobody gave up broker 0's", 2, { "nopod lost", OK }, "" },
+    { "P6: nor when it refuses its volume", 2, { "stuck", OK }, "" },
+    { "once it serves it is left alone", 2, { OK, OK " accepts" }, "" },
+    { "P6: broker 0 must not go on so: it was taken back", 2, { OK " accepts", OK },
+            "delete-pod 0" },
+    { "on a lost node", 2, { OK, "starting lost node:down" }, "create-claim 2, create-pod 2" },
+};
+
+/* P6 */
+TEST(p6_a_log_is_given_up_only_where_a_human_said_so)
+{
+    rows_accept = "1";
+    rows_check(loss_rows, ARRAY_SIZE(loss_rows), "{}");
+    rows_accept = NULL;
+}
+
+static const struct row retain_rows[] = {
+    { "an empty volume may stay", 1, { OK, "nopod empty" }, "" },
+    { "and is used again before a new one", 2, { OK, "nopod empty" },
+            "mark-claim 1 active, create-pod 1" },
+};
+
+TEST(empty_volumes_are_kept_when_that_is_wished)
+{
+    rows_check(retain_rows, ARRAY_SIZE(retain_rows),
+            "{\"spec\":{\"wal\":{\"reclaimPolicy\":\"Retain\"}}}");
+}
+
+static const struct row rollout_rows[] = {
+    { "one after the other", 3, { OK " old", OK " old", OK " old" }, "delete-pod 2" },
+    { "P2: who is down counts", 3, { OK " old", OK " old", "starting" }, "" },
+    { "P2: who has just come up counts", 3, { OK " old", OK " old", OK " young" }, "" },
+    { "P2: who is going counts", 3, { OK " old", OK " old", "ending old" }, "" },
+    { "the next", 3, { OK " old", OK " old", OK }, "delete-pod 1" },
+    { "P2: a new revision that doesn't start stops it", 3, { OK " old", OK " old", "stuck" }, "" },
+    { "P2: a revert replaces what is stuck at once", 3, { OK, OK, "stuck old" }, "delete-pod 2" },
+    { "P2: an old one that is stuck is replaced although others are down", 3,
+            { "starting", OK, "stuck old" }, "delete-pod 2" },
+    { "who drains isn't rolled", 1, { OK, "ready old draining drained-role says:draining" }, "" },
+    { "done", 3, { OK, OK, OK }, "" },
+};
+
+/* P2 */
+TEST(p2_rollouts_keep_to_their_budget_and_stop_when_stuck)
+{
+    rows_check(rollout_rows, ARRAY_SIZE(rollout_rows), "{}");
+}
+
+static const struct row wide_rows[] = {
+    { "two at a time", 4, { OK " old", OK " old", OK " old", OK " old" },
+            "delete-pod 3, delete-pod 2" },
+    { "one is down", 4, { OK " old", OK " old", OK " old", "starting old" }, "delete-pod 2" },
+};
+
+TEST(p2_a_wider_budget_is_used)
+{
+    rows_check(wide_rows, ARRAY_SIZE(wide_rows), "{\"spec\":{\"rollout\":{\"maxUnavailable\":2}}}");
+}
+
+static const struct row paused_rows[] = {
+    { "a rollout may be held", 2, { OK " old", OK " old" }, "" },
+    { "repairs go on", 2, { OK " old", "nopod" }, "create-pod 1" },
+};
+
+TEST(a_rollout_can_be_paused)
+{
+    rows_check(paused_rows, ARRAY_SIZE(paused_rows), "{\"spec\":{\"rollout\":{\"paused\":true}}}");
+}
+
+static const struct row lost_rows[] = {
+    { "a lost node is replaced by a new id", 3,
+            { OK " node:ok", OK " node:ok", "starting node:down" },
+            "create-claim 3, create-pod 3" },
+    { "once", 3, { OK, OK, "starting node:down", OK }, "" },
+    { "also while its pod is going", 3, { OK, OK, "ending node:down", OK }, "" },
+    { "when it comes back there is one too many", 3, { OK, OK, OK " node:ok", OK },
+            "mark-claim 3 draining" },
+    { "P4: two of three are rather our own fault", 3,
+            { OK " node:ok", "starting node:down", "starting node:down" }, "" },
+    { "a broker that is ready isn't lost", 3, { OK, OK, OK " node:down" }, "" },
+};
+
+/* P4 */
+TEST(p4_lost_nodes_are_replaced_but_not_all_of_them)
+{
+    rows_check(lost_rows, ARRAY_SIZE(lost_rows), "{}");
+}
+
+static const struct row zone_rows[] = {
+    { "new ones go where fewest are", 4, { OK " zone:a", OK " zone:a", OK " zone:b" },
+            "create-claim 3, create-pod 3" },
+    { "the fullest zone gives", 2, { OK " zone:a", OK " zone:a", OK " zone:b" },
+            "mark-claim 1 draining" },
+};
+
+TEST(zones_stay_even)
+{
+    static struct world world;
+    rows_check(zone_rows, ARRAY_SIZE(zone_rows),
+            "{\"spec\":{\"zones\":{\"topologyKey\":\"z\",\"values\":[\"a\",\"b\",\"c\"]}}}");
+    world_begin(&world, 3,
+            "{\"spec\":{\"zones\":{\"topologyKey\":\"z\",\"values\":[\"a\",\"b\",\"c\"]}}}");
+    world_plan(&world);
+    char zones[64] = "";
+    LIST_FOREACH (node, &world.plan.actions) {
+        const struct action *action = CONTAINER_OF(node, struct action, node);
+        if (action->kind == ACTION_CREATE_POD) {
+            const char *zone = json_member(action->object, "spec/nodeSelector", "z");
+            snprintf(zones + strlen(zones), sizeof zones - strlen(zones), "%s", zone);
+        }
+    }
+    ASSERT_STRING(zones, "abc");
+    world_end(&world);
+}
+
+static const struct row pause_rows[] = { { "P5: paused", 3, { OK, "nopod", "ended" }, "" } };
+static const struct row delete_rows[] = {
+    { "deleted: pods first", 2, { OK, "ending" }, "delete-pod 0" },
+    { "deleted: then the finalizer, volumes stay", 2, { "nopod", "nopod" }, "remove-finalizer" },
+};
+static const struct row delete_all_rows[] = {
+    { "deleted with its volumes", 2, { "nopod", "nopod" },
+            "delete-claim 0, delete-claim 1, remove-finalizer" },
+};
+
+/* P5 */
+TEST(paused_and_deleted)
+{
+    rows_check(pause_rows, 1, "{\"metadata\":{\"annotations\":{\"freshet.dev/paused\":\"true\"}}}");
+    rows_check(delete_rows, ARRAY_SIZE(delete_rows),
+            "{\"metadata\":{\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"}}");
+    rows_check(delete_all_rows, 1,
+            "{\"metadata\":{\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"},\"spec\":{"
+            "\"deletionPolicy\":{\"volumes\":\"Delete\"}}}");
+    const struct row finalizer_rows[] = { { "no finalizer yet", 0, { NULL }, "add-finalizer" } };
+    rows_check(finalizer_rows, 1, "{\"metadata\":{\"finalizers\":[]}}");
+    const struct row grow_rows[] = { { "volumes grow", 1, { OK }, "grow-claim 0 20Gi" } };
+    rows_check(grow_rows, 1, "{\"spec\":{\"wal\":{\"size\":\"20Gi\"}}}");
+}
+
+TEST(what_brokers_lack_is_told_and_nothing_is_done)
+{
+    static const char *const specs[] = {
+        "{\"spec\":{\"listeners\":[{\"name\":\"a\",\"port\":9092,\"tls\":{\"enabled\":true}}]}}",
+        "{\"spec\":{\"listeners\":[{\"name\":\"a\",\"port\":9092,"
+        "\"authentication\":{\"type\":\"scram-sha-512\"}}]}}",
+        "{\"spec\":{\"listeners\":[{\"name\":\"a\",\"port\":9092},{\"name\":\"b\",\"port\":"
+        "9093}]}}",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(specs); i++) {
+        static struct world world;
+        world_begin(&world, 3, specs[i]);
+        world_broker(&world, 0, OK " old");
+        world_broker(&world, 1, OK);
+        ASSERT_STRING(world_plan(&world), "");
+        ASSERT_STRING(world_condition(&world, CONDITION_RECONCILED), "False/NotYet");
+        world_end(&world);
+    }
+}
+
+TEST(a_volume_that_cannot_be_made_is_told)
+{
+    static struct world world;
+    world_begin(&world, 1, "{}");
+    world_broker(&world, 0, "starting");
+    world.pods[0].is_unschedulable = true;
+    world.claims[0].is_bound = false;
+    ASSERT_STRING(world_plan(&world), "");
+    ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/VolumePending");
+    world.claims[0].is_bound = true;
+    ASSERT_STRING(world_plan(&world), "");
+    ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/Unschedulable");
+    world_end(&world);
+}
+
+#define RETENTION "{\"spec\":{\"config\":{\"log.retention.ms\":5,\"num.partitions\":2}}}"
+
+static void
+settings_note(struct world *world, const char *json)
+{
+    cJSON_Delete(world->cluster->settings);
+    world->cluster->settings = NULL;
+    ASSERT_OK(json_parse(bytes_of_string(json), &world->cluster->settings));
+}
+
+/* The body of the only action that sets, or "". */
+static const char *
+settings_body(struct world *world)
+{
+    static char text[200];
+    *text = 0;
+    LIST_FOREACH (node, &world->plan.actions) {
+        const struct action *action = CONTAINER_OF(node, struct action, node);
+        if (action->kind == ACTION_SETTINGS) {
+            CLEANUP(mem_freep) char *body = json_print(action->object);
+            snprintf(text, sizeof text, "%s", body);
+        }
+    }
+    return text;
+}
+
+TEST(dynamic_settings_are_told_to_a_broker_and_roll_nothing)
+{
+    static struct world world;
+    world_begin(&world, 1, "{\"spec\":{\"config\":{\"num.partitions\":2}}}");
+    world_broker(&world, 0, OK);
+    char before[sizeof world.revision];
+    snprintf(before, sizeof before, "%s", world.revision);
+    world_wish(&world, 1, RETENTION);
+    ASSERT_STRING(world.revision, before);
+    ASSERT_STRING(world_plan(&world), "settings 0");
+    ASSERT_STRING(settings_body(&world), "{\"set\":{\"log.retention.ms\":\"5\"},\"unset\":[]}");
+    ASSERT_STRING(world_condition(&world, CONDITION_CONFIG_APPLIED), "True/Applied");
+    settings_note(&world, "{\"log.retention.ms\":\"5\"}");
+    ASSERT_STRING(world_plan(&world), "");
+    settings_note(&world, "{\"log.retention.ms\":\"4\",\"log.level\":\"warn\"}");
+    ASSERT_STRING(world_plan(&world), "settings 0");
+    ASSERT_STRING(settings_body(&world),
+            "{\"set\":{\"log.retention.ms\":\"5\"},\"unset\":[\"log.level\"]}");
+    world_end(&world);
+}
+
+TEST(dynamic_settings_wait_for_a_broker)
+{
+    static struct world world;
+    world_begin(&world, 1, RETENTION);
+    world_broker(&world, 0, "starting");
+    ASSERT_STRING(world_plan(&world), "");
+    ASSERT_STRING(world_condition(&world, CONDITION_CONFIG_APPLIED), "False/Waiting");
+    ASSERT(!world.plan.status.settings);
+    world_end(&world);
+}

@@ -1,0 +1,47 @@
+#pragma once
+/* A small world in words: what is wished and seen, and the plan for it as a text. */
+
+#include "plan/plan.h"
+
+#define WORLD_MAX 16
+
+struct world {
+    cJSON *object; /* of the cluster */
+    struct cluster *cluster;
+    struct plan_settings settings;
+    struct pod pods[WORLD_MAX];
+    struct claim claims[WORLD_MAX];
+    struct broker_view views[WORLD_MAX];
+    struct node nodes[WORLD_MAX];
+    struct meta children[WORLD_MAX];
+    char names[WORLD_MAX][6][32];
+    struct plan_pod plan_pods[WORLD_MAX];
+    struct plan_claim plan_claims[WORLD_MAX];
+    struct plan_child plan_children[WORLD_MAX];
+    size_t pod_count;
+    size_t claim_count;
+    size_t child_count;
+    char revision[32]; /* that is wished now */
+    struct plan plan;
+    char text[4096];
+};
+
+/* A cluster `c` with that many replicas and JSON that is merged into its spec; it has its
+ * finalizer. */
+void world_begin(struct world *world, int replicas, const char *spec);
+void world_end(struct world *world);
+/* Changes the wish: as world_begin, what was seen stays. */
+void world_wish(struct world *world, int replicas, const char *spec);
+
+/* A broker with pod and claim; the words, in any order:
+ *   ready starting stuck(with a reason) ending ended old(revision) nopod noclaim
+ *   accepts (of the pod: started with accepted loss)
+ *   draining empty lost foreign deleting (of the claim), drained-role (of the pod)
+ *   says:active says:draining says:drained says:drained-dirty says:nothing
+ *   node:ok node:down node:cordoned zone:X young (ready for a moment only) few (partitions) */
+void world_broker(struct world *world, int id, const char *words);
+
+/* The plan at time 1000000, without what is applied: "create-claim 0, create-pod 0, ..." */
+const char *world_plan(struct world *world);
+/* "Type=Truth/Reason" of a condition of that plan. */
+const char *world_condition(struct world *world, enum condition_type type);
