@@ -283,6 +283,9 @@ read_proposal_body(struct record_reader *r, struct meta_record *record)
     record->proposal.writer = meta_read_uuid(&r->in);
     record->proposal.number = meta_read_u64(&r->in);
     record->proposal.count = meta_read_i32(&r->in);
+    if (record->proposal.count < 0) {
+        r->in.error = -EBADMSG;
+    }
 }
 
 static void

@@ -44,6 +44,9 @@ fail() {
     exit 1
 }
 
+# ... | has REGEX: like `grep -q`, but reads to the end: under pipefail a writer that finds its pipe closed is a failure.
+has() { [ "$(grep -c -- "$1")" -gt 0 ]; }
+
 # expect_equal WHAT ACTUAL EXPECTED
 expect_equal() {
     [ "$2" = "$3" ] && return

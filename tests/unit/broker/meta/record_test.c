@@ -196,6 +196,22 @@ TEST(a_count_beyond_the_bytes_allocates_nothing)
     arena_done(&arena);
 }
 
+TEST(a_proposal_of_less_than_no_records_is_damage)
+{
+    struct meta_record record = { .type = META_PROPOSAL, .proposal = { test_uuid(6), 9, 3 } };
+    struct strbuf bytes;
+    struct arena arena;
+    struct meta_record decoded;
+    size_t size;
+    strbuf_init(&bytes, 4096);
+    arena_init(&arena, META_ARENA_SIZE);
+    ASSERT_OK(meta_record_encode(&record, &bytes));
+    store_be32(bytes.data + bytes.size - 4, 0xffffff0f);
+    ASSERT_ERROR(meta_record_decode(strbuf_bytes(&bytes), &arena, &decoded, &size), -EBADMSG);
+    strbuf_done(&bytes);
+    arena_done(&arena);
+}
+
 TEST(records_of_a_newer_freshet_are_refused_by_that_name)
 {
     struct arena arena;
