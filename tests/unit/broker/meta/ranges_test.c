@@ -2,45 +2,10 @@
  * becomes garbage. */
 #include "base/mark.h"
 #include "meta/state.h"
-#include "support_records.h"
+#include "support_world.h"
 #include "unit/test.h"
 
 #include <errno.h>
-
-/* A world with topic 5 of four partitions, open by broker 1 in leader epoch 1, and ids 1 to 100. */
-struct world {
-    struct meta_state *state;
-    int64_t epoch; /* of broker 1 */
-};
-
-static bool
-world_init(struct world *world)
-{
-    world->state = test_state(&world->epoch);
-    struct meta_record topic = test_topic(5, 4);
-    bool ok = test_apply(world->state, &topic).error == 0;
-    for (int32_t i = 0; i < 4; i++) {
-        struct meta_record open = test_open(5, i, 1, world->epoch);
-        ok = ok && test_apply(world->state, &open).epoch == 1;
-    }
-    struct meta_record intent = test_intent(1, world->epoch, 100);
-    return ok && test_apply(world->state, &intent).first_id == 1;
-}
-
-static int
-commit(struct world *world, uint64_t object_id, const struct meta_commit_range *ranges,
-        int32_t count)
-{
-    struct meta_record record = test_commit(1, world->epoch, object_id, ranges, count);
-    return test_apply(world->state, &record).error;
-}
-
-static int
-commit_one(struct world *world, uint64_t object_id, int32_t index, int64_t base, int64_t end)
-{
-    struct meta_commit_range range = test_range(5, index, object_id, base, end, 1);
-    return commit(world, object_id, &range, 1);
-}
 
 static int
 merge(struct world *world, const struct meta_merge_record *merge)
@@ -70,7 +35,7 @@ TEST(a_commit_extends_its_partitions_and_counts_its_object)
     ASSERT(world_init(&world));
     struct meta_commit_range ranges[] = { test_range(5, 0, 7, 0, 10, 1),
         test_range(5, 3, 7, 0, 25, 1) };
-    ASSERT_EQ(commit(&world, 7, ranges, 2), 0);
+    ASSERT_EQ(world_commit(&world, 7, ranges, 2), 0);
     const struct meta_partition *partition = meta_partition_find(world.state, test_key(5, 3));
     ASSERT_EQ(partition->end_offset, 25);
     ASSERT_EQ(partition->range_count, 1);
@@ -87,16 +52,16 @@ TEST(a_repeated_commit_changes_nothing)
 {
     struct world world;
     ASSERT(world_init(&world));
-    ASSERT_EQ(commit_one(&world, 1, 0, 0, 10), 0);
-    ASSERT_EQ(commit_one(&world, 1, 0, 0, 10), -EEXIST);
-    ASSERT_EQ(commit_one(&world, 1, 0, 10, 20), -EEXIST);
+    ASSERT_EQ(world_commit_one(&world, 1, 0, 0, 10), 0);
+    ASSERT_EQ(world_commit_one(&world, 1, 0, 0, 10), -EEXIST);
+    ASSERT_EQ(world_commit_one(&world, 1, 0, 10, 20), -EEXIST);
     ASSERT_EQ(meta_partition_find(world.state, test_key(5, 0))->end_offset, 10);
     /* Still so when the whole intent is used up and forgotten. */
     struct meta_record intent = test_intent(1, world.epoch, 1);
     uint64_t id = test_apply(world.state, &intent).first_id;
-    ASSERT_EQ(commit_one(&world, id, 1, 0, 10), 0);
+    ASSERT_EQ(world_commit_one(&world, id, 1, 0, 10), 0);
     ASSERT(!meta_intent_next(world.state, id - 1));
-    ASSERT_EQ(commit_one(&world, id, 1, 0, 10), -EEXIST);
+    ASSERT_EQ(world_commit_one(&world, id, 1, 0, 10), -EEXIST);
     meta_state_free(world.state);
 }
 
@@ -105,13 +70,13 @@ TEST(an_object_outside_the_brokers_intent_cannot_be_committed)
 {
     struct world world;
     ASSERT(world_init(&world));
-    ASSERT_EQ(commit_one(&world, 101, 0, 0, 10), -EINVAL);
-    ASSERT_EQ(commit_one(&world, 0, 0, 0, 10), -EINVAL);
+    ASSERT_EQ(world_commit_one(&world, 101, 0, 0, 10), -EINVAL);
+    ASSERT_EQ(world_commit_one(&world, 0, 0, 0, 10), -EINVAL);
     struct meta_record two = test_broker(2, 2);
     int64_t second = test_apply(world.state, &two).epoch;
     struct meta_record intent = test_intent(2, second, 10);
     uint64_t foreign = test_apply(world.state, &intent).first_id;
-    ASSERT_EQ(commit_one(&world, foreign, 0, 0, 10), -EINVAL);
+    ASSERT_EQ(world_commit_one(&world, foreign, 0, 0, 10), -EINVAL);
     meta_state_free(world.state);
 }
 
@@ -119,22 +84,22 @@ TEST(a_commit_with_a_gap_or_an_overlap_is_refused_whole)
 {
     struct world world;
     ASSERT(world_init(&world));
-    ASSERT_EQ(commit_one(&world, 1, 0, 0, 10), 0);
-    ASSERT_EQ(commit_one(&world, 2, 0, 11, 20), -EINVAL);
-    ASSERT_EQ(commit_one(&world, 2, 0, 9, 20), -EINVAL);
-    ASSERT_EQ(commit_one(&world, 2, 0, 10, 10), -EINVAL);
+    ASSERT_EQ(world_commit_one(&world, 1, 0, 0, 10), 0);
+    ASSERT_EQ(world_commit_one(&world, 2, 0, 11, 20), -EINVAL);
+    ASSERT_EQ(world_commit_one(&world, 2, 0, 9, 20), -EINVAL);
+    ASSERT_EQ(world_commit_one(&world, 2, 0, 10, 10), -EINVAL);
     struct meta_commit_range ranges[] = { test_range(5, 1, 2, 0, 10, 1),
         test_range(5, 0, 2, 11, 20, 1) };
-    ASSERT_EQ(commit(&world, 2, ranges, 2), -EINVAL);
+    ASSERT_EQ(world_commit(&world, 2, ranges, 2), -EINVAL);
     ranges[1] = test_range(5, 1, 2, 10, 20, 1);
-    ASSERT_EQ(commit(&world, 2, ranges, 2), -EINVAL); /* a partition twice */
+    ASSERT_EQ(world_commit(&world, 2, ranges, 2), -EINVAL); /* a partition twice */
     ranges[1] = test_range(5, 0, 3, 10, 20, 1);
-    ASSERT_EQ(commit(&world, 2, ranges, 2), -EINVAL); /* of another object */
+    ASSERT_EQ(world_commit(&world, 2, ranges, 2), -EINVAL); /* of another object */
     ranges[1] = test_range(5, 17, 2, 0, 20, 1);
-    ASSERT_EQ(commit(&world, 2, ranges, 2), -EINVAL); /* no such partition */
-    ASSERT_EQ(commit(&world, 2, ranges, 0), -EINVAL);
+    ASSERT_EQ(world_commit(&world, 2, ranges, 2), -EINVAL); /* no such partition */
+    ASSERT_EQ(world_commit(&world, 2, ranges, 0), -EINVAL);
     ASSERT_EQ(meta_partition_find(world.state, test_key(5, 1))->end_offset, 0);
-    ASSERT_EQ(commit_one(&world, 2, 0, 10, 20), 0);
+    ASSERT_EQ(world_commit_one(&world, 2, 0, 10, 20), 0);
     meta_state_free(world.state);
 }
 
@@ -144,16 +109,16 @@ TEST(a_commit_of_an_old_leader_epoch_or_broker_epoch_is_stale)
     struct world world;
     ASSERT(world_init(&world));
     struct meta_commit_range old = test_range(5, 0, 1, 0, 10, 0);
-    ASSERT_EQ(commit(&world, 1, &old, 1), -ESTALE);
+    ASSERT_EQ(world_commit(&world, 1, &old, 1), -ESTALE);
     struct meta_commit_range early = test_range(5, 0, 1, 0, 10, 2);
-    ASSERT_EQ(commit(&world, 1, &early, 1), -ESTALE);
+    ASSERT_EQ(world_commit(&world, 1, &early, 1), -ESTALE);
     struct meta_record again = test_broker(1, 2);
     int64_t newest = test_apply(world.state, &again).epoch;
-    ASSERT_EQ(commit_one(&world, 1, 0, 0, 10), -ESTALE);
+    ASSERT_EQ(world_commit_one(&world, 1, 0, 0, 10), -ESTALE);
     world.epoch = newest;
     struct meta_record gone = { .type = META_BROKER_GONE, .broker_gone = { 1, newest } };
     ASSERT_EQ(test_apply(world.state, &gone).error, 0);
-    ASSERT_EQ(commit_one(&world, 1, 0, 0, 10), -ESTALE);
+    ASSERT_EQ(world_commit_one(&world, 1, 0, 0, 10), -ESTALE);
     meta_state_free(world.state);
 }
 
@@ -162,23 +127,23 @@ TEST(a_restarted_broker_commits_its_old_wal_before_it_opens_again)
 {
     struct world world;
     ASSERT(world_init(&world));
-    ASSERT_EQ(commit_one(&world, 1, 0, 0, 10), 0);
+    ASSERT_EQ(world_commit_one(&world, 1, 0, 0, 10), 0);
     struct meta_record again = test_broker(1, 2);
     int64_t former = world.epoch;
     world.epoch = test_apply(world.state, &again).epoch;
     struct meta_record intent = test_intent(1, world.epoch, 10);
     uint64_t id = test_apply(world.state, &intent).first_id;
     /* Written under leader epoch 1, committed under the new broker epoch. */
-    ASSERT_EQ(commit_one(&world, id, 0, 10, 30), 0);
+    ASSERT_EQ(world_commit_one(&world, id, 0, 10, 30), 0);
     /* What the dead incarnation may still send is refused. */
     struct meta_commit_range late = test_range(5, 0, 2, 30, 40, 1);
     struct meta_record zombie = test_commit(1, former, 2, &late, 1);
     ASSERT_EQ(test_apply(world.state, &zombie).error, -ESTALE);
     struct meta_record open = test_open(5, 0, 1, world.epoch);
     ASSERT_EQ(test_apply(world.state, &open).epoch, 2);
-    ASSERT_EQ(commit_one(&world, id + 1, 0, 30, 40), -ESTALE);
+    ASSERT_EQ(world_commit_one(&world, id + 1, 0, 30, 40), -ESTALE);
     struct meta_commit_range next = test_range(5, 0, id + 1, 30, 40, 2);
-    ASSERT_EQ(commit(&world, id + 1, &next, 1), 0);
+    ASSERT_EQ(world_commit(&world, id + 1, &next, 1), 0);
     meta_state_free(world.state);
 }
 
@@ -203,11 +168,11 @@ TEST(ranges_of_a_deleted_topic_are_passed_over)
     ASSERT(world_init(&world));
     struct meta_commit_range ranges[] = { test_range(9, 0, 1, 0, 10, 1),
         test_range(5, 0, 1, 0, 10, 1) };
-    ASSERT_EQ(commit(&world, 1, ranges, 2), 0);
+    ASSERT_EQ(world_commit(&world, 1, ranges, 2), 0);
     ASSERT_EQ(meta_object_references(world.state, 1), 1);
     /* Nothing is left: garbage at once. */
     ranges[0] = test_range(9, 0, 2, 0, 10, 1);
-    ASSERT_EQ(commit(&world, 2, ranges, 1), 0);
+    ASSERT_EQ(world_commit(&world, 2, ranges, 1), 0);
     uint64_t ids[4];
     ASSERT_EQ(garbage(&world, ids, 4), 1);
     ASSERT_EQ(ids[0], 2);
@@ -221,7 +186,7 @@ TEST(an_object_becomes_garbage_with_its_last_range)
     ASSERT(world_init(&world));
     struct meta_commit_range ranges[] = { test_range(5, 0, 1, 0, 10, 1),
         test_range(5, 1, 1, 0, 10, 1) };
-    ASSERT_EQ(commit(&world, 1, ranges, 2), 0);
+    ASSERT_EQ(world_commit(&world, 1, ranges, 2), 0);
     ASSERT_EQ(log_start(&world, 0, 9), 0);
     ASSERT_EQ(meta_object_references(world.state, 1), 2); /* offset 9 is still inside */
     ASSERT_EQ(log_start(&world, 0, 10), 0);
@@ -244,7 +209,7 @@ TEST(a_commit_below_the_log_start_leaves_nothing_behind)
     struct world world;
     ASSERT(world_init(&world));
     ASSERT_EQ(log_start(&world, 0, 50), 0);
-    ASSERT_EQ(commit_one(&world, 1, 0, 0, 50), 0);
+    ASSERT_EQ(world_commit_one(&world, 1, 0, 0, 50), 0);
     const struct meta_partition *partition = meta_partition_find(world.state, test_key(5, 0));
     ASSERT_EQ(partition->end_offset, 50);
     ASSERT_EQ(partition->range_count, 0);
@@ -259,7 +224,7 @@ TEST(a_merge_moves_ranges_into_a_manifest)
     struct world world;
     ASSERT(world_init(&world));
     for (uint64_t i = 0; i < 4; i++) {
-        ASSERT_EQ(commit_one(&world, i + 1, 0, (int64_t)i * 10, (int64_t)i * 10 + 10), 0);
+        ASSERT_EQ(world_commit_one(&world, i + 1, 0, (int64_t)i * 10, (int64_t)i * 10 + 10), 0);
     }
     uint64_t added[] = { 20 };
     struct meta_merge_record first = { .key = test_key(5, 0),
@@ -307,8 +272,8 @@ TEST(a_merge_that_would_lose_data_is_refused)
 {
     struct world world;
     ASSERT(world_init(&world));
-    ASSERT_EQ(commit_one(&world, 1, 0, 0, 10), 0);
-    ASSERT_EQ(commit_one(&world, 2, 0, 10, 20), 0);
+    ASSERT_EQ(world_commit_one(&world, 1, 0, 0, 10), 0);
+    ASSERT_EQ(world_commit_one(&world, 2, 0, 10, 20), 0);
     uint64_t added[] = { 20 };
     struct meta_merge_record good = { .key = test_key(5, 0),
         .leader_epoch = 1,
@@ -358,7 +323,7 @@ TEST(merges_and_log_starts_of_an_old_epoch_are_stale)
 {
     struct world world;
     ASSERT(world_init(&world));
-    ASSERT_EQ(commit_one(&world, 1, 0, 0, 10), 0);
+    ASSERT_EQ(world_commit_one(&world, 1, 0, 0, 10), 0);
     uint64_t added[] = { 20 };
     struct meta_merge_record record = { .key = test_key(5, 0),
         .leader_epoch = 0,
@@ -387,7 +352,7 @@ TEST(an_object_that_a_manifest_takes_over_lives_until_the_manifest_lets_go)
     ASSERT(world_init(&world));
     struct meta_commit_range ranges[] = { test_range(5, 0, 1, 0, 10, 1),
         test_range(5, 1, 1, 0, 10, 1) };
-    ASSERT_EQ(commit(&world, 1, ranges, 2), 0);
+    ASSERT_EQ(world_commit(&world, 1, ranges, 2), 0);
     uint64_t shared[] = { 1 };
     struct meta_merge_record take = { .key = test_key(5, 0),
         .leader_epoch = 1,
@@ -422,7 +387,7 @@ TEST(an_object_that_somebody_still_names_is_not_marked)
     ASSERT(world_init(&world));
     struct meta_commit_range ranges[] = { test_range(5, 0, 1, 0, 10, 1),
         test_range(5, 1, 1, 0, 10, 1) };
-    ASSERT_EQ(commit(&world, 1, ranges, 2), 0);
+    ASSERT_EQ(world_commit(&world, 1, ranges, 2), 0);
     uint64_t named[] = { 1 };
     uint64_t added[] = { 20 };
     struct meta_merge_record wrong = { .key = test_key(5, 0),
@@ -447,8 +412,8 @@ TEST(a_deleted_topics_manifest_waits_until_it_was_read)
 {
     struct world world;
     ASSERT(world_init(&world));
-    ASSERT_EQ(commit_one(&world, 1, 0, 0, 10), 0);
-    ASSERT_EQ(commit_one(&world, 2, 0, 10, 20), 0);
+    ASSERT_EQ(world_commit_one(&world, 1, 0, 0, 10), 0);
+    ASSERT_EQ(world_commit_one(&world, 2, 0, 10, 20), 0);
     uint64_t added[] = { 20 };
     struct meta_merge_record move = { .key = test_key(5, 0),
         .leader_epoch = 1,
@@ -485,8 +450,8 @@ TEST(garbage_is_listed_up_to_a_point_in_the_log)
 {
     struct world world;
     ASSERT(world_init(&world));
-    ASSERT_EQ(commit_one(&world, 1, 0, 0, 10), 0);
-    ASSERT_EQ(commit_one(&world, 2, 0, 10, 20), 0);
+    ASSERT_EQ(world_commit_one(&world, 1, 0, 0, 10), 0);
+    ASSERT_EQ(world_commit_one(&world, 2, 0, 10, 20), 0);
     ASSERT_EQ(log_start(&world, 0, 10), 0);
     uint64_t sequence = meta_state_sequence(world.state);
     ASSERT_EQ(log_start(&world, 0, 20), 0);

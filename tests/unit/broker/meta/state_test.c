@@ -3,46 +3,11 @@
 #include "base/mark.h"
 #include "base/mem.h"
 #include "meta/state.h"
-#include "support_records.h"
+#include "support_world.h"
 #include "unit/test.h"
 
 #include <errno.h>
 #include <stdio.h>
-
-/* A world with topic 5 of four partitions, open by broker 1 in leader epoch 1, and ids 1 to 100. */
-struct world {
-    struct meta_state *state;
-    int64_t epoch; /* of broker 1 */
-};
-
-static bool
-world_init(struct world *world)
-{
-    world->state = test_state(&world->epoch);
-    struct meta_record topic = test_topic(5, 4);
-    bool ok = test_apply(world->state, &topic).error == 0;
-    for (int32_t i = 0; i < 4; i++) {
-        struct meta_record open = test_open(5, i, 1, world->epoch);
-        ok = ok && test_apply(world->state, &open).epoch == 1;
-    }
-    struct meta_record intent = test_intent(1, world->epoch, 100);
-    return ok && test_apply(world->state, &intent).first_id == 1;
-}
-
-static int
-commit(struct world *world, uint64_t object_id, const struct meta_commit_range *ranges,
-        int32_t count)
-{
-    struct meta_record record = test_commit(1, world->epoch, object_id, ranges, count);
-    return test_apply(world->state, &record).error;
-}
-
-static int
-commit_one(struct world *world, uint64_t object_id, int32_t index, int64_t base, int64_t end)
-{
-    struct meta_commit_range range = test_range(5, index, object_id, base, end, 1);
-    return commit(world, object_id, &range, 1);
-}
 
 TEST(a_cluster_is_founded_once)
 {
@@ -184,7 +149,7 @@ TEST(partitions_are_added_and_the_old_ones_keep_their_state)
 {
     struct world world;
     ASSERT(world_init(&world));
-    ASSERT_EQ(commit_one(&world, 1, 2, 0, 10), 0);
+    ASSERT_EQ(world_commit_one(&world, 1, 2, 0, 10), 0);
     static const int32_t owners[] = { 1, 1 };
     struct meta_record grow = { .type = META_PARTITIONS,
         .partitions = { test_uuid(5), 6, owners, 2 } };
@@ -306,7 +271,7 @@ TEST(one_record_gives_a_partition_away)
     ASSERT(world_init(&world));
     struct meta_record two = test_broker(2, 2);
     int64_t second = test_apply(world.state, &two).epoch;
-    ASSERT_EQ(commit_one(&world, 1, 0, 0, 10), 0);
+    ASSERT_EQ(world_commit_one(&world, 1, 0, 0, 10), 0);
     struct meta_record wish = move_to(0, 2);
     ASSERT_EQ(test_apply(world.state, &wish).error, 0);
     struct meta_record give = handover(&world, 0, 1, 10);
@@ -319,7 +284,7 @@ TEST(one_record_gives_a_partition_away)
     ASSERT_EQ(partition->target, -1);
     ASSERT_EQ(partition->end_offset, 10);
     ASSERT_EQ(test_apply(world.state, &give).error, -ESTALE);
-    ASSERT_EQ(commit_one(&world, 2, 0, 10, 20), -ESTALE); /* M6 */
+    ASSERT_EQ(world_commit_one(&world, 2, 0, 10, 20), -ESTALE); /* M6 */
     meta_state_free(world.state);
 }
 

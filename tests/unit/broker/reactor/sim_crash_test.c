@@ -7,30 +7,12 @@
 #include "reactor/clock.h"
 #include "reactor/disk.h"
 #include "reactor/sim.h"
+#include "support_disk.h"
 #include "unit/test.h"
 
 #include <stdio.h>
 
 #define IMAGES_MAX 4096
-
-static int
-run_in(struct sim *sim, fiber_fn fn, void *arg)
-{
-    struct reactors_options options = { .count = 1, .engine = IO_SIM, .sim = sim };
-    return reactors_run(&options, fn, arg);
-}
-
-/* A fresh simulation whose disk is what the image is after a crash. */
-static int
-run_on(uint64_t seed, const struct sim_image *image, const struct sim_crash *crash, fiber_fn fn,
-        void *arg)
-{
-    struct sim *sim = sim_new(seed);
-    sim_disk_load(sim_host(sim, "local"), image, crash);
-    int r = run_in(sim, fn, arg);
-    sim_free(sim);
-    return r;
-}
 
 #define RECORD_SIZE 4096u
 #if defined(__SANITIZE_THREAD__)

@@ -4,31 +4,11 @@
 #include "reactor/crash_point.h"
 #include "reactor/disk.h"
 #include "reactor/sim.h"
+#include "support_disk.h"
 #include "unit/test.h"
 
 #include <errno.h>
 #include <string.h>
-
-static int
-run_in(struct sim *sim, fiber_fn fn, void *arg)
-{
-    struct reactors_options options = { .count = 1, .engine = IO_SIM, .sim = sim };
-    return reactors_run(&options, fn, arg);
-}
-
-/* A file of 8 KiB of 'a', all durable. */
-static int
-make_file(struct file **ret_file)
-{
-    static char data[8192];
-    memset(data, 'a', sizeof data);
-    int r = disk_make_folder("folder");
-    r = r < 0 ? r : file_open("folder/file", FILE_READ | FILE_WRITE | FILE_CREATE, ret_file);
-    r = r < 0 ? r : file_write(*ret_file, data, sizeof data, 0);
-    r = r < 0 ? r : file_sync(*ret_file, true);
-    r = r < 0 ? r : disk_sync_folder("folder");
-    return r < 0 ? r : disk_sync_folder(".");
-}
 
 struct scene {
     int result;
