@@ -1,6 +1,6 @@
 /* The second phase of O2, on the controller: removes objects that were marked long enough ago,
- * reads the manifests of deleted topics so that their objects can be marked, and removes what dead
- * epochs wrote and never committed.
+ * reads the manifests of deleted topics so that their objects can be marked, and lets orphans.c
+ * remove what dead epochs wrote and never committed.
  *
  * All of it is monotone: what is marked stays marked, a dead epoch stays dead, ids are never used
  * twice. So a controller that has been replaced without knowing it does no harm here. Times are of
@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "meta/meta_internal.h"
 #include "meta/mutants.h"
+#include "meta/orphans.h"
 #include "reactor/clock.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@
 
 #define PASS_NS_MAX (60 * (uint64_t)NS_PER_S)
 #define REMOVE_NS (60 * (uint64_t)NS_PER_S)
-#define REMOVE_BATCH 500
+#define REMOVE_BATCH 125
 #define CHECKPOINTS 16
 #define MANIFEST_BATCH 64
 
@@ -29,17 +30,11 @@ struct checkpoint {
     uint64_t sequence;
 };
 
-struct dead_intent {
-    uint64_t first_id;
-    uint64_t seen_ns;
-};
-
 struct collector {
     struct meta *meta;
     struct checkpoint checkpoints[CHECKPOINTS]; /* oldest first */
     size_t checkpoint_count;
-    struct dead_intent *dead; /* sorted by first_id */
-    size_t dead_count;
+    struct orphans orphans;
 };
 
 static const struct meta_state *
@@ -78,31 +73,30 @@ checkpoint_pass(struct collector *collector)
     return due;
 }
 
-/* Removes, or says that it is not known: then nothing is proposed and the ids stay. */
-static int
-collector_remove(struct collector *collector, const uint64_t *ids, size_t count)
+int
+garbage_remove_objects(struct meta *meta, const uint64_t *ids, size_t count)
 {
-    int r = store_remove_objects(collector->meta->store, ids, count, clock_mono_ns() + REMOVE_NS);
+    int r = store_remove_objects(meta->store, ids, count, clock_mono_ns() + REMOVE_NS);
     if (r && r != -ECANCELED) {
         MARK("meta: a removal is not known to have happened");
         LOG_INFO("garbage objects are kept for another try", LOG_INT("objects", count),
                 LOG_FAULT(r));
     }
-    return collector->meta->mutants & META_MUTANT_FORGET_REMOVAL && r != -ECANCELED ? 0 : r;
+    return meta->mutants & META_MUTANT_FORGET_REMOVAL && r != -ECANCELED ? 0 : r;
 }
 
 static int
 collect_marked(struct collector *collector)
 {
     uint64_t due = checkpoint_pass(collector);
-    uint64_t ids[REMOVE_BATCH / 4]; /* on a fiber's stack */
+    uint64_t ids[REMOVE_BATCH]; /* on a fiber's stack */
     for (;;) {
         size_t all = meta_garbage_list_until(collector_state(collector), due, ids, ARRAY_SIZE(ids));
         size_t count = MIN(all, ARRAY_SIZE(ids));
         if (count == 0) {
             return 0;
         }
-        int r = collector_remove(collector, ids, count);
+        int r = garbage_remove_objects(collector->meta, ids, count);
         if (r) {
             return r;
         }
@@ -188,110 +182,9 @@ collect_manifests(struct collector *collector)
 }
 
 static int
-dead_compare(const void *key, const void *element)
+collect_orphans(struct collector *collector)
 {
-    uint64_t left = *(const uint64_t *)key;
-    uint64_t right = ((const struct dead_intent *)element)->first_id;
-    return left < right ? -1 : left > right;
-}
-
-/* When the intent was first seen dead: now, unless the last pass saw it. */
-static uint64_t
-dead_since(const struct collector *collector, uint64_t first_id)
-{
-    const struct dead_intent *dead =
-            collector->dead_count ? bsearch(&first_id, collector->dead, collector->dead_count,
-                                            sizeof *dead, dead_compare)
-                                  : NULL;
-    return dead ? dead->seen_ns : clock_mono_ns();
-}
-
-/* The intents that are dead now, with the times at which they were first seen so. */
-static void
-dead_list(struct collector *collector)
-{
-    const struct meta_state *state = collector_state(collector);
-    struct dead_intent *next = NULL;
-    size_t count = 0;
-    size_t capacity = 0;
-    const struct meta_intent *intent = meta_intent_next(state, 0);
-    for (; intent; intent = meta_intent_next(state, intent->first_id)) {
-        bool eager = collector->meta->mutants & META_MUTANT_EAGER_ORPHANS;
-        if (!eager && !meta_intent_is_dead(state, intent)) {
-            continue;
-        }
-        if (count == capacity) {
-            capacity = capacity * 2 + 8;
-            next = mem_realloc(next, capacity * sizeof *next);
-        }
-        next[count++] =
-                (struct dead_intent){ intent->first_id, dead_since(collector, intent->first_id) };
-    }
-    mem_free(collector->dead);
-    collector->dead = next;
-    collector->dead_count = count;
-}
-
-/* Up to `capacity` ids of the intent, from *at on, that nothing uses. */
-static size_t
-orphans_fill(const struct meta_intent *intent, int32_t *at, uint64_t *ids, size_t capacity)
-{
-    size_t count = 0;
-    while (*at < intent->count && count < capacity) {
-        uint64_t id = intent->first_id + (uint64_t)*at;
-        if (!meta_intent_is_used(intent, id)) {
-            ids[count++] = id;
-        }
-        (*at)++;
-    }
-    return count;
-}
-
-/* O2: no commit, merge or manifest can name these ids any more (M6), so whatever lies under them is
- * nobody's. */
-static int
-collect_orphans(struct collector *collector, uint64_t first_id)
-{
-    uint64_t *ids = mem_alloc_array(REMOVE_BATCH, sizeof *ids);
-    int32_t at = 0;
-    int32_t size = 0;
-    int r = 0;
-    while (r == 0) {
-        const struct meta_intent *intent =
-                meta_intent_next(collector_state(collector), first_id - 1);
-        if (!intent || intent->first_id != first_id) {
-            break;
-        }
-        size = intent->count;
-        size_t count = orphans_fill(intent, &at, ids, REMOVE_BATCH);
-        if (count == 0) {
-            break;
-        }
-        r = collector_remove(collector, ids, count);
-    }
-    mem_free(ids);
-    if (r || size == 0) {
-        return r;
-    }
-    const struct meta_record record = { .type = META_INTENT_DONE,
-        .intent_done = { first_id, size } };
-    struct meta_result result;
-    return meta_propose(collector->meta, &record, 1, &result);
-}
-
-static int
-collect_intents(struct collector *collector)
-{
-    dead_list(collector);
-    for (size_t i = 0; i < collector->dead_count; i++) {
-        if (is_due(collector, collector->dead[i].seen_ns)) {
-            int r = collect_orphans(collector, collector->dead[i].first_id);
-            if (r) {
-                return r;
-            }
-        }
-    }
-    return 0;
+    return orphans_pass(&collector->orphans, collector->meta);
 }
 
 static void
@@ -299,7 +192,7 @@ garbage_main(void *arg)
 {
     struct collector collector = { .meta = arg };
     static int (*const steps[])(
-            struct collector *) = { collect_manifests, collect_marked, collect_intents };
+            struct collector *) = { collect_manifests, collect_marked, collect_orphans };
     uint64_t pause_ns = MIN(collector.meta->garbage_delay_ns / 4, PASS_NS_MAX);
     /* The delay is divided by what the ring of checkpoints can hold, not less. */
     pause_ns = MAX(MAX(pause_ns, collector.meta->garbage_delay_ns / (CHECKPOINTS - 2)),
@@ -311,7 +204,7 @@ garbage_main(void *arg)
             r = steps[i](&collector);
         }
     }
-    mem_free(collector.dead);
+    orphans_done(&collector.orphans);
 }
 
 int

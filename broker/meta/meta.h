@@ -67,6 +67,8 @@ struct meta_options {
     uint64_t lease_ns;          /* 0: 10 s */
     uint64_t snapshot_interval; /* log objects between snapshots; 0: 1000 */
     uint64_t garbage_delay_ns;  /* between marking and removing objects (O2); 0: 10 min */
+    size_t dead_intents_max;    /* more are not kept for late writes (G2); 0: half of
+                                   META_INTENTS_MAX */
     unsigned mutants;           /* tests only: meta/mutants.h */
 };
 

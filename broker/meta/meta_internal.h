@@ -101,6 +101,7 @@ struct meta {
     uint64_t hearing_ns; /* boot time since which we would have heard every heartbeat */
     uint64_t snapshot_interval;
     uint64_t garbage_delay_ns;
+    size_t dead_intents_max;
     unsigned mutants;
 
     struct replica **replicas; /* one for each reactor */
@@ -260,3 +261,6 @@ MUST_CHECK MAY_SUSPEND int snapshot_write(struct meta *meta);
 /* garbage.c */
 MUST_CHECK int garbage_start(struct meta *meta);
 MAY_SUSPEND void garbage_stop(struct meta *meta);
+/* 0, or it is not known whether they are gone: then nothing may be proposed, and the ids stay. */
+MUST_CHECK MAY_SUSPEND int garbage_remove_objects(
+        struct meta *meta, const uint64_t *ids, size_t count);

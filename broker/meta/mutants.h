@@ -11,4 +11,5 @@ enum meta_mutant {
     META_MUTANT_IMPATIENT = 32,       /* M4: take a silent lease after half its time */
     META_MUTANT_EAGER_ORPHANS = 64,   /* O2: collect the unused ids of living epochs too */
     META_MUTANT_FORGET_REMOVAL = 128, /* O2: say that objects are removed whatever the store said */
+    META_MUTANT_HASTY_ORPHANS = 256,  /* G1: forget a dead epoch's ids with the first removal */
 };

@@ -379,6 +379,8 @@ meta_new(const struct meta_options *options)
     meta->mutants = options->mutants;
     meta->garbage_delay_ns =
             options->garbage_delay_ns ? options->garbage_delay_ns : GARBAGE_DELAY_NS;
+    meta->dead_intents_max =
+            options->dead_intents_max ? options->dead_intents_max : META_INTENTS_MAX / 2;
     meta->replica_count = reactor_count();
     meta->replicas = mem_alloc_array(meta->replica_count, sizeof(struct replica *));
     wait_queue_init(&meta->fenced_waiters);

@@ -211,6 +211,21 @@ round_finish(struct upload_round *round, struct shard *shard)
     shard->stats.uploads++;
 }
 
+/* G3 of meta/orphans.h. -ESTALE: fenced, there will be no lease any more. */
+static int
+lease_wait(const struct meta *meta)
+{
+    int r = 0;
+    while (r == 0 && !meta_lease_is_valid(meta)) {
+        if (meta_is_fenced(meta)) {
+            return fault(-ESTALE, "upload: this broker may not write any more");
+        }
+        MARK("upload: waits for a lease");
+        r = fiber_sleep_ns(UPLOAD_PAUSE_MIN_NS);
+    }
+    return r;
+}
+
 /* Writes the object, again and again with the same bytes while the store is away. */
 static int
 round_write(struct upload_round *round, struct shard *shard, const struct store_range **ret_ranges)
@@ -218,7 +233,11 @@ round_write(struct upload_round *round, struct shard *shard, const struct store_
     uint64_t pause = UPLOAD_PAUSE_MIN_NS;
     for (;;) {
         size_t count;
-        int r = store_write_object(shard->options.store, round->builder,
+        int r = lease_wait(shard->options.meta);
+        if (r < 0) {
+            return r;
+        }
+        r = store_write_object(shard->options.store, round->builder,
                 clock_mono_ns() + UPLOAD_TIMEOUT_NS, ret_ranges, &count);
         if (r == 0 || r == -ECANCELED) {
             CHECK(r < 0 || count == round->count);

@@ -92,3 +92,8 @@ producer_end() {
     [ "$status" = 0 ] || fail "the producer ended with status $status: $(tail -n 5 "$work/producer.log")"
 }
 verify() { timeout 120 "$CLIENT_TOOL" verify "$BOOTSTRAP" "$1" "$2" "$work/acked" || fail "verify $3"; }
+# Everything that was committed is there, and nothing that nobody can name (O3).
+audit_clean() {
+    "$BROKER_BINARY" audit --read "${S3_STORE_URL:-file://$store}" >"$work/audit" 2>>"$work/audit.log" ||
+        fail "freshet audit: $(grep -v '^summary' "$work/audit" | head -20; tail -n 3 "$work/audit.log")"
+}

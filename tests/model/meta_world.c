@@ -17,7 +17,6 @@
 #include <string.h>
 
 #define RUN_NS (60 * (uint64_t)NS_PER_S)
-#define LATE_NS (3 * (uint64_t)NS_PER_S)
 #define QUIET_NS (120 * (uint64_t)NS_PER_S)
 
 static const char *const weather[] = {
@@ -123,17 +122,8 @@ judge_named(struct meta_world *world, struct broker *broker, uint8_t *named, uin
     }
 }
 
-/* A write that was under way, or was sent by a broker that did not know of its end, may land behind
- * the collection of its intent: an orphan that only an audit finds. Late writes land LATE_NS after
- * they were sent. */
-static bool
-may_be_orphan(const struct meta_world *world, uint64_t id)
-{
-    return world->collected_ns[id] &&
-           world->write_ended_ns[id] + LATE_NS >= world->collected_ns[id];
-}
-
-/* Whatever lies under data/ is named. */
+/* Whatever lies under data/ is named, also what was sent by a broker that did not know of its end,
+ * or was carried out late (G1 of meta/orphans.h). */
 static void
 judge_leftovers(struct meta_world *world, struct broker *broker, const uint8_t *named)
 {
@@ -142,7 +132,7 @@ judge_leftovers(struct meta_world *world, struct broker *broker, const uint8_t *
     for (size_t i = 0; i < list.count; i++) {
         uint64_t id;
         CHECK(store_object_id_of_key(list.entries[i].key, &id) == 0);
-        if (!named[id] && !may_be_orphan(world, id)) {
+        if (!named[id]) {
             ledger_violate(&world->ledger,
                     "object %llu is left over: written at %llu ms, collected at %llu ms",
                     (unsigned long long)id,

@@ -262,6 +262,7 @@ run_mutants(void)
         { "M4: a silent lease is taken early", META_MUTANT_IMPATIENT },
         { "O2: ids of living epochs are collected", META_MUTANT_EAGER_ORPHANS },
         { "O2: a removal that failed is logged as done", META_MUTANT_FORGET_REMOVAL },
+        { "G1: ids are forgotten with the first removal", META_MUTANT_HASTY_ORPHANS },
     };
     int result = 0;
     for (size_t i = 0; i < ARRAY_SIZE(of_log); i++) {

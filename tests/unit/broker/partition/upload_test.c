@@ -114,6 +114,29 @@ FIBER_TEST(a_partition_that_is_closed_during_the_upload_leaves_the_others_whole)
     ASSERT_OK(rig_stop(&rig));
 }
 
+/* G3 */
+FIBER_TEST(an_upload_waits_for_a_lease)
+{
+    struct rig rig;
+    struct fiber *fiber;
+    ASSERT_OK(rig_new(&rig, "upload-lease"));
+    ASSERT_OK(rig_crash(&rig));
+    rig.lease_ns = 2 * NS_PER_S;
+    ASSERT_OK(rig_start(&rig));
+    ASSERT_EQ(rig_append(&rig, rig.key, rig_batch(-1, -1, 3), NULL), 0);
+    ASSERT(rig_fault(&rig, "put:meta/lease*:503:ms=1") >= 0);
+    ASSERT(EVENTUALLY(!meta_lease_is_valid(rig.meta)));
+    int64_t objects = rig_objects(&rig);
+    ASSERT_OK(fiber_spawn("flush", flush_main, &rig, &fiber));
+    ASSERT(EVENTUALLY(mark_count("upload: waits for a lease") > 2));
+    ASSERT_EQ(rig_objects(&rig), objects);
+    faulty_clear(rig.faults);
+    fiber_join(fiber);
+    ASSERT_EQ(rig_objects(&rig), objects + 1);
+    ASSERT_EQ(rig_description(&rig, rig.key)->end_offset, 3);
+    ASSERT_OK(rig_stop(&rig));
+}
+
 /* O2: what was written for a topic that is gone is garbage, and the WAL lets go of it. */
 FIBER_TEST(a_topic_that_is_deleted_during_the_upload_leaves_garbage_and_no_debt)
 {
