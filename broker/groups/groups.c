@@ -182,10 +182,13 @@ groups_locate(struct groups *groups, struct bytes group_id, int32_t *ret_broker_
     }
     const struct meta_partition *partition =
             &topic->partitions[groups_partition_of(group_id, topic->partition_count)];
-    const struct meta_broker *owner =
-            meta_broker_find(meta_state(groups->options.meta), partition->owner);
+    const struct meta *meta = groups->options.meta;
+    const struct meta_broker *owner = meta_broker_find(meta_state(meta), partition->owner);
     if (!owner || !owner->alive || partition->owner_broker_epoch != owner->epoch) {
         return CODE_COORDINATOR_NOT_AVAILABLE;
+    }
+    if (owner->id == meta_broker_id(meta) && !meta_lease_is_valid(meta)) {
+        return CODE_COORDINATOR_NOT_AVAILABLE; /* M4 */
     }
     *ret_broker_id = owner->id;
     return CODE_NONE;

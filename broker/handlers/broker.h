@@ -31,13 +31,3 @@ struct broker {
     struct request_memory memory;          /* of all requests under way */
     bool stopping; /* answers NOT_LEADER / COORDINATOR_NOT_AVAILABLE while draining */
 };
-
-/* Who serves the partition now, or NULL: its owner is gone, or has not opened it since it came
- * back. */
-static inline const struct meta_broker *
-partition_leader(const struct meta_state *state, const struct meta_partition *partition)
-{
-    const struct meta_broker *owner = meta_broker_find(state, partition->owner);
-    bool serves = owner && owner->alive && partition->owner_broker_epoch == owner->epoch;
-    return serves ? owner : NULL;
-}

@@ -3,6 +3,7 @@
 
 #include "handlers/errors.h"
 #include "handlers/handlers.h"
+#include "handlers/leaders.h"
 #include "handlers/operations.h"
 
 #include <stdlib.h>
@@ -58,7 +59,7 @@ static void
 fill_partition(struct page *page, const struct meta_partition *partition,
         struct describe_topic_partitions_response_partition *out)
 {
-    bool alive = partition_leader(page->state, partition) != NULL;
+    bool alive = leaders_find(page->request, partition) != NULL;
     int32_t *nodes = request_alloc(page->request, 1, sizeof *nodes);
     nodes[0] = partition->owner;
     *out = describe_topic_partitions_response_partition_default;
@@ -157,7 +158,7 @@ handle_describe_topic_partitions(struct request *request)
 {
     struct describe_topic_partitions_request message;
     struct describe_topic_partitions_response response = describe_topic_partitions_response_default;
-    if (request_read(request, &message) < 0) {
+    if (request_read(request, &message) < 0 || !leaders_wait(request)) {
         return;
     }
     int32_t most = settings_int(request->broker->settings, "max.request.partition.size.limit");

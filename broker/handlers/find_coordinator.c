@@ -5,6 +5,7 @@
 #include "groups/groups.h"
 #include "handlers/errors.h"
 #include "handlers/handlers.h"
+#include "handlers/leaders.h"
 
 #define KEY_TYPE_GROUP 0
 
@@ -39,7 +40,7 @@ void
 handle_find_coordinator(struct request *request)
 {
     struct find_coordinator_request message;
-    if (request_read(request, &message) < 0) {
+    if (request_read(request, &message) < 0 || !leaders_wait(request)) {
         return;
     }
     struct find_coordinator_response response = find_coordinator_response_default;

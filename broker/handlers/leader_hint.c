@@ -30,7 +30,7 @@ leader_hint_find(struct leader_hints *hints, struct partition_key key, int32_t *
     const struct meta *meta = hints->request->broker->meta;
     const struct meta_state *state = meta_state(meta);
     const struct meta_partition *partition = meta_partition_find(state, key);
-    if (!partition || partition->owner == meta_broker_id(meta) ||
+    if (!partition || partition->owner == meta_broker_id(meta) || !meta_lease_is_valid(meta) ||
             !meta_broker_is_current(state, partition->owner, partition->owner_broker_epoch)) {
         return false;
     }

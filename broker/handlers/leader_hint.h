@@ -12,7 +12,8 @@ struct leader_hints {
     size_t capacity;
 };
 
-/* Who has the partition now. False: nobody, or this broker itself (which is stopping): no hint. */
+/* Who has the partition now. False: nobody, or this broker itself (which is stopping),
+ * or what it knows is old (M4 of leaders.h): no hint. */
 bool leader_hint_find(struct leader_hints *hints, struct partition_key key, int32_t *ret_leader_id,
         int32_t *ret_leader_epoch);
 /* The i-th broker named; NULL when it is gone meanwhile. */

@@ -7,6 +7,7 @@
 #include "handlers/errors.h"
 #include "handlers/fetch_rack.h"
 #include "handlers/handlers.h"
+#include "handlers/leaders.h"
 #include "handlers/operations.h"
 #include "partition/topics.h"
 
@@ -17,7 +18,7 @@ fill_partition(struct request *request, const struct fetch_racks *racks,
         const struct meta_partition *partition, struct metadata_response_partition *out)
 {
     const struct meta_state *state = meta_state(request->broker->meta);
-    bool alive = partition_leader(state, partition) != NULL;
+    bool alive = leaders_find(request, partition) != NULL;
     int32_t *nodes = request_alloc(request, racks->count + 1, sizeof *nodes);
     size_t count = fetch_racks_replicas(racks, state, partition, nodes);
     *out = metadata_response_partition_default;
@@ -208,7 +209,7 @@ void
 handle_metadata(struct request *request)
 {
     struct metadata_request message;
-    if (request_read(request, &message) < 0) {
+    if (request_read(request, &message) < 0 || !leaders_wait(request)) {
         return;
     }
     bool all = wire_array_is_null(&message.topics) ||

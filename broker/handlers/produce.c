@@ -14,8 +14,11 @@
 #include "reactor/clock.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #define REFUSAL_LOG_INTERVAL_NS ((uint64_t)NS_PER_S)
+#define REFUSAL_TEXT_SIZE 160
 
 struct produce_part {
     struct partition_append append;
@@ -247,6 +250,20 @@ fill_endpoints(struct request *request, const struct leader_hints *hints)
     return wire_array_of(out, count);
 }
 
+/* Why, with the numbers of a gap: whose fault one is shows in what came before. */
+static const char *
+refusal_text(const struct partition_append *append, char text[REFUSAL_TEXT_SIZE])
+{
+    const struct append_gap *gap = &append->gap;
+    const char *why = append->error_text ? append->error_text : "";
+    if (append->error != APPEND_OUT_OF_ORDER_SEQUENCE) {
+        return why;
+    }
+    snprintf(text, REFUSAL_TEXT_SIZE, "%s Producer %" PRId64 ", epoch %d: %d came, %d should have.",
+            why, gap->producer_id, gap->epoch, gap->sequence, gap->expected);
+    return text;
+}
+
 /* What a client did wrong, as against what it could not know; one line a second at most, or a flood
  * of bad batches would be a flood of lines. */
 static void
@@ -258,6 +275,7 @@ log_refusal(const struct request *request, const struct produce_request_topic_da
     if (append->error <= APPEND_NOT_LEADER) {
         return;
     }
+    char text[REFUSAL_TEXT_SIZE];
     uint64_t now_ns = clock_mono_coarse_ns();
     if (logged_ns && now_ns - logged_ns < REFUSAL_LOG_INTERVAL_NS) {
         silent++;
@@ -271,8 +289,8 @@ log_refusal(const struct request *request, const struct produce_request_topic_da
             LOG_BYTES("topic", found ? bytes_of_string(found->name) : topic->name),
             LOG_INT("partition", index),
             LOG_STR("kafka_error", kafka_error_name(error_of(request, append))),
-            LOG_STR("why", append->error_text ? append->error_text : ""),
-            LOG_BYTES("client_id", request->client_id), LOG_INT("others_refused", silent));
+            LOG_STR("why", refusal_text(append, text)), LOG_BYTES("client_id", request->client_id),
+            LOG_INT("others_refused", silent));
     logged_ns = now_ns;
     silent = 0;
 }

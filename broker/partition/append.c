@@ -161,6 +161,8 @@ append_judge(struct partition_append *append, struct partition *partition,
     case PRODUCER_OUT_OF_ORDER:
     default:
         refuse(append, APPEND_OUT_OF_ORDER_SEQUENCE, "The batch's sequence number leaves a gap.");
+        append->gap = (struct append_gap){ claim.id, claim.epoch, claim.first_sequence,
+            producer_next_sequence(old) };
         return 1;
     }
 }
@@ -266,6 +268,12 @@ append_begin(struct shard *shard, struct partition_append *append)
     struct record_batch_info info;
     struct partition *partition = shard_find(shard, append->key);
     if (!partition) {
+        return refuse(append, APPEND_NOT_LEADER, NULL);
+    }
+    if (!append->internal && !meta_lease_is_valid(shard->options.meta)) {
+        /* In the WAL its outcome would not be known (Q2), and here it is; coordinators look before.
+         */
+        MARK("append: refused without a valid lease");
         return refuse(append, APPEND_NOT_LEADER, NULL);
     }
     append->partition = partition;

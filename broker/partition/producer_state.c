@@ -53,11 +53,11 @@ producer_find(const struct producer_states *states, int64_t id)
     return node ? CONTAINER_OF(node, struct producer, node) : NULL;
 }
 
-/* Sequences wrap from INT32_MAX to 0. */
-static int32_t
-sequence_after(int32_t sequence)
+int32_t
+producer_next_sequence(const struct producer_batch *last)
 {
-    return sequence == INT32_MAX ? 0 : sequence + 1;
+    /* Sequences wrap. */
+    return !last || last->last_sequence == INT32_MAX ? 0 : last->last_sequence + 1;
 }
 
 enum producer_verdict
@@ -73,6 +73,7 @@ producer_states_check(const struct producer_states *states, const struct produce
         return PRODUCER_STALE_EPOCH;
     }
     if (claim->epoch > producer->epoch) {
+        *ret_batch = NULL;
         return claim->first_sequence == 0 ? PRODUCER_APPEND : PRODUCER_OUT_OF_ORDER;
     }
     for (int32_t i = 0; i < producer->batch_count; i++) {
@@ -83,8 +84,9 @@ producer_states_check(const struct producer_states *states, const struct produce
             return PRODUCER_DUPLICATE;
         }
     }
-    int32_t last = producer->batches[producer->batch_count - 1].last_sequence;
-    return claim->first_sequence == sequence_after(last) ? PRODUCER_APPEND : PRODUCER_OUT_OF_ORDER;
+    *ret_batch = &producer->batches[producer->batch_count - 1];
+    int32_t next = producer_next_sequence(*ret_batch);
+    return claim->first_sequence == next ? PRODUCER_APPEND : PRODUCER_OUT_OF_ORDER;
 }
 
 static struct producer *

@@ -59,9 +59,12 @@ enum producer_verdict {
 
 void producer_states_init(struct producer_states *states);
 void producer_states_done(struct producer_states *states);
-/* Judges a batch without changing anything. ret_batch: the old one for PRODUCER_DUPLICATE. */
+/* Judges a batch without changing anything. ret_batch: the old one for PRODUCER_DUPLICATE; the one
+ * that it does not follow for PRODUCER_OUT_OF_ORDER, NULL where a new epoch does not begin at 0. */
 enum producer_verdict producer_states_check(const struct producer_states *states,
         const struct producer_claim *claim, const struct producer_batch **ret_batch);
+/* What must follow the batch; the first one of an epoch for NULL. */
+int32_t producer_next_sequence(const struct producer_batch *last);
 /* Remembers an appended batch. */
 void producer_states_record(struct producer_states *states, const struct producer_claim *claim,
         int64_t base_offset, int64_t last_offset, int64_t timestamp);

@@ -183,6 +183,14 @@ void shard_unlisten(struct shard_listener *listener);
 
 /* --- append (append.c) --- */
 
+/* What a producer sent, and what should have come. */
+struct append_gap {
+    int64_t producer_id;
+    int16_t epoch;
+    int32_t sequence;
+    int32_t expected;
+};
+
 /* One produce request's batches for one partition. `owner` holds the bytes alone: offsets and epoch
  * are patched in. */
 struct partition_append {
@@ -203,6 +211,7 @@ struct partition_append {
      * batch, or where they are more. The caller's: mem_free. */
     int32_t *rejected;
     size_t rejected_count;
+    struct append_gap gap; /* of APPEND_OUT_OF_ORDER_SEQUENCE */
     /* private */
     struct partition *partition;
     struct wal_append wal_append;

@@ -418,12 +418,17 @@ FIBER_TEST(no_answer_leaves_once_the_lease_has_run_out)
     ASSERT_OK(rig_new(&rig, "lease"));
     rig.lease_ns = 300 * NS_PER_MS;
     ASSERT_OK(restart(&rig));
-    ASSERT_EQ(rig_append(&rig, rig.key, rig_batch(-1, -1, 1), NULL), 0);
+    ASSERT(EVENTUALLY(meta_lease_is_valid(rig.meta)));
+    struct buf *batch = rig_batch(-1, -1, 1);
+    struct partition_append append = {
+        .key = rig.key, .owner = batch, .batches = batch->data, .size = batch->size
+    };
+    partition_append_begin(rig.shard, &append);
+    ASSERT_EQ(append.error, 0);
     ASSERT(rig_fault(&rig, "put:meta/lease*:503:ms=1") >= 0);
-    for (int i = 0; i < 100 && meta_lease_is_valid(rig.meta); i++) {
-        ASSERT_OK(fiber_sleep_ns(10 * NS_PER_MS));
-    }
-    ASSERT_EQ(rig_append(&rig, rig.key, rig_batch(-1, -1, 1), NULL), -ESTALE);
+    ASSERT(EVENTUALLY(!meta_lease_is_valid(rig.meta)));
+    ASSERT_ERROR(partition_append_wait(rig.shard, &append), -ESTALE);
+    buf_unref(batch);
     /* M4: nor does what was there at the end of the lease; and it is led again with the lease. */
     uint64_t refused = mark_count("shard: a read without a valid lease");
     ASSERT(!shard_find_led(rig.shard, rig.key) && shard_find(rig.shard, rig.key));

@@ -1,0 +1,24 @@
+#pragma once
+/* What answers say of who leads a partition: Metadata, DescribeTopicPartitions, FindCoordinator,
+ * and the hints of leader_hint.h.
+ *
+ * M4  of meta.h, for directions: a broker without a valid lease may have been left behind by the
+ * cluster. It answers when it has a lease again, and closes the connection when it learns that its
+ * incarnation is over; after LEADERS_WAIT_NS it says what it knows, but never that it leads itself.
+ * Crash: a broker that was paused until its partitions were taken over wakes up and names itself as
+ * their leader. Clients that have found the new leaders come back, hear nothing, and turn round
+ * again with requests under way on both sides; some of them (librdkafka) then skip a batch, and
+ * send what was appended before a second time in a new epoch. */
+
+#include "handlers/request.h"
+#include "meta/state.h"
+
+#define LEADERS_WAIT_NS ((uint64_t)2 * NS_PER_S)
+
+/* False: the handler returns at once, the connection is to be closed. Metadata that was looked at
+ * before is to be looked up again. */
+MUST_CHECK MAY_SUSPEND bool leaders_wait(struct request *request);
+/* Who serves the partition now, or NULL: its owner is gone, has not opened it since it came back,
+ * or is this broker without a lease. */
+const struct meta_broker *leaders_find(
+        const struct request *request, const struct meta_partition *partition);
