@@ -6,6 +6,7 @@ int audit_main(int argc, char **argv);
 int broker_main(int argc, char **argv);
 int crash_points_main(int argc, char **argv);
 int inspect_main(int argc, char **argv);
+int purge_main(int argc, char **argv);
 int recover_main(int argc, char **argv);
 int settings_main(int argc, char **argv);
 int version_main(int argc, char **argv);

@@ -16,6 +16,7 @@ static const struct {
             "compare a bucket with its metadata: is every acknowledged record there?" },
     { "crash-points", crash_points_main, "list the places where a test can kill a broker" },
     { "inspect", inspect_main, "look into a WAL, an object, a manifest or the metadata log" },
+    { "purge", purge_main, "remove everything that a stopped cluster has in its bucket, for good" },
     { "recover", recover_main,
             "bring what a dead broker's volume holds into the bucket: options as for broker" },
     { "settings", settings_main, "list all settings" },

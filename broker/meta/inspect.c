@@ -46,7 +46,7 @@ inspect_lease(struct inspect *inspect)
 {
     struct lease_content lease;
     struct object_etag etag;
-    int r = lease_look(inspect->objects, META_LEASE_KEY, &lease, &etag);
+    int r = lease_read(inspect->objects, META_LEASE_KEY, &lease, &etag);
     if (r) {
         return r == -ECANCELED ? r : say_failed(inspect, META_LEASE_KEY, r);
     }
@@ -57,7 +57,9 @@ inspect_lease(struct inspect *inspect)
             META_LEASE_KEY, uuid_format(&lease.cluster_id, cluster),
             uuid_format(&lease.holder, holder), lease.broker_id, (long long)lease.epoch,
             (unsigned long long)(lease.duration_ns / NS_PER_MS),
-            lease.released ? "released" : "held");
+            lease.purging    ? "purging"
+            : lease.released ? "released"
+                             : "held");
     return say(inspect);
 }
 

@@ -26,6 +26,7 @@
 #define LEASE_MAGIC 0x464c5345u /* "FLSE" */
 #define LEASE_VERSION 1u
 #define LEASE_RELEASED 1u
+#define LEASE_PURGING 2u
 #define REQUEST_NS (10 * (uint64_t)NS_PER_S)
 #define RELEASE_NS (5 * (uint64_t)NS_PER_S)
 #define RETRY_NS_MAX (1 * (uint64_t)NS_PER_S)
@@ -52,7 +53,8 @@ lease_content_encode(const struct lease_content *content, uint8_t ret_bytes[LEAS
     uint8_t *p = ret_bytes;
     store_be32(p, LEASE_MAGIC);
     store_be16(p + 4, LEASE_VERSION);
-    store_be16(p + 6, content->released ? LEASE_RELEASED : 0);
+    store_be16(p + 6, (uint16_t)((content->released ? LEASE_RELEASED : 0) |
+                                 (content->purging ? LEASE_PURGING : 0)));
     memcpy(p + 8, content->cluster_id.bytes, 16);
     memcpy(p + 24, content->holder.bytes, 16);
     memcpy(p + 40, content->nonce.bytes, 16);
@@ -73,11 +75,12 @@ lease_content_decode(struct bytes object, const char *key, struct lease_content 
     if (in.error || magic != LEASE_MAGIC || version == 0) {
         return fault(-EBADMSG, "meta: %s: magic %08x version %u", key, magic, version);
     }
-    if (version > LEASE_VERSION || flags > LEASE_RELEASED) {
+    if (version > LEASE_VERSION || flags > (LEASE_RELEASED | LEASE_PURGING)) {
         return fault(-EMEDIUMTYPE, "meta: %s: version %u flags %x was written by a newer Freshet",
                 key, version, flags);
     }
-    struct lease_content content = { .released = flags & LEASE_RELEASED };
+    struct lease_content content = { .released = flags & LEASE_RELEASED,
+        .purging = flags & LEASE_PURGING };
     content.cluster_id = meta_read_uuid(&in);
     content.holder = meta_read_uuid(&in);
     content.nonce = meta_read_uuid(&in);
@@ -118,7 +121,7 @@ lease_free(struct lease *lease)
 }
 
 int
-lease_look(struct objectstore *objects, const char *key, struct lease_content *ret_content,
+lease_read(struct objectstore *objects, const char *key, struct lease_content *ret_content,
         struct object_etag *ret_etag)
 {
     CLEANUP(buf_unrefp) struct buf *object = NULL;
@@ -136,6 +139,24 @@ lease_look(struct objectstore *objects, const char *key, struct lease_content *r
     *ret_content = content;
     *ret_etag = info.etag;
     return 0;
+}
+
+int
+lease_look(struct objectstore *objects, const char *key, struct lease_content *ret_content,
+        struct object_etag *ret_etag)
+{
+    struct lease_content content;
+    int r = lease_read(objects, key, &content, ret_etag);
+    if (r == 0 && content.purging) {
+        MARK("lease: the bucket is being emptied");
+        return fault(-EMEDIUMTYPE,
+                "meta: %s: the bucket is being emptied by `freshet purge`; run that to its end",
+                key);
+    }
+    if (r == 0) {
+        *ret_content = content;
+    }
+    return r;
 }
 
 /* `content`, which is ours, is in the store: by a write that was sent at sent_ns or later. */
@@ -191,6 +212,9 @@ lease_read_back(struct lease *lease)
     int r = lease_look(lease->options.objects, lease->key, &content, &etag);
     if (r == -ENOENT) {
         return lease->content.epoch ? fault(-ESTALE, "meta: %s was removed", lease->key) : -EAGAIN;
+    }
+    if (r == -EMEDIUMTYPE) {
+        return fault_note(-ESTALE, "the lease is not ours any more");
     }
     if (r) {
         return r;

@@ -23,6 +23,7 @@ struct lease_content {
     uint64_t duration_ns;
     int32_t broker_id;
     bool released; /* the holder has stopped: nobody needs to wait */
+    bool purging;  /* the bucket is being emptied: nobody may hold it ever again (meta/purge.h) */
 };
 
 #define LEASE_SIZE 92u
@@ -49,7 +50,10 @@ struct lease *lease_new(const struct lease_options *options);
 /* The renewal fiber must be stopped. Accepts NULL. */
 void lease_free(struct lease *lease);
 
-/* -ENOENT: there is none. */
+/* What is there, whatever it says. -ENOENT: nothing. */
+MUST_CHECK MAY_SUSPEND int lease_read(struct objectstore *objects, const char *key,
+        struct lease_content *ret_content, struct object_etag *ret_etag);
+/* One that can be held. -ENOENT: there is none; -EMEDIUMTYPE: the bucket is being emptied. */
 MUST_CHECK MAY_SUSPEND int lease_look(struct objectstore *objects, const char *key,
         struct lease_content *ret_content, struct object_etag *ret_etag);
 /* What is known of the lease that somebody holds, look by look. Zeroed at first. */

@@ -171,9 +171,12 @@ act_one(struct act *act, const struct act_for *cluster, struct action *action)
     case ACTION_DRAIN:
     case ACTION_UNDRAIN:
     case ACTION_UNREGISTER:
-        return act_broker(act, action);
+    case ACTION_FORGET:
+        return act_broker(act, cluster, action);
     case ACTION_SETTINGS:
         return act_settings(act, action->ip, action->object);
+    case ACTION_TELL:
+        return 0;
     case ACTION_ADD_FINALIZER:
     case ACTION_REMOVE_FINALIZER:
         return finalizer(act, cluster, action);
@@ -206,7 +209,7 @@ act_run(struct act *act, const struct cluster *cluster, struct list *actions)
     LIST_FOREACH (node, actions) {
         struct action *action = CONTAINER_OF(node, struct action, node);
         int r = act_one(act, &copy, action);
-        if (r < 0 && action->kind == ACTION_SETTINGS) {
+        if (r < 0 && (action->kind == ACTION_SETTINGS || action->kind == ACTION_FORGET)) {
             action->failure = r;
             action->failure_text = mem_strdup(log_fault_text(r));
             continue;

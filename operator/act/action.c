@@ -64,6 +64,6 @@ action_name(enum action_kind kind)
 {
     static const char *const names[] = { "apply", "create claim", "create pod", "delete pod",
         "delete claim", "delete child", "mark claim", "grow claim", "label pod", "drain", "undrain",
-        "unregister", "settings", "add finalizer", "remove finalizer" };
+        "unregister", "unregister gone", "settings", "tell", "add finalizer", "remove finalizer" };
     return names[kind];
 }

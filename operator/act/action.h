@@ -16,7 +16,9 @@ enum action_kind {
     ACTION_DRAIN,        /* calls of the admin API, at `ip` */
     ACTION_UNDRAIN,
     ACTION_UNREGISTER, /* with the epoch */
+    ACTION_FORGET,     /* the same of a broker whose claim is gone. Its failure holds up nothing */
     ACTION_SETTINGS,   /* `object`: the body of POST /v1/config. Its failure holds up nothing */
+    ACTION_TELL,       /* the event, and nothing else */
     ACTION_ADD_FINALIZER,
     ACTION_REMOVE_FINALIZER,
 };

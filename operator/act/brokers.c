@@ -21,11 +21,12 @@ answer_error(const struct action *action, const char *url, const struct http_ans
     if (json_parse(answer->body, &json) < 0) {
         fault_clear();
     }
-    /* Its lease runs out by itself. */
-    bool will_pass = answer->status == 409 && strcmp(json_text(json, "error"), "BROKER_ALIVE") == 0;
-    return fault(will_pass ? -ESTALE : -EAGAIN, "%s of broker %d: %s: HTTP %ld %s %s",
-            action_name(action->kind), action->id, url, answer->status, json_text(json, "error"),
-            json_text(json, "message"));
+    const char *word = answer->status == 409 ? json_text(json, "error") : "";
+    int error = strcmp(word, "BROKER_ALIVE") == 0    ? -ESTALE /* its lease runs out by itself */
+                : strcmp(word, "LOG_NOT_EMPTY") == 0 ? -ENOTEMPTY
+                                                     : -EAGAIN;
+    return fault(error, "%s of broker %d: %s: HTTP %ld %s %s", action_name(action->kind),
+            action->id, url, answer->status, json_text(json, "error"), json_text(json, "message"));
 }
 
 static void
@@ -44,7 +45,7 @@ url_of(const struct action *action, struct strbuf *url)
 }
 
 int
-act_broker(struct act *act, const struct action *action)
+act_broker(struct act *act, const struct act_for *cluster, const struct action *action)
 {
     struct strbuf url;
     struct http_answer answer;
@@ -59,6 +60,11 @@ act_broker(struct act *act, const struct action *action)
     http_call(act->kube->http, &request, &answer);
     kube_wrote(act->kube);
     int r = answer_error(action, request.url, &answer);
+    if (r == 0 && (action->kind == ACTION_UNREGISTER || action->kind == ACTION_FORGET)) {
+        char key[QUEUE_KEY_SIZE];
+        cache_roster_drop(
+                act->cache, cache_key(key, cluster->namespace, cluster->name), action->id);
+    }
     http_answer_done(&answer);
     strbuf_done(&url);
     return r;

@@ -2,6 +2,7 @@
 #include "cache/cache.h"
 
 #include "base/mem.h"
+#include "cache/cache_internal.h"
 #include "resource/names.h"
 
 #include <stdio.h>
@@ -194,6 +195,7 @@ cache_init(struct cache *cache)
         table_init(&cache->children[i], &child_type, on_child, cache);
     }
     map_init(&cache->views);
+    map_init(&cache->rosters);
     queue_init(&cache->queue);
 }
 
@@ -224,6 +226,7 @@ cache_done(struct cache *cache)
         view_free(cache, CONTAINER_OF(node, struct broker_view, node));
     }
     map_done(&cache->views);
+    rosters_done(cache);
     queue_done(&cache->queue);
 }
 

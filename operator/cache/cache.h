@@ -45,6 +45,25 @@ struct broker_view {
     char problem[160]; /* of the last try that brought none; "" */
 };
 
+/* A broker as the metadata log has it: also one whose pod and claim are gone. */
+struct roster_entry {
+    int id;
+    int64_t epoch;
+    bool is_alive;
+};
+
+#define ROSTER_MAX 1000
+
+/* All registered brokers of one cluster, as one of them told last. */
+struct roster {
+    struct map_node node;
+    char *cluster; /* key */
+    struct roster_entry *entries;
+    size_t count;
+    int64_t told_ms; /* 0: never */
+    int64_t asked_ms;
+};
+
 struct cache {
     struct table clusters;
     struct table pods;
@@ -54,7 +73,8 @@ struct cache {
     struct table topics;
     struct table users;
     struct table children[CHILD_KIND_COUNT];
-    struct map views; /* of brokers, by the pod's uid */
+    struct map views;   /* of brokers, by the pod's uid */
+    struct map rosters; /* by the cluster's key */
     struct queue queue;
     bool has_nodes; /* nodes may be watched: it takes a cluster role */
 };
@@ -77,3 +97,14 @@ struct broker_view *cache_view(const struct cache *cache, const char *pod_uid);
 struct broker_view *cache_view_make(
         struct cache *cache, const char *pod_uid, const char *cluster_key);
 void cache_view_forget(struct cache *cache, const char *pod_uid);
+
+/* NULL: nothing was told yet. */
+struct roster *cache_roster(const struct cache *cache, const char *cluster_key);
+struct roster *cache_roster_make(struct cache *cache, const char *cluster_key);
+/* Takes what was told, a copy; the cluster is queued when it is news. */
+void cache_roster_tell(struct cache *cache, struct roster *roster,
+        const struct roster_entry *entries, size_t count, int64_t now_ms);
+/* That broker is unregistered: what was told before says nothing of it any more. */
+void cache_roster_drop(struct cache *cache, const char *cluster_key, int id);
+/* Of a cluster that is gone. */
+void cache_roster_forget(struct cache *cache, const char *cluster_key);

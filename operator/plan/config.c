@@ -31,29 +31,35 @@ percent_encode(struct strbuf *out, const char *text)
     }
 }
 
+void
+store_url(const struct cluster *cluster, struct strbuf *out)
+{
+    char separator = '?';
+    strbuf_printf(out, "s3://%s", cluster->bucket);
+    if (*cluster->prefix) {
+        strbuf_printf(out, "/%s", cluster->prefix);
+    }
+    if (*cluster->region) {
+        strbuf_printf(out, "%cregion=", separator);
+        percent_encode(out, cluster->region);
+        separator = '&';
+    }
+    if (*cluster->endpoint) {
+        strbuf_printf(out, "%cendpoint=", separator);
+        percent_encode(out, cluster->endpoint);
+        separator = '&';
+    }
+    if (cluster->path_style) {
+        strbuf_printf(out, "%cpath_style=true", separator);
+    }
+}
+
 static void
 store_line(const struct cluster *cluster, struct strbuf *out)
 {
     struct strbuf url;
-    char separator = '?';
     strbuf_init(&url, 2048);
-    strbuf_printf(&url, "s3://%s", cluster->bucket);
-    if (*cluster->prefix) {
-        strbuf_printf(&url, "/%s", cluster->prefix);
-    }
-    if (*cluster->region) {
-        strbuf_printf(&url, "%cregion=", separator);
-        percent_encode(&url, cluster->region);
-        separator = '&';
-    }
-    if (*cluster->endpoint) {
-        strbuf_printf(&url, "%cendpoint=", separator);
-        percent_encode(&url, cluster->endpoint);
-        separator = '&';
-    }
-    if (cluster->path_style) {
-        strbuf_printf(&url, "%cpath_style=true", separator);
-    }
+    store_url(cluster, &url);
     line(out, "store.url", strbuf_cstring(&url));
     strbuf_done(&url);
 }

@@ -5,9 +5,6 @@
 
 #include <stdlib.h>
 
-/* An answer that is older says nothing of now. */
-#define ANSWER_MS_MAX 45000
-
 static const char *const names[] = { "Ready", "Starting", "Stuck", "NodeLost", "Ending", "Ended",
     "Missing" };
 

@@ -150,17 +150,29 @@ teardown_plan(struct planner *planner)
     if (!cluster->has_finalizer) {
         return;
     }
+    if (purge_waits_for_id(planner)) {
+        return;
+    }
     hibernate_plan(planner);
     for (size_t i = 0; i < planner->count; i++) {
         if (planner->members[i].pod) {
             return;
         }
     }
+    if (!purge_plan(planner)) {
+        return;
+    }
     /* Without volumes nothing is lost with the ledger. */
     if (cluster->deletes_volumes || !cluster->wal_is_volume) {
         claims_delete(planner);
     }
-    plan_action(planner, ACTION_REMOVE_FINALIZER, -1);
+    struct action *action = plan_action(planner, ACTION_REMOVE_FINALIZER, -1);
+    if (cluster->deletes_objects && !*cluster->cluster_id) {
+        action_event(action, "ObjectsRetained", "Delete",
+                "no broker ever told the id of the cluster: whose the objects in the bucket are "
+                "cannot be proven, and they stay");
+        action->is_warning = true;
+    }
 }
 
 /* Volumes grow before anything else; a class that cannot grow them says so in the action's error.
@@ -195,8 +207,8 @@ cluster_plan(struct planner *planner)
         teardown_plan(planner);
         return;
     }
-    if (*cluster_not_yet(cluster)) {
-        return; /* what runs stays as it is */
+    if (cluster->listener_count == 0) {
+        return; /* N1 */
     }
     if (!cluster->has_finalizer) {
         plan_action(planner, ACTION_ADD_FINALIZER, -1);
@@ -212,6 +224,7 @@ cluster_plan(struct planner *planner)
     rollout_plan(planner);
     volumes_grow(planner);
     settings_plan(planner);
+    ghosts_plan(planner);
     retirements_plan(
             planner); /* last: a broker that cannot be unregistered holds up nothing else */
 }
@@ -227,6 +240,7 @@ plan_make(const struct plan_input *input, struct plan *ret_plan)
     ret_plan->status.settings = settings ? cJSON_Duplicate(settings, true) : NULL;
     names_make(&planner);
     members_make(&planner);
+    cluster_id_make(&planner);
     cluster_plan(&planner);
     summary_make(&planner);
     cJSON_Delete(planner.config);

@@ -33,6 +33,19 @@
  * starts with wal.recovery.accept.loss. Crash scenario: a volume is detached for a minute and looks
  * lost; records that were acknowledged and lie on it only would be forgotten.
  *
+ * P9  A registered broker that has neither claim nor pod any more is unregistered once it is dead,
+ * by its epoch, when its log is proven empty: the brokers see to that and refuse else. Then its id
+ * is used for nobody, and a human's annotation (P6) makes claim and pod anew. Crash scenario:
+ * somebody removes the claim of a broker that isn't wished any more; forgotten, its partitions
+ * would go on without what it acknowledged, and with its id a new broker would never start.
+ *
+ * P10  Objects are removed only with deletionPolicy.objects: Delete, after the last pod has gone,
+ * and by the name of the cluster that its brokers told, which `freshet purge` compares with the
+ * bucket
+ * (X1 of broker/meta/purge.h); without that name they stay. The finalizer, and volumes, wait until
+ * it has succeeded. Crash scenario: killed between its start and its end; the pod goes on, and the
+ * next operator waits for it or starts it again.
+ *
  * P5  Nothing is planned for a cluster that is paused, and a claim of another bucket is never
  * used. */
 
@@ -74,6 +87,7 @@ struct plan_input {
     size_t claim_count;
     const struct plan_child *children;
     size_t child_count;
+    const struct roster *roster; /* or NULL: nobody told */
     int64_t now_ms;
 };
 

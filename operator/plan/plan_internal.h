@@ -50,6 +50,9 @@ const struct member *member_witness(const struct planner *planner);
 /* objects.c, pod.c: what must be. Owned. */
 void names_make(struct planner *planner);
 cJSON *object_claim(const struct planner *planner, int id, const char *zone);
+/* The labels of a broker's pod and claim. */
+void identity_labels(cJSON *object, int id, const char *zone);
+cJSON *object_purge(const struct planner *planner, const char *name);
 cJSON *object_pod(const struct planner *planner, int id, const char *zone);
 void children_plan(struct planner *planner);
 /* metadata with our labels and, when `is_owned`, the cluster as the controlling owner. */
@@ -58,6 +61,9 @@ cJSON *object_new(const struct planner *planner, const struct kube_kind *kind, c
 #define OBJECT_NAME_SIZE 80
 char *pod_name(const struct planner *planner, int id, char out[OBJECT_NAME_SIZE]);
 char *claim_name(const struct planner *planner, int id, char out[OBJECT_NAME_SIZE]);
+/* store.url of the brokers. */
+struct strbuf;
+void store_url(const struct cluster *cluster, struct strbuf *out);
 /* Bytes of a quantity like 12Gi; -1: cannot be read. */
 int64_t quantity_bytes(const char *text);
 
@@ -67,6 +73,18 @@ void scale_plan(struct planner *planner);
 void drains_plan(struct planner *planner);
 /* What is left of brokers that were drained. */
 void retirements_plan(struct planner *planner);
+/* ghosts.c: what is left of brokers whose claims are gone (P9). */
+void ghosts_plan(struct planner *planner);
+/* Registered under that id, as far as was told lately; NULL: not, or not known. */
+const struct roster_entry *roster_find(const struct planner *planner, int id);
+/* purge.c: whether nothing is left to be done for the bucket; else plans the next step (P10). */
+bool purge_plan(struct planner *planner);
+/* The name is in the status before those who know it go. */
+bool purge_waits_for_id(struct planner *planner);
+void cluster_id_make(struct planner *planner);
+bool cluster_is_purged(const struct planner *planner);
+/* The pod that empties the bucket, or NULL. */
+const struct pod *purge_pod(const struct planner *planner);
 /* rollout.c */
 void rollout_plan(struct planner *planner);
 /* dynamic.c: what brokers take over while they run. */
@@ -77,6 +95,9 @@ bool setting_is_dynamic(const char *name);
 const char *setting_value(const cJSON *item, char number[SETTING_NUMBER_SIZE]);
 /* summary.c: the status. */
 void summary_make(struct planner *planner);
+
+/* What was told longer ago says nothing of now. */
+#define ANSWER_MS_MAX 45000
 
 struct action *plan_action(struct planner *planner, enum action_kind kind, int id);
 void plan_delete_pod(

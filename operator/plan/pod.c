@@ -1,4 +1,4 @@
-/* The pod and the volume claim of one broker, under the restricted profile of Pod Security. */
+/* The pods of a cluster, under the restricted profile of Pod Security. */
 #include "base/strbuf.h"
 #include "plan/plan_internal.h"
 #include "resource/names.h"
@@ -15,14 +15,7 @@ pod_name(const struct planner *planner, int id, char out[OBJECT_NAME_SIZE])
     return out;
 }
 
-char *
-claim_name(const struct planner *planner, int id, char out[OBJECT_NAME_SIZE])
-{
-    snprintf(out, OBJECT_NAME_SIZE, "wal-%s-%d", planner->in->cluster->meta.name, id);
-    return out;
-}
-
-static void
+void
 identity_labels(cJSON *object, int id, const char *zone)
 {
     char text[16];
@@ -32,33 +25,6 @@ identity_labels(cJSON *object, int id, const char *zone)
     if (*zone) {
         json_set(labels, LABEL_ZONE, zone);
     }
-}
-
-/* Where the log is in the bucket a config map stands for the volume claim: the ledger of the
- * identity all the same. No owner: garbage collection must never take a volume. The operator
- * deletes claims by name, uid and mark. */
-cJSON *
-object_claim(const struct planner *planner, int id, const char *zone)
-{
-    char name[OBJECT_NAME_SIZE];
-    char store[STORE_HASH_SIZE];
-    const struct cluster *cluster = planner->in->cluster;
-    const struct kube_kind *kind = cluster->wal_is_volume ? &KUBE_CLAIMS : &KUBE_CONFIG_MAPS;
-    cJSON *object = object_new(planner, kind, claim_name(planner, id, name), false);
-    identity_labels(object, id, zone);
-    json_set(json_object(json_object(object, "metadata"), "annotations"), ANNOTATION_STORE,
-            cluster_store_hash(cluster, store));
-    if (!cluster->wal_is_volume) {
-        json_set(json_object(json_object(object, "metadata"), "labels"), LABEL_LEDGER, "true");
-        return object;
-    }
-    cJSON *spec = json_object(object, "spec");
-    json_push_text(json_array(spec, "accessModes"), cluster->wal_access_mode);
-    json_set(json_object(json_object(spec, "resources"), "requests"), "storage", cluster->wal_size);
-    if (*cluster->wal_class) {
-        json_set(spec, "storageClassName", cluster->wal_class);
-    }
-    return object;
 }
 
 static void
@@ -140,10 +106,20 @@ env_internal(const struct planner *planner, int id, cJSON *list)
 }
 
 static void
+env_credentials(const struct planner *planner, cJSON *list)
+{
+    const char *secret = planner->in->cluster->credentials_secret;
+    if (*secret) {
+        env_secret(list, "AWS_ACCESS_KEY_ID", secret, "accessKeyId", false);
+        env_secret(list, "AWS_SECRET_ACCESS_KEY", secret, "secretAccessKey", false);
+        env_secret(list, "AWS_SESSION_TOKEN", secret, "sessionToken", true);
+    }
+}
+
+static void
 env_make(const struct planner *planner, int id, const char *zone, cJSON *list)
 {
     char text[16];
-    const char *secret = planner->in->cluster->credentials_secret;
     snprintf(text, sizeof text, "%d", id);
     env(list, "FRESHET_NODE_ID", text);
     env_advertised(planner, id, list);
@@ -154,11 +130,7 @@ env_make(const struct planner *planner, int id, const char *zone, cJSON *list)
     if (cluster_accepts_loss(planner->in->cluster, id)) {
         env(list, "FRESHET_WAL_RECOVERY_ACCEPT_LOSS", "true"); /* P6 */
     }
-    if (*secret) {
-        env_secret(list, "AWS_ACCESS_KEY_ID", secret, "accessKeyId", false);
-        env_secret(list, "AWS_SECRET_ACCESS_KEY", secret, "secretAccessKey", false);
-        env_secret(list, "AWS_SESSION_TOKEN", secret, "sessionToken", true);
-    }
+    env_credentials(planner, list);
 }
 
 static void
@@ -190,15 +162,30 @@ container_port(cJSON *container, const char *name, int port)
 }
 
 static void
+container_security(cJSON *container)
+{
+    cJSON *security = json_object(container, "securityContext");
+    json_set_bool(security, "allowPrivilegeEscalation", false);
+    json_set_bool(security, "readOnlyRootFilesystem", true);
+    json_push_text(json_array(json_object(security, "capabilities"), "drop"), "ALL");
+}
+
+static void
+container_program(const struct planner *planner, cJSON *container)
+{
+    json_set(container, "name", "freshet");
+    json_set(container, "image", planner->image);
+    json_set(container, "imagePullPolicy", planner->in->cluster->pull_policy);
+    /* Why it ended is its last line: it becomes the condition's message. */
+    json_set(container, "terminationMessagePolicy", "FallbackToLogsOnError");
+}
+
+static void
 container_make(const struct planner *planner, int id, const char *zone, cJSON *container)
 {
     const struct cluster *cluster = planner->in->cluster;
     const cJSON *resources = json_at(cluster->spec, "resources");
-    json_set(container, "name", "freshet");
-    json_set(container, "image", planner->image);
-    json_set(container, "imagePullPolicy", cluster->pull_policy);
-    /* Why a broker ended is its last line: it becomes the condition's message. */
-    json_set(container, "terminationMessagePolicy", "FallbackToLogsOnError");
+    container_program(planner, container);
     cJSON *args = json_array(container, "args");
     json_push_text(args, "broker");
     json_push_text(args, "--config");
@@ -217,10 +204,7 @@ container_make(const struct planner *planner, int id, const char *zone, cJSON *c
     if (resources) {
         cJSON_AddItemToObject(container, "resources", cJSON_Duplicate(resources, true));
     }
-    cJSON *security = json_object(container, "securityContext");
-    json_set_bool(security, "allowPrivilegeEscalation", false);
-    json_set_bool(security, "readOnlyRootFilesystem", true);
-    json_push_text(json_array(json_object(security, "capabilities"), "drop"), "ALL");
+    container_security(container);
 }
 
 static void
@@ -325,20 +309,16 @@ template_labels(const struct cluster *cluster, cJSON *object)
     }
 }
 
+/* Of all pods of a cluster. */
 static void
-spec_make(const struct planner *planner, int id, const char *zone, cJSON *spec)
+spec_common(const struct planner *planner, const char *zone, cJSON *spec)
 {
-    char name[OBJECT_NAME_SIZE];
     const struct cluster *cluster = planner->in->cluster;
     const cJSON *secrets = json_at(cluster->spec, "imagePullSecrets");
     const char *account = json_text(cluster->spec, "template/serviceAccountName");
     const char *priority = json_text(cluster->spec, "template/priorityClassName");
-    snprintf(name, sizeof name, "%s-brokers", cluster->meta.name);
-    json_set(spec, "subdomain", name);
-    json_set(spec, "hostname", pod_name(planner, id, name));
     json_set_bool(spec, "automountServiceAccountToken", false);
     json_set_bool(spec, "enableServiceLinks", false);
-    json_set_int(spec, "terminationGracePeriodSeconds", cluster->grace_s);
     if (*account) {
         json_set(spec, "serviceAccountName", account);
     }
@@ -350,6 +330,18 @@ spec_make(const struct planner *planner, int id, const char *zone, cJSON *spec)
     }
     security_make(spec);
     placement_make(planner, zone, spec);
+}
+
+static void
+spec_make(const struct planner *planner, int id, const char *zone, cJSON *spec)
+{
+    char name[OBJECT_NAME_SIZE];
+    const struct cluster *cluster = planner->in->cluster;
+    snprintf(name, sizeof name, "%s-brokers", cluster->meta.name);
+    json_set(spec, "subdomain", name);
+    json_set(spec, "hostname", pod_name(planner, id, name));
+    json_set_int(spec, "terminationGracePeriodSeconds", cluster->grace_s);
+    spec_common(planner, zone, spec);
     container_make(planner, id, zone, json_push(json_array(spec, "containers")));
     volumes_make(planner, id, json_array(spec, "volumes"));
 }
@@ -376,5 +368,33 @@ object_pod(const struct planner *planner, int id, const char *zone)
     }
     template_labels(planner->in->cluster, object);
     spec_make(planner, id, zone, json_object(object, "spec"));
+    return object;
+}
+
+/* P10. Its own retries are the kubelet's. */
+cJSON *
+object_purge(const struct planner *planner, const char *name)
+{
+    const struct cluster *cluster = planner->in->cluster;
+    struct strbuf url;
+    strbuf_init(&url, 2048);
+    store_url(cluster, &url);
+    cJSON *object = object_new(planner, &KUBE_PODS, name, true);
+    json_set(json_object(json_object(object, "metadata"), "labels"), LABEL_ROLE, ROLE_PURGE);
+    template_labels(cluster, object);
+    cJSON *spec = json_object(object, "spec");
+    json_set(spec, "restartPolicy", "OnFailure");
+    json_set_int(spec, "terminationGracePeriodSeconds", 5);
+    spec_common(planner, "", spec);
+    cJSON *container = json_push(json_array(spec, "containers"));
+    container_program(planner, container);
+    cJSON *args = json_array(container, "args");
+    json_push_text(args, "purge");
+    json_push_text(args, "--cluster-id");
+    json_push_text(args, cluster->cluster_id);
+    json_push_text(args, strbuf_cstring(&url));
+    env_credentials(planner, json_array(container, "env"));
+    container_security(container);
+    strbuf_done(&url);
     return object;
 }

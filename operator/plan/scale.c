@@ -132,10 +132,11 @@ take_back(struct planner *planner, enum claim_state ledger, int *missing)
     }
 }
 
+/* P9: an id that is registered is not free, whoever it belongs to. */
 static int
 unused_id(const struct planner *planner, int from)
 {
-    while (member_find(planner, from)) {
+    while (member_find(planner, from) || roster_find(planner, from)) {
         from++;
     }
     return from;

@@ -121,7 +121,13 @@ degraded_make(struct planner *planner)
 {
     struct status *status = &planner->plan->status;
     const struct member *member;
-    if ((member = find_if(planner, is_foreign))) {
+    const struct pod *purge = purge_pod(planner);
+    if (cluster_is_purged(planner) && purge && (*purge->trouble || purge->is_unschedulable)) {
+        status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "PurgeFailed",
+                "the objects in the bucket could not be removed (%s): %s; it is tried again. "
+                "deletionPolicy.objects: Retain leaves what is left",
+                *purge->trouble ? purge->trouble : "Unschedulable", purge->message);
+    } else if ((member = find_if(planner, is_foreign))) {
         status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "ForeignVolume",
                 "volume claim %s belongs to another bucket or prefix; remove it or use another "
                 "name",
@@ -238,11 +244,14 @@ static void
 reconciled_make(struct planner *planner)
 {
     struct status *status = &planner->plan->status;
-    const char *not_yet = cluster_not_yet(planner->in->cluster);
-    if (*not_yet) {
+    const struct cluster *cluster = planner->in->cluster;
+    if (*cluster->not_yet) {
         status_condition(status, CONDITION_RECONCILED, TRUTH_FALSE, "NotYet",
-                "%s; until it is taken back nothing is done, and what runs stays as it is",
-                not_yet);
+                "%s; until it is "
+                "taken back %s",
+                cluster->not_yet,
+                cluster->listener_count ? "listeners stay as they were; all else goes on"
+                                        : "nothing is done");
     } else {
         status_condition(status, CONDITION_RECONCILED, TRUTH_TRUE, "Synced", "%s", "");
     }

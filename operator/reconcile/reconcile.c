@@ -7,6 +7,7 @@
 #include "kube/clock.h"
 #include "reconcile/reconcile_internal.h"
 #include "reconcile/seen.h"
+#include "resource/names.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@ step_plan(struct reconciler *reconciler, const struct cluster *cluster, struct p
         .claim_count = seen.claim_count,
         .children = seen.children,
         .child_count = seen.child_count,
+        .roster = seen.roster,
         .now_ms = clock_now_ms(),
     };
     plan_make(&input, ret_plan);
@@ -58,6 +60,8 @@ reconcile_reason(int error)
         return "NamespaceTerminating";
     case -EAGAIN:
         return "BrokerUnreachable";
+    case -ENOTEMPTY:
+        return "LogNotEmpty";
     default:
         return "ApiServerError";
     }
@@ -91,6 +95,23 @@ step_tell_settings(struct plan *plan, const struct cluster *cluster)
         status_condition(&plan->status, CONDITION_CONFIG_APPLIED, TRUTH_FALSE, reason,
                 "broker %d: %s", action->id,
                 action->failure ? action->failure_text : "what comes before has failed");
+    }
+}
+
+/* P9: a broker without a claim whose log isn't proven empty. What is worse is told first. */
+static void
+step_tell_ghosts(struct plan *plan)
+{
+    LIST_FOREACH (node, &plan->actions) {
+        const struct action *action = CONTAINER_OF(node, struct action, node);
+        if (action->kind == ACTION_FORGET && action->failure == -ENOTEMPTY &&
+                plan->status.conditions[CONDITION_DEGRADED].truth != TRUTH_TRUE) {
+            status_condition(&plan->status, CONDITION_DEGRADED, TRUTH_TRUE, "WalLost",
+                    "broker %d is registered and its volume claim is gone; what it acknowledged "
+                    "and did not upload may be gone with it. If it will not come back, give it up "
+                    "by the annotation " ANNOTATION_ACCEPT_LOSS ": \"%d\"",
+                    action->id, action->id);
+        }
     }
 }
 
@@ -142,6 +163,7 @@ reconcile_cluster(struct reconciler *reconciler, const char *key, const struct c
     int r = act_run(reconciler->act, cluster, &plan->actions);
     step_tell_error(plan, r);
     step_tell_settings(plan, cluster_of(reconciler, key));
+    step_tell_ghosts(plan);
     if (r < 0) {
         reconciler->failures++;
         LOG_WARN("a pass was cut off", LOG_STR("cluster", key), LOG_FAULT(r));
@@ -165,6 +187,7 @@ reconcile(struct reconciler *reconciler, const char *key, int64_t *ret_again_ms)
     }
     const struct cluster *cluster = cluster_of(reconciler, key);
     if (!cluster) {
+        cache_roster_forget(reconciler->cache, key);
         reconcile_forget(reconciler, key);
         return 0;
     }

@@ -91,6 +91,9 @@ seen_gather(const struct cache *cache, const struct cluster *cluster, struct see
     pods_gather(cache, cluster, ret_seen);
     claims_gather(cache, cluster, ret_seen);
     children_gather(cache, cluster, ret_seen);
+    char key[QUEUE_KEY_SIZE];
+    ret_seen->roster =
+            cache_roster(cache, cache_key(key, cluster->meta.namespace, cluster->meta.name));
 }
 
 void

@@ -10,6 +10,7 @@ struct seen {
     size_t claim_count;
     struct plan_child *children;
     size_t child_count;
+    const struct roster *roster; /* or NULL */
 };
 
 /* Borrows from the cache: no call may come between this and the end of the plan. seen_done. */

@@ -55,5 +55,7 @@ broker_parse(const cJSON *object, struct broker *ret_broker)
     };
     snprintf(
             ret_broker->version, sizeof ret_broker->version, "%.31s", json_text(object, "version"));
+    snprintf(ret_broker->cluster_id, sizeof ret_broker->cluster_id, "%.31s",
+            json_text(object, "clusterId"));
     return 0;
 }

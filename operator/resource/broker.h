@@ -23,6 +23,7 @@ struct broker {
     bool is_wal_empty;  /* proven */
     int64_t partitions; /* owned, opening and closing; -1: unknown */
     char version[32];
+    char cluster_id[32]; /* "": not told */
 };
 
 /* -EBADMSG: no id. */

@@ -18,10 +18,11 @@ bounded(const cJSON *spec, const char *path, int64_t otherwise, int64_t max)
 }
 
 static int
-listeners_parse(struct cluster *cluster)
+listeners_parse(struct cluster *cluster, const cJSON *list)
 {
     const cJSON *item;
-    cJSON_ArrayForEach(item, json_at(cluster->spec, "listeners"))
+    cluster->listener_count = 0;
+    cJSON_ArrayForEach(item, list)
     {
         const char *type = json_text(item, "type");
         if (cluster->listener_count == CLUSTER_LISTENERS_MAX) {
@@ -45,6 +46,38 @@ listeners_parse(struct cluster *cluster)
         }
     }
     return cluster->listener_count ? 0 : fault(-EBADMSG, "spec.listeners: there is none");
+}
+
+/* What the schema has and brokers of this version lack. */
+static const char *
+not_yet(const struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->listener_count; i++) {
+        if (cluster->listeners[i].has_tls) {
+            return "spec.listeners: brokers of this version have no TLS";
+        }
+        if (cluster->listeners[i].has_authentication) {
+            return "spec.listeners: brokers of this version ask nobody who they are";
+        }
+    }
+    return cluster->listener_count > 1 ? "spec.listeners: brokers of this version have one listener"
+                                       : "";
+}
+
+/* N1. A status of before ports were in it names none that could be served. */
+static int
+listeners_choose(struct cluster *cluster)
+{
+    int r = listeners_parse(cluster, json_at(cluster->spec, "listeners"));
+    cluster->not_yet = r < 0 ? "" : not_yet(cluster);
+    if (r < 0 || !*cluster->not_yet) {
+        return r;
+    }
+    if (listeners_parse(cluster, cluster->served) < 0) {
+        fault_clear();
+        cluster->listener_count = 0;
+    }
+    return 0;
 }
 
 static int
@@ -109,6 +142,7 @@ numbers_parse(struct cluster *cluster)
     cluster->has_policy = json_bool(spec, "networkPolicy/enabled", true);
     cluster->has_monitor = json_bool(spec, "metrics/podMonitor", false);
     cluster->deletes_volumes = strcmp(json_text(spec, "deletionPolicy/volumes"), "Delete") == 0;
+    cluster->deletes_objects = strcmp(json_text(spec, "deletionPolicy/objects"), "Delete") == 0;
 }
 
 static bool
@@ -140,7 +174,7 @@ spec_parse(struct cluster *cluster)
     if (strlen(cluster->meta.name) > CLUSTER_NAME_SIZE_MAX) {
         return fault(-EBADMSG, "the name has more than %d characters", CLUSTER_NAME_SIZE_MAX);
     }
-    int r = listeners_parse(cluster);
+    int r = listeners_choose(cluster);
     return r < 0 ? r : zones_parse(cluster);
 }
 
@@ -154,7 +188,10 @@ cluster_parse(const cJSON *object, struct cluster **ret_cluster)
     cluster->spec = cJSON_IsObject(spec) ? cJSON_Duplicate(spec, true) : cJSON_CreateObject();
     cluster->conditions = cJSON_IsArray(conditions) ? cJSON_Duplicate(conditions, true) : NULL;
     const cJSON *settings = json_at(object, "status/settings");
+    const cJSON *served = json_at(object, "status/listeners");
     cluster->settings = cJSON_IsObject(settings) ? cJSON_Duplicate(settings, true) : NULL;
+    cluster->served = cJSON_IsArray(served) ? cJSON_Duplicate(served, true) : NULL;
+    cluster->cluster_id = mem_strdup(json_text(object, "status/clusterId"));
     cluster->accepts_loss =
             mem_strdup(json_member(object, "metadata/annotations", ANNOTATION_ACCEPT_LOSS));
     cluster->has_finalizer = names_finalizer(object);
@@ -177,7 +214,9 @@ cluster_free(struct cluster *cluster)
         cJSON_Delete(cluster->spec);
         cJSON_Delete(cluster->conditions);
         cJSON_Delete(cluster->settings);
+        cJSON_Delete(cluster->served);
         mem_free(cluster->accepts_loss);
+        mem_free(cluster->cluster_id);
         mem_free(cluster);
     }
 }
@@ -208,19 +247,4 @@ cluster_accepts_loss(const struct cluster *cluster, int id)
         list += size + (list[size] == ',');
     }
     return false;
-}
-
-const char *
-cluster_not_yet(const struct cluster *cluster)
-{
-    for (size_t i = 0; i < cluster->listener_count; i++) {
-        if (cluster->listeners[i].has_tls) {
-            return "spec.listeners: brokers of this version have no TLS";
-        }
-        if (cluster->listeners[i].has_authentication) {
-            return "spec.listeners: brokers of this version ask nobody who they are";
-        }
-    }
-    return cluster->listener_count > 1 ? "spec.listeners: brokers of this version have one listener"
-                                       : "";
 }

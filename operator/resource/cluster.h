@@ -1,6 +1,11 @@
 #pragma once
 /* FreshetCluster: what its owner wishes. The API server has checked it by the rules of
- * manifests/crds; what is looked at again here is what would crash or mislead us. */
+ * manifests/crds; what is looked at again here is what would crash or mislead us.
+ *
+ * N1  A wish for listeners that brokers of this version lack leaves the listeners as they were
+ * served last, which the status has; without such, there are none, and nothing is done. Never is a
+ * part of such a wish taken for the whole. Crash scenario: TLS is asked for, and the new broker of
+ * a scale-out serves that port in plain text, or the pod of a dead broker is not made again. */
 
 #include "resource/meta.h"
 
@@ -11,7 +16,7 @@
 
 enum listener_type { LISTENER_INTERNAL, LISTENER_LOAD_BALANCER, LISTENER_NODE_PORT };
 
-/* Texts borrow from the cluster's spec. */
+/* Texts borrow from the cluster's spec, or from what it has served. */
 struct listener {
     const char *name;
     int port;
@@ -28,6 +33,7 @@ struct cluster {
     cJSON *spec;       /* owned; what follows borrows from it */
     cJSON *conditions; /* of the status, owned, or NULL */
     cJSON *settings;   /* of the status: set for all brokers while they run; owned, or NULL */
+    cJSON *served;     /* of the status: listeners; owned, or NULL */
     bool has_finalizer;
     bool is_paused;
     int replicas;
@@ -45,7 +51,8 @@ struct cluster {
     const char *wal_class; /* "": the default class */
     const char *wal_access_mode;
     bool keeps_empty_volumes; /* reclaimPolicy Retain */
-    struct listener listeners[CLUSTER_LISTENERS_MAX];
+    const char *not_yet;      /* what the wish has and brokers lack, in words for its owner; "" */
+    struct listener listeners[CLUSTER_LISTENERS_MAX]; /* N1 */
     size_t listener_count;
     const char *zone_key; /* "" */
     const char *zones[CLUSTER_ZONES_MAX];
@@ -64,14 +71,14 @@ struct cluster {
     bool has_policy;
     bool has_monitor;
     bool deletes_volumes;
+    bool deletes_objects;
+    char *cluster_id;   /* of the status: what a broker told first; owned, "" */
     char *accepts_loss; /* owned: ids of brokers whose log a human gives up, "0,3"; "" */
 };
 
 /* -EBADMSG: what is wrong, with the field's path. */
 MUST_CHECK int cluster_parse(const cJSON *object, struct cluster **ret_cluster);
 void cluster_free(struct cluster *cluster);
-/* What the schema has and brokers of this version lack, in words for the owner; "": nothing. */
-const char *cluster_not_yet(const struct cluster *cluster);
 /* Whether a human has said that what the log of that broker had is given up. */
 bool cluster_accepts_loss(const struct cluster *cluster, int id);
 /* Eight hexadecimal digits that say which bucket and prefix the data of a volume belongs to. */

@@ -18,6 +18,7 @@
 #define LABEL_ROLE "freshet.dev/role"
 #define ROLE_BROKER "broker"
 #define ROLE_DRAINING "draining"
+#define ROLE_PURGE "purge" /* no broker: empties the bucket of a cluster that is being deleted */
 /* On config maps that are the ledger where the log is in the bucket. "true". */
 #define LABEL_LEDGER "freshet.dev/ledger"
 #define SELECTOR_LEDGER LABEL_LEDGER "=true"

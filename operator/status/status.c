@@ -136,6 +136,26 @@ brokers_render(const struct status *status, cJSON *json)
     }
 }
 
+/* N1: what a wish that cannot be served leaves in force, in the form of spec.listeners. */
+static void
+served_render(const struct listener *listener, cJSON *item)
+{
+    json_set_int(item, "port", listener->port);
+    json_set(item, "type",
+            listener->type == LISTENER_LOAD_BALANCER ? "loadbalancer"
+            : listener->type == LISTENER_NODE_PORT   ? "nodeport"
+                                                     : "internal");
+    if (*listener->host) {
+        json_set(item, "host", listener->host);
+    }
+    if (listener->node_port) {
+        json_set_int(item, "nodePort", listener->node_port);
+    }
+    if (listener->annotations) {
+        cJSON_AddItemToObject(item, "annotations", cJSON_Duplicate(listener->annotations, true));
+    }
+}
+
 static void
 listeners_render(const struct cluster *cluster, cJSON *json)
 {
@@ -149,6 +169,7 @@ listeners_render(const struct cluster *cluster, cJSON *json)
                 listener->port);
         json_set(item, "name", listener->name);
         json_set(item, "bootstrap", text);
+        served_render(listener, item);
     }
 }
 
@@ -172,6 +193,9 @@ status_render(const struct status *status, const struct cluster *cluster,
             cluster->meta.name);
     json_set(json, "labelSelector", selector);
     json_set(json, "targetRevision", status->revision);
+    if (*status->cluster_id) {
+        json_set(json, "clusterId", status->cluster_id);
+    }
     cJSON *version = json_object(json, "version");
     json_set(version, "operator", operator_version);
     json_set(version, "target", status->version_target);

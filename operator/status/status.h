@@ -60,6 +60,7 @@ struct status {
     int draining;
     char revision[17];
     char version_target[64];
+    char cluster_id[32]; /* "": no broker has told it */
     struct condition conditions[CONDITION_COUNT];
     struct status_broker *brokers; /* owned */
     cJSON *settings;               /* owned: what we set for all brokers while they run, or NULL */

@@ -3,6 +3,7 @@
 
 #include "resource/names.h"
 #include "watch/brokers.h"
+#include "watch/rosters.h"
 
 static void
 on_restart(void *arg)
@@ -59,6 +60,7 @@ watches_start(
         add(watches, &KUBE_NODES, NULL, NULL, &cache->nodes);
     }
     watches->brokers = brokers_start(kube->http, cache);
+    watches->rosters = rosters_start(kube->http, cache);
 }
 
 void
@@ -67,6 +69,7 @@ watches_stop(struct watches *watches)
     for (size_t i = 0; i < watches->count; i++) {
         watch_stop(&watches->list[i]);
     }
+    rosters_stop(watches->rosters);
     brokers_stop(watches->brokers);
 }
 

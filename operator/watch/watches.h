@@ -7,6 +7,7 @@
 #define WATCHES_MAX 12
 
 struct brokers;
+struct rosters;
 
 struct watches {
     struct kube *kube;
@@ -14,6 +15,7 @@ struct watches {
     struct watch list[WATCHES_MAX];
     size_t count;
     struct brokers *brokers;
+    struct rosters *rosters;
 };
 
 /* `namespace`: NULL for all. Nodes are watched when the cache has_nodes. Begins; nothing is

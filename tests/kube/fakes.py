@@ -28,6 +28,7 @@ class Registry:
         self.config = {}  # of all brokers
         self.forgetful = 0  # so many creations take effect and are answered by 503
         self.unregistered = []
+        self.dirty = set()  # ids of dead brokers whose logs may hold records
 
     def register(self, number):
         with self.lock:
@@ -35,6 +36,7 @@ class Registry:
             old = self.brokers.get(number, {"cordoned": False, "drain": None})
             self.brokers[number] = {**old, "epoch": self.epoch}
             self.alive.add(number)
+            self.dirty.discard(number)
 
     def gone(self, number):
         with self.lock:
@@ -51,6 +53,11 @@ class Registry:
             return {"id": number, "epoch": broker["epoch"], "clusterId": "x", "version": "0.1.0", "alive": True, "state": state,
                     "cordoned": broker["cordoned"], "partitions": {"owned": 0 if empty else 7, "opening": 0, "closing": 0},
                     "wal": {"endPosition": "9", "uploadedPosition": "9" if empty else "5", "empty": empty}}
+
+    def roster(self):
+        with self.lock:
+            return {"clusterId": "x", "controllerId": 0,
+                    "brokers": [{"id": i, "epoch": b["epoch"], "alive": i in self.alive} for i, b in sorted(self.brokers.items())]}
 
     def topic(self, method, name, what, query, body):
         """/v1/topics/NAME of docs/admin-api.md: (status, answer)."""
@@ -106,7 +113,7 @@ class Registry:
             if method == "DELETE" and not what:
                 if broker and epoch not in ("", str(broker["epoch"])):
                     return 409
-                if broker and number in self.alive:
+                if broker and (number in self.alive or number in self.dirty):
                     return 409
                 self.brokers.pop(number, None)
                 self.unregistered.append(number)
@@ -141,6 +148,8 @@ class Broker:
                 body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
                 if path == "/v1/broker":
                     self.answer(200, registry.view(number))
+                elif path == "/v1/brokers":
+                    self.answer(200, registry.roster())
                 elif parts[2] == "topics":
                     self.answer(*registry.topic(self.command, parts[3], what, query, body))
                 elif parts[2] == "config":
@@ -148,7 +157,9 @@ class Broker:
                 else:
                     status = registry.change(self.command, int(parts[3]), what, query.removeprefix("epoch="))
                     is_alive = status == 409 and int(parts[3]) in registry.alive
-                    self.answer(status, {"error": "BROKER_ALIVE" if is_alive else "", "message": "its lease may still run"})
+                    is_dirty = status == 409 and int(parts[3]) in registry.dirty
+                    error = "BROKER_ALIVE" if is_alive else "LOG_NOT_EMPTY" if is_dirty else ""
+                    self.answer(status, {"error": error, "message": "its lease may still run"})
 
             do_GET = do_POST = do_PUT = do_DELETE = ask
 
@@ -184,8 +195,11 @@ class Kubelet:
         self.broken_images = set()
         self.refused = {}  # ids whose broker ends at once, unless it may go on without its log -> its last words
         self.refused_clusters = set()
+        self.purged = []  # arguments of purges that were carried out
+        self.purge_refused = ""  # the last words of those that are not
         self.unbound = set()  # names of claims that get no volume
         self.errors = []
+        self.keeps_claims = True  # no deletionPolicy wishes otherwise
         self.claims_seen = {}  # name -> last state
         self.ready_min = None  # fewest ready pods since this was set
         self.next_address = 0
@@ -213,7 +227,7 @@ class Kubelet:
         for claim in claims.values():
             self.claim_turn(claim)
         for name in set(self.claims_seen) - set(claims):
-            if self.claims_seen.pop(name) not in ("empty", "lost"):
+            if self.claims_seen.pop(name) not in ("empty", "lost") and self.keeps_claims:
                 self.errors.append(f"P1: claim {name} went without the mark that it is empty")
         pods = self.api.get(self.base + "/pods")["items"]
         for pod in pods:
@@ -250,7 +264,9 @@ class Kubelet:
             return
         if uid in self.running:
             return
-        wanted = next((v["persistentVolumeClaim"]["claimName"] for v in pod["spec"]["volumes"] if "persistentVolumeClaim" in v), None)
+        wanted = next((v["persistentVolumeClaim"]["claimName"] for v in pod["spec"].get("volumes", []) if "persistentVolumeClaim" in v), None)
+        if meta.get("labels", {}).get("freshet.dev/role") == "purge":
+            self.purge(pod, path)
         if "freshet.dev/broker-id" not in meta.get("labels", {}):
             return  # nobody's broker
         if wanted and (wanted not in claims or "deletionTimestamp" in claims[wanted]["metadata"]):
@@ -289,6 +305,20 @@ class Kubelet:
         self.running[pod["metadata"]["uid"]] = Broker(self.registry, number, address) if self.has_brokers else None
         status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
                   "conditions": [{"type": "Ready", "status": "True"}, {"type": "PodScheduled", "status": "True"}]}
+        self.api.call("PATCH", path + "/status", {"status": status}, "application/merge-patch+json")
+
+    def purge(self, pod, path):
+        if pod["status"].get("phase") == "Succeeded":
+            return
+        if self.running or self.purge_refused:
+            state = {"state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
+                     "lastState": {"terminated": {"exitCode": 1, "reason": "Error", "message": f"freshet purge: {self.purge_refused}\n"}}}
+            if self.running:
+                self.errors.append("P10: a purge while brokers run")
+            status = {"phase": "Running", "containerStatuses": [{"name": "freshet", "image": "x", "imageID": "", "ready": False, "restartCount": 3, **state}]}
+        else:
+            self.purged.append(pod["spec"]["containers"][0]["args"])
+            status = {"phase": "Succeeded", "containerStatuses": []}
         self.api.call("PATCH", path + "/status", {"status": status}, "application/merge-patch+json")
 
     def end(self, uid):

@@ -79,6 +79,45 @@ TEST(scale_and_repair)
     rows_check(scale_rows, ARRAY_SIZE(scale_rows), "{}");
 }
 
+static const struct row ghost_rows[] = {
+    { "its claim is gone", 1, { OK, "ghost" }, "unregister-gone 1" },
+    { "it lives: nobody knows why", 1, { OK, "ghost-alive" }, "" },
+    { "nobody is there to write it down", 1, { "starting", "ghost" }, "" },
+    { "its id is nobody's", 2, { OK, "ghost" }, "create-claim 2, create-pod 2, unregister-gone 1" },
+    { "what holds up the retired comes after it", 1, { OK, "ghost", "nopod empty" },
+            "unregister-gone 1, unregister 2, delete-claim 2" },
+};
+
+/* P9 */
+TEST(p9_a_broker_whose_claim_is_gone_is_unregistered)
+{
+    rows_check(ghost_rows, ARRAY_SIZE(ghost_rows), "{}");
+}
+
+/* P9 P6 */
+TEST(p9_a_human_makes_it_anew_without_its_log)
+{
+    static struct world world;
+    world_begin(
+            &world, 1, "{\"metadata\":{\"annotations\":{\"freshet.dev/accept-wal-loss\":\"1\"}}}");
+    world_broker(&world, 0, OK);
+    world_broker(&world, 1, "ghost");
+    ASSERT_STRING(world_plan(&world), "create-claim 1, create-pod 1");
+    world_end(&world);
+}
+
+/* P9 */
+TEST(p9_what_was_told_long_ago_says_nothing_of_now)
+{
+    static struct world world;
+    world_begin(&world, 1, "{}");
+    world_broker(&world, 0, OK);
+    world_broker(&world, 1, "ghost");
+    world.roster.told_ms -= 60000;
+    ASSERT_STRING(world_plan(&world), "");
+    world_end(&world);
+}
+
 static const struct row drain_rows[] = {
     { "first the label", 1, { OK, OK " draining" }, "label-pod 1 draining, drain 1" },
     { "then the call, again and again", 1, { OK, OK " draining drained-role" }, "drain 1" },
@@ -293,6 +332,41 @@ TEST(paused_and_deleted)
     rows_check(grow_rows, 1, "{\"spec\":{\"wal\":{\"size\":\"20Gi\"}}}");
 }
 
+#define LACKING                                                                                    \
+    "{\"spec\":{\"image\":\"i\",\"listeners\":[{\"name\":\"kafka\",\"port\":9092,\"tls\":{"        \
+    "\"enabled\":true}}]}"
+#define SERVED                                                                                     \
+    ",\"status\":{\"listeners\":[{\"name\":\"kafka\",\"port\":9092,\"type\":\"internal\"}]}}"
+
+/* N1 */
+TEST(n1_what_brokers_lack_is_told_and_everything_else_goes_on)
+{
+    static struct world world;
+    char before[sizeof world.revision];
+    world_begin(&world, 2, "{\"spec\":{\"image\":\"i\"}}");
+    snprintf(before, sizeof before, "%s", world.revision);
+    world_wish(&world, 3, LACKING SERVED);
+    ASSERT_STRING(world.revision, before); /* nothing of the wish is in a pod that is made anew */
+    ASSERT_STRING(world.cluster->listeners[0].name, "kafka");
+    ASSERT(!world.cluster->listeners[0].has_tls);
+    world_broker(&world, 0, OK);
+    world_broker(&world, 1, "nopod");
+    ASSERT_STRING(world_plan(&world), "create-pod 1, create-claim 2, create-pod 2");
+    ASSERT_STRING(world_condition(&world, CONDITION_RECONCILED), "False/NotYet");
+    ASSERT_STRING(world_condition(&world, CONDITION_READY), "False/NotYet");
+    world_end(&world);
+}
+
+/* N1 */
+TEST(n1_what_brokers_lack_makes_no_cluster)
+{
+    static struct world world;
+    world_begin(&world, 1, LACKING ",\"status\":{\"listeners\":[{\"name\":\"kafka\"}]}}");
+    ASSERT_STRING(world_plan(&world), "");
+    ASSERT_STRING(world_condition(&world, CONDITION_RECONCILED), "False/NotYet");
+    world_end(&world);
+}
+
 TEST(what_brokers_lack_is_told_and_nothing_is_done)
 {
     static const char *const specs[] = {
@@ -311,6 +385,80 @@ TEST(what_brokers_lack_is_told_and_nothing_is_done)
         ASSERT_STRING(world_condition(&world, CONDITION_RECONCILED), "False/NotYet");
         world_end(&world);
     }
+}
+
+#define DELETED                                                                                    \
+    "{\"metadata\":{\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"},\"spec\":{\"deletionPolicy\":" \
+    "{"                                                                                            \
+    "\"volumes\":\"Delete\",\"objects\":\"%s\"}},\"status\":{\"clusterId\":\"%s\"}}"
+
+static void
+deleted_begin(struct world *world, const char *policy, const char *cluster_id)
+{
+    char spec[300];
+    snprintf(spec, sizeof spec, DELETED, policy, cluster_id);
+    world_begin(world, 1, spec);
+}
+
+/* A pod that empties the bucket, in that phase. */
+static void
+purge_put(struct world *world, enum pod_phase phase)
+{
+    static char role[] = "purge";
+    world_broker(world, 9, "noclaim");
+    struct pod *pod = &world->pods[world->pod_count - 1];
+    pod->id = -1;
+    pod->role = role;
+    pod->phase = phase;
+}
+
+/* P10 */
+TEST(p10_a_bucket_is_emptied_after_the_last_pod_and_before_the_volumes)
+{
+    static struct world world;
+    deleted_begin(&world, "Delete", "x");
+    world_broker(&world, 0, "ready");
+    ASSERT_STRING(world_plan(&world), "delete-pod 0");
+    world_end(&world);
+    deleted_begin(&world, "Delete", "x");
+    world_broker(&world, 0, "nopod");
+    ASSERT_STRING(world_plan(&world), "create-pod");
+    purge_put(&world, POD_RUNNING);
+    ASSERT_STRING(world_plan(&world), "");
+    world.pods[0].trouble = world.revision; /* of any text */
+    ASSERT_STRING(world_plan(&world), "tell");
+    ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/PurgeFailed");
+    world.pods[0].phase = POD_FAILED;
+    ASSERT_STRING(world_plan(&world), "delete-pod");
+    world.pods[0].phase = POD_SUCCEEDED;
+    ASSERT_STRING(world_plan(&world), "delete-claim 0, remove-finalizer");
+    world_end(&world);
+}
+
+/* P10 */
+TEST(p10_nothing_is_removed_that_is_not_wished_or_whose_name_is_not_known)
+{
+    static struct world world;
+    deleted_begin(&world, "Retain", "x");
+    ASSERT_STRING(world_plan(&world), "remove-finalizer");
+    purge_put(&world, POD_RUNNING); /* it was wished before */
+    ASSERT_STRING(world_plan(&world), "delete-pod");
+    world_end(&world);
+    deleted_begin(&world, "Delete", "");
+    world_broker(&world, 0, "ready says:nothing young");
+    ASSERT_STRING(world_plan(&world), ""); /* it will be told in a moment */
+    world.plan_pods[0].since_ms -= 60000;
+    ASSERT_STRING(world_plan(&world), "delete-pod 0");
+    world.views[0].is_known = true;
+    snprintf(world.views[0].broker.cluster_id, sizeof world.views[0].broker.cluster_id, "x");
+    ASSERT_STRING(world_plan(&world), ""); /* first it is written down */
+    ASSERT_STRING(world.plan.status.cluster_id, "x");
+    world_end(&world);
+    deleted_begin(&world, "Delete", "");
+    ASSERT_STRING(world_plan(&world), "remove-finalizer");
+    const struct action *last = CONTAINER_OF(world.plan.actions.prev, struct action, node);
+    ASSERT_STRING(last->event_reason, "ObjectsRetained");
+    world_end(&world);
 }
 
 TEST(a_volume_that_cannot_be_made_is_told)

@@ -189,6 +189,13 @@ claim_make(struct world *world, int id, const char *words)
 void
 world_broker(struct world *world, int id, const char *words)
 {
+    if (strstr(words, "ghost")) {
+        world->roster.entries = world->registered;
+        world->roster.told_ms = NOW_MS - 1000;
+        world->registered[world->roster.count++] =
+                (struct roster_entry){ id, 40 + id, has(words, "ghost-alive") };
+        return;
+    }
     if (!has(words, "noclaim")) {
         claim_make(world, id, words);
     }
@@ -234,6 +241,7 @@ world_plan(struct world *world)
         .claim_count = world->claim_count,
         .children = world->plan_children,
         .child_count = world->child_count,
+        .roster = world->roster.count ? &world->roster : NULL,
         .now_ms = NOW_MS,
     };
     plan_done(&world->plan);

@@ -18,6 +18,8 @@ struct world {
     struct plan_pod plan_pods[WORLD_MAX];
     struct plan_claim plan_claims[WORLD_MAX];
     struct plan_child plan_children[WORLD_MAX];
+    struct roster_entry registered[WORLD_MAX];
+    struct roster roster;
     size_t pod_count;
     size_t claim_count;
     size_t child_count;
@@ -38,6 +40,7 @@ void world_wish(struct world *world, int replicas, const char *spec);
  *   accepts (of the pod: started with accepted loss)
  *   draining empty lost foreign deleting (of the claim), drained-role (of the pod)
  *   says:active says:draining says:drained says:drained-dirty says:nothing
+ *   ghost ghost-alive (registered, without claim and pod)
  *   node:ok node:down node:cordoned zone:X young (ready for a moment only) few (partitions) */
 void world_broker(struct world *world, int id, const char *words);
 
