@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "reactor/clock.h"
+#include "reactor/crash_point.h"
 #include "wal/object_format.h"
 
 #include <errno.h>
@@ -118,6 +119,9 @@ sweep_page(struct wal_sweep *sweep, const struct object_list *list)
                             sweep->options.objects, keys, count, clock_mono_ns() + REQUEST_NS)
                   : 0;
     mem_free(keys);
+    if (r == 0 && count) {
+        crash_point("wal sweep: objects removed");
+    }
     return r < 0 ? r : (int64_t)count;
 }
 

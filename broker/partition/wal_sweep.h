@@ -7,7 +7,9 @@
  *     nothing of it is waited for: no partition is open in it, and its broker is not unrecovered.
  *     By then every lease that the incarnation may hold has run out, so whatever it creates in the
  *     slots that are free again is never acknowledged. What such a late writer leaves is found by
- *     the next sweep. An error removes nothing and is tried again.
+ *     the next sweep. Nothing is read of such a log ever again (K3), so a death in the middle of a
+ *     removal leaves only objects, which the next controller removes after a delay of its own. An
+ *     error promises nothing and is tried again.
  *
  * Limits: SWEEP_LOGS_MAX incarnations are watched at once; others wait. */
 

@@ -25,6 +25,8 @@ const char *const crash_point_names[] = {
     "upkeep: objects written",
     "wal: group flushed",
     "wal: object settled",
+    "wal: trimmed objects removed",
+    "wal sweep: objects removed",
     NULL,
 };
 

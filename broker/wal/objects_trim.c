@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mark.h"
 #include "base/mem.h"
+#include "reactor/crash_point.h"
 #include "wal/objects_internal.h"
 
 #include <errno.h>
@@ -43,6 +44,7 @@ remove_some(struct wal *wal)
     int r = objectstore_delete_many(
             objects->store, keys, count, clock_mono_ns() + WAL_OBJECTS_REQUEST_NS);
     if (r == 0) {
+        crash_point("wal: trimmed objects removed");
         objects->first_slot += count;
         wait_queue_wake_one(&wal->room);
     }

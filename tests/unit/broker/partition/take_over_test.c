@@ -126,6 +126,38 @@ FIBER_TEST(a_damaged_object_keeps_its_partitions_closed_and_the_log_where_it_is)
     quarantine_free(rig.quarantine);
 }
 
+/* L4: the controller dies, or the store fails, in the middle of a removal. */
+FIBER_TEST(what_is_left_of_a_log_that_is_over_is_swept_later)
+{
+    struct rig rig;
+    char key[WAL_OBJECT_KEY_SIZE];
+    ASSERT_OK(rig_new_in_bucket(&rig, "bucket-half-swept"));
+    ASSERT_OK(append(&rig, rig.key));
+    const struct wal_object_log former = { meta_cluster_id(rig.meta), 1,
+        (uint64_t)meta_broker_epoch(rig.meta), 0 };
+    int64_t first = meta_broker_epoch(rig.meta);
+    ASSERT_OK(rig_crash(&rig));
+    ASSERT_OK(rig_start(&rig));
+    ASSERT_OK(append(&rig, rig.key));
+    wal_object_key(&former, 1, key);
+    ASSERT_OK(objectstore_delete(rig.objects, key, DEADLINE_NONE));
+    ASSERT_OK(rig_crash(&rig));
+    ASSERT_OK(rig_start(&rig));
+    ASSERT_EQ(rig.recovered.quarantined_partitions, 0);
+    ASSERT_EQ(rig_count(&rig, rig.key, 0), 2);
+    struct wal_sweep *sweep;
+    const struct wal_sweep_options options = { .meta = rig.meta, .objects = rig.objects };
+    ASSERT_OK(wal_sweep_start(&options, &sweep));
+    ASSERT(rig_fault(&rig, "delete:wal/*:denied:n=1") >= 0);
+    ASSERT_ERROR(wal_sweep_once(sweep), -EACCES);
+    ASSERT(wal_objects(&rig, first) > 0);
+    ASSERT(wal_sweep_once(sweep) > 0);
+    ASSERT_EQ(wal_objects(&rig, first), 0);
+    wal_sweep_stop(sweep);
+    ASSERT_EQ(rig_count(&rig, rig.key, 0), 2);
+    ASSERT_OK(rig_stop(&rig));
+}
+
 /* L4 */
 FIBER_TEST(only_what_is_over_is_swept_and_only_later)
 {
