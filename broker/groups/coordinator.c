@@ -333,6 +333,7 @@ coordinator_init(struct coordinator *c, struct coordinators *home, struct partit
 {
     c->home = home;
     c->key = key;
+    c->users = 1;
     map_init(&c->groups);
     list_init(&c->all);
     list_init(&c->writes);
@@ -355,7 +356,6 @@ void
 coordinator_close(struct coordinator *c)
 {
     c->closed = true;
-    c->users++;
     LIST_FOREACH (link, &c->all) {
         struct group *group = CONTAINER_OF(link, struct group, link);
         deadlines_remove(&c->home->deadlines, &group->deadline);

@@ -54,7 +54,7 @@ struct coordinator {
     struct list all;        /* groups */
     struct list writes;     /* coordinator_write, oldest first */
     struct wait_queue work; /* its fiber waits here */
-    uint32_t users;         /* its fiber, and calls that wait */
+    uint32_t users;         /* its open partition, its fiber, and calls that wait */
 };
 
 /* --- coordinators.c: those of this reactor --- */

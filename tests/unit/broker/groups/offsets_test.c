@@ -343,6 +343,26 @@ FIBER_TEST(offsets_of_a_deleted_topic_go_with_it)
     ASSERT_OK(bench_stop(&bench));
 }
 
+/* The janitor may meet a coordinator that has no fiber yet: it must not be the last to leave. */
+FIBER_TEST(a_topic_is_deleted_while_a_coordinator_opens)
+{
+    struct bench bench;
+    ASSERT_OK(bench_new(&bench, "opens", NULL));
+    ASSERT(bench_loaded(&bench));
+    const struct coordinators *home = bench.groups->by_reactor[0];
+    struct partition_key key = CONTAINER_OF(home->all.next, struct coordinator, link)->key;
+    const struct meta_record records[] = {
+        { .type = META_TOPIC_DELETE, .topic_delete = { bench.rig.key.topic_id } },
+        { .type = META_OPEN, .open = { key, 1, meta_broker_epoch(bench.rig.meta) } },
+    };
+    struct meta_result results[ARRAY_SIZE(records)];
+    ASSERT_OK(meta_propose(bench.rig.meta, records, ARRAY_SIZE(records), results));
+    ASSERT_EQ(results[0].error, 0);
+    ASSERT_EQ(results[1].error, 0);
+    ASSERT(bench_loaded(&bench));
+    ASSERT_OK(bench_stop(&bench));
+}
+
 /* G1, G3: what cannot be written is not answered as if it were. */
 FIBER_TEST(when_the_log_refuses_nothing_has_happened)
 {
