@@ -16,7 +16,8 @@ struct accepted {
     char peer[ADDRESS_TEXT_SIZE];
 };
 
-/* `host`: a numeric address, "" for all, or a name (resolved on a helper thread). port 0: any. */
+/* `host`: a numeric address, "" for all, or a name (resolved on a helper thread). port 0: any.
+ * -EADDRINUSE only after two seconds: a process that was killed a moment ago may still hold it. */
 MUST_CHECK MAY_SUSPEND int tcp_listen(
         const char *host, uint16_t port, struct listener **ret_listener);
 uint16_t listener_port(const struct listener *listener);

@@ -3,8 +3,10 @@
  *
  * Streams are blocking descriptors used with MSG_DONTWAIT: on an O_NONBLOCK descriptor io_uring's
  * recv does not wait but says EAGAIN. */
+#include "base/mark.h"
 #include "base/mem.h"
 #include "reactor/address.h"
+#include "reactor/clock.h"
 #include "reactor/net_driver.h"
 
 #include <errno.h>
@@ -21,6 +23,9 @@
 /* The pause after an accept that failed for want of descriptors or memory: others must close first.
  */
 #define ACCEPT_PAUSE_NS (50 * NS_PER_MS)
+/* How long an address may still be a dead process's, and how often we look. */
+#define IN_USE_NS (2 * (uint64_t)NS_PER_S)
+#define IN_USE_PAUSE_NS (50 * NS_PER_MS)
 
 struct real_stream {
     struct stream stream;
@@ -381,6 +386,37 @@ listener_of(int number, struct listener **ret_listener)
 }
 
 static int
+listen_first(const struct addresses *addresses)
+{
+    int number = -EADDRNOTAVAIL;
+    for (unsigned i = 0; i < addresses->count; i++) {
+        number = listen_one(&addresses->all[i]);
+        if (number != -EAFNOSUPPORT && number != -EADDRNOTAVAIL) {
+            break;
+        }
+    }
+    return number;
+}
+
+/* The kernel takes a killed process's ring down behind its end, and its listeners with it: who is
+ * started again at once still meets them. */
+static int
+listen_patiently(const struct addresses *addresses)
+{
+    uint64_t until_ns = clock_mono_ns() + IN_USE_NS;
+    int number = listen_first(addresses);
+    while (number == -EADDRINUSE && clock_mono_ns() < until_ns) {
+        MARK("tcp: waits for an address that is in use");
+        int r = fiber_sleep_ns(IN_USE_PAUSE_NS);
+        if (r < 0) {
+            return r;
+        }
+        number = listen_first(addresses);
+    }
+    return number;
+}
+
+static int
 real_listen(const char *host, uint16_t port, struct listener **ret_listener)
 {
     struct addresses addresses;
@@ -388,13 +424,7 @@ real_listen(const char *host, uint16_t port, struct listener **ret_listener)
     if (r < 0) {
         return r;
     }
-    int number = -EADDRNOTAVAIL;
-    for (unsigned i = 0; i < addresses.count; i++) {
-        number = listen_one(&addresses.all[i]);
-        if (number != -EAFNOSUPPORT && number != -EADDRNOTAVAIL) {
-            break;
-        }
-    }
+    int number = listen_patiently(&addresses);
     if (number < 0) {
         return fault(number, "tcp: cannot listen on \"%s\" port %u: %s", host, port,
                 strerrordesc_np(-number));

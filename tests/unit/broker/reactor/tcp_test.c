@@ -1,5 +1,6 @@
 /* Streams and listeners on the real engines. */
 #include "base/attr.h"
+#include "base/mark.h"
 #include "base/mem.h"
 #include "reactor/call.h"
 #include "reactor/clock.h"
@@ -391,6 +392,29 @@ FIBER_TEST(an_address_in_use_is_an_error)
     ASSERT_OK(tcp_listen("127.0.0.1", 0, &listener));
     ASSERT_ERROR(tcp_listen("127.0.0.1", listener_port(listener), &second), -EADDRINUSE);
     listener_close(listener);
+}
+
+static void
+close_main(void *arg)
+{
+    uint64_t waits = mark_count("tcp: waits for an address that is in use");
+    while (mark_count("tcp: waits for an address that is in use") == waits &&
+            fiber_sleep_ns(NS_PER_MS) == 0) {
+    }
+    listener_close(arg);
+}
+
+FIBER_TEST(an_address_that_is_about_to_be_free_is_waited_for)
+{
+    struct listener *listener;
+    struct listener *second;
+    struct fiber *fiber;
+    ASSERT_OK(tcp_listen("127.0.0.1", 0, &listener));
+    uint16_t port = listener_port(listener);
+    ASSERT_OK(fiber_spawn("close", close_main, listener, &fiber));
+    ASSERT_OK(tcp_listen("127.0.0.1", port, &second));
+    fiber_join(fiber);
+    listener_close(second);
 }
 
 FIBER_TEST(names_are_resolved)
