@@ -49,6 +49,7 @@ wal_recovery_of(const struct parts *p)
         .store = p->stores[reactor_index()],
         .quarantine = p->quarantine,
         .sum = p->sum,
+        .progress = p->progress,
         .in_bucket = p->in_bucket,
     };
 }

@@ -19,9 +19,10 @@ struct parts {
     struct objectstore *objects;
     struct meta *meta;
     struct quarantine *quarantine;
-    struct recover_result *sum; /* of what is recovered; NULL: not wanted */
-    bool in_bucket;             /* wal.type: s3 */
-    bool bucket_damaged;        /* what is quarantined stays with the former incarnation */
+    struct recover_result *sum;   /* of what is recovered; NULL: not wanted */
+    recover_progress_fn progress; /* of it; NULL: not wanted */
+    bool in_bucket;               /* wal.type: s3 */
+    bool bucket_damaged;          /* what is quarantined stays with the former incarnation */
     struct wal *wals[REACTORS_MAX];
     struct store *stores[REACTORS_MAX];
     struct shard *shards[REACTORS_MAX];

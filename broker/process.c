@@ -21,6 +21,7 @@
 #include "reactor/clock.h"
 #include "reactor/disk.h"
 #include "reactor/sync.h"
+#include "recover_report.h"
 #include "recover_wals.h"
 
 #include <errno.h>
@@ -286,6 +287,7 @@ start_recovery(struct process *p)
         .meta = p->meta,
         .quarantine = p->quarantine,
         .sum = p->sum,
+        .progress = p->sum ? recover_report_progress : NULL,
         .in_bucket = wal_is_in_bucket(p),
     };
     return parts_recover(&p->parts);
@@ -416,14 +418,7 @@ process_recover(void *arg)
     size_t kept = quarantine_count(p->quarantine);
     r = r < 0 ? r : parts_close(&p->parts);
     r = r < 0 ? r : meta_stop_as(p->meta, kept == 0);
-    printf("{\"brokerId\": %d, \"recovered\": %s, \"records\": %llu, \"committed\": %llu, "
-           "\"skipped\": %llu, \"held\": %llu, \"objects\": %llu, \"quarantinedPartitions\": "
-           "%zu}\n",
-            (int)settings_int(p->settings, "node.id"), r == 0 && kept == 0 ? "true" : "false",
-            (unsigned long long)sum.wal.records, (unsigned long long)sum.records_committed,
-            (unsigned long long)sum.records_skipped, (unsigned long long)sum.records_held,
-            (unsigned long long)sum.objects, kept);
-    fflush(stdout);
+    recover_report_result(settings_int(p->settings, "node.id"), r == 0 && kept == 0, kept, &sum);
     if (r < 0 || kept) {
         LOG_ERROR("the volume is not recovered: keep it", LOG_FAULT(r));
         process_exit(1);

@@ -38,6 +38,8 @@ recover_wal(const struct recover_wals *p, const char *folder, struct wal **ret_w
         .quarantine = p->quarantine,
         .object_size_max = RECOVER_OBJECT_SIZE,
         .accept_loss = settings_bool(p->settings, "wal.recovery.accept.loss"),
+        .name = folder,
+        .progress = p->progress,
     };
     struct recover_result result;
     r = wal_recover(&recover, &result);

@@ -20,8 +20,9 @@ struct recover_wals {
     struct meta *meta;
     struct store *store;
     struct quarantine *quarantine;
-    struct recover_result *sum; /* of all WALs; NULL: not wanted */
-    bool in_bucket;             /* wal.type: s3: no folder is ours any more */
+    struct recover_result *sum;   /* of all WALs; NULL: not wanted */
+    recover_progress_fn progress; /* told of each folder; NULL: not wanted */
+    bool in_bucket;               /* wal.type: s3: no folder is ours any more */
 };
 
 /* Looks again at what was put aside: what is whole now, or accepted, is committed. */

@@ -305,22 +305,37 @@ recovery_take(struct recovery *recovery, struct recovered *p, const struct wal_p
     return recovery->bytes >= recovery->options->object_size_max ? recovery_flush(recovery) : 0;
 }
 
+static void
+recovery_tell(const struct recovery *recovery, bool done)
+{
+    const struct recover_options *options = recovery->options;
+    const struct recover_progress progress = {
+        .records = recovery->records,
+        .bytes = recovery->bytes_seen,
+        .of_bytes = wal_used(options->wal),
+        .committed = recovery->result.records_committed,
+        .objects = recovery->result.objects,
+        .done = done,
+    };
+    if (options->progress) {
+        options->progress(options->name, &progress);
+    } else if (recovery->told_ns && !done) {
+        LOG_INFO("recovering the write-ahead log", LOG_INT("records", progress.records),
+                LOG_INT("bytes", progress.bytes), LOG_INT("of_bytes", progress.of_bytes),
+                LOG_INT("committed", progress.committed), LOG_INT("objects", progress.objects));
+    }
+}
+
 /* Minutes without a word look like a process that hangs. */
 static void
-recovery_tell(struct recovery *recovery, size_t size)
+recovery_count(struct recovery *recovery, size_t size)
 {
     uint64_t now_ns = clock_mono_ns();
     recovery->records++;
     recovery->bytes_seen += size;
-    if (recovery->told_ns == 0) {
+    if (now_ns - recovery->told_ns >= TELL_NS) {
+        recovery_tell(recovery, false);
         recovery->told_ns = now_ns;
-    } else if (now_ns - recovery->told_ns >= TELL_NS) {
-        recovery->told_ns = now_ns;
-        LOG_INFO("recovering the write-ahead log", LOG_INT("records", recovery->records),
-                LOG_INT("bytes", recovery->bytes_seen),
-                LOG_INT("of_bytes", wal_used(recovery->options->wal)),
-                LOG_INT("committed", recovery->result.records_committed),
-                LOG_INT("objects", recovery->result.objects));
     }
 }
 
@@ -331,7 +346,7 @@ recovery_record(void *arg, uint64_t sequence, struct bytes bytes, bool damaged)
     struct recovery *recovery = arg;
     struct wal_payload payload;
     struct recovered *p;
-    recovery_tell(recovery, bytes.size);
+    recovery_count(recovery, bytes.size);
     if (damaged) {
         return recovery_damaged(recovery);
     }
@@ -438,6 +453,8 @@ wal_recover(const struct recover_options *options, struct recover_result *ret_re
     map_init(&recovery.by_key);
     list_init(&recovery.partitions);
     object_ids_init(&recovery.ids, options->meta);
+    recovery_tell(&recovery, false);
+    recovery.told_ns = clock_mono_ns();
     int r = wal_replay(options->wal, recovery_record, &recovery, &recovery.result.wal);
     if (r < 0) {
         return r;
@@ -448,6 +465,7 @@ wal_recover(const struct recover_options *options, struct recover_result *ret_re
     }
     crash_point("recover: all committed");
     recovery_judge(&recovery);
+    recovery_tell(&recovery, true);
     r = recovery.result.quarantined_partitions ? 0 : wal_start(options->wal);
     if (r < 0) {
         return r;

@@ -13,6 +13,18 @@
 #include "store/store.h"
 #include "wal/wal.h"
 
+/* How far one WAL is. */
+struct recover_progress {
+    uint64_t records; /* read */
+    uint64_t bytes;   /* read, of of_bytes; headers and gaps between records are not counted */
+    uint64_t of_bytes;
+    uint64_t committed; /* records */
+    uint64_t objects;
+    bool done; /* all of it was read, and what could be was committed */
+};
+/* Must not wait. `name` is that of the options. */
+typedef void (*recover_progress_fn)(const char *name, const struct recover_progress *progress);
+
 struct recover_options {
     struct meta *meta;
     struct store *store;
@@ -22,6 +34,9 @@ struct recover_options {
     struct quarantine *quarantine; /* gets what is touched by damage (Q14) */
     uint64_t object_size_max;
     bool accept_loss; /* go on where acknowledged records cannot be read; each is logged */
+    const char *name; /* of the wal, for progress; borrowed */
+    recover_progress_fn progress; /* told at the beginning, every two seconds, and when it is done;
+                                     NULL: what takes longer says so in the log */
 };
 
 struct recover_result {
