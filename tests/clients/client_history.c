@@ -71,6 +71,14 @@ history_sync(struct history *history)
     history->flushed_us = client_now_us();
 }
 
+static void
+event_write(struct history *history, int64_t at_us, const char *event, const char *topic,
+        int32_t partition)
+{
+    fprintf(history->file, "%" PRId64 " %s %s %s %" PRId32 " ", at_us, history->worker, event,
+            topic, partition);
+}
+
 void
 history_event(struct history *history, const char *event, const char *topic, int32_t partition,
         const char *format, ...)
@@ -78,12 +86,20 @@ history_event(struct history *history, const char *event, const char *topic, int
     va_list args;
     va_start(args, format);
     int64_t now_us = client_now_us();
-    fprintf(history->file, "%" PRId64 " %s %s %s %" PRId32 " ", now_us, history->worker, event,
-            topic, partition);
+    event_write(history, now_us, event, topic, partition);
     vfprintf(history->file, format, args);
     fputc('\n', history->file);
     va_end(args);
     flush_at(history, now_us);
+}
+
+void
+history_sent(struct history *history, int64_t at_us, const char *topic, int32_t partition,
+        int64_t number)
+{
+    event_write(history, at_us, "send", topic, partition);
+    fprintf(history->file, "%" PRId64 "\n", number);
+    flush_at(history, client_now_us());
 }
 
 static void

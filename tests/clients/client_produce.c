@@ -100,6 +100,7 @@ produce_one(struct producer *producer, int32_t partition)
     int64_t number = producer->next[partition];
     size_t size = client_value(partition, number, value);
     int key_size = snprintf(key, sizeof key, "%" PRId64, number);
+    int64_t at_us = client_now_us();
     if (rd_kafka_produce(producer->topic, partition, RD_KAFKA_MSG_F_COPY, value, size, key,
                 (size_t)key_size, (void *)(intptr_t)number) == -1) {
         if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
@@ -107,8 +108,7 @@ produce_one(struct producer *producer, int32_t partition)
         }
         return false;
     }
-    history_event(
-            producer->history, "send", producer->options->topic, partition, "%" PRId64, number);
+    history_sent(producer->history, at_us, producer->options->topic, partition, number);
     producer->next[partition] = number + 1;
     return true;
 }

@@ -45,6 +45,10 @@ void history_close(struct history *history);
  * history_flush, 100 ms after. */
 void history_event(struct history *history, const char *event, const char *topic, int32_t partition,
         const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* The record was given to the client library at that time or later: whoever reads it may be faster
+ * than we are with our line. */
+void history_sent(struct history *history, int64_t at_us, const char *topic, int32_t partition,
+        int64_t number);
 void history_flush(struct history *history);
 void history_sync(struct history *history); /* at once */
 /* What a history says was acknowledged in a topic. A missing file is empty. */
