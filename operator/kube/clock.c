@@ -3,7 +3,9 @@
 
 #include "base/check.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -46,6 +48,73 @@ clock_time(char out[KUBE_TIME_SIZE])
             (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
             (unsigned)tm.tm_sec % 100);
     return out;
+}
+
+/* One of the characters of `before` (none: ""), then so many digits; else -1, *text as it was. */
+static int
+number_take(const char **text, const char *before, int digits)
+{
+    const char *at = *text;
+    int number = 0;
+    if (*before && (!*at || !strchr(before, *at++))) {
+        return -1;
+    }
+    for (int i = 0; i < digits; i++, at++) {
+        if (*at < '0' || *at > '9') {
+            return -1;
+        }
+        number = number * 10 + (*at - '0');
+    }
+    *text = at;
+    return number;
+}
+
+/* "Z", "+01:00" or "-08:00": seconds east of Greenwich. */
+static int
+offset_parse(const char *text, int *ret_seconds)
+{
+    int sign = *text == '-' ? -60 : 60;
+    if ((*text == 'Z' || *text == 'z') && !text[1]) {
+        *ret_seconds = 0;
+        return 0;
+    }
+    int hours = number_take(&text, "+-", 2);
+    int minutes = number_take(&text, ":", 2);
+    if (hours < 0 || minutes < 0 || *text) {
+        return -EBADMSG;
+    }
+    *ret_seconds = sign * (hours * 60 + minutes);
+    return 0;
+}
+
+int
+clock_left_ms(const char *time, int64_t *ret_left_ms)
+{
+    static const char *const before[] = { "", "-", "-", "Tt ", ":", ":" };
+    int parts[6];
+    int offset;
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+        parts[i] = number_take(&time, before[i], i == 0 ? 4 : 2);
+        if (parts[i] < 0) {
+            return -EBADMSG;
+        }
+    }
+    if (*time == '.') {
+        time += 1 + strspn(time + 1, "0123456789");
+    }
+    if (offset_parse(time, &offset) < 0) {
+        return -EBADMSG;
+    }
+    struct tm tm = { .tm_year = parts[0] - 1900,
+        .tm_mon = parts[1] - 1,
+        .tm_mday = parts[2],
+        .tm_hour = parts[3],
+        .tm_min = parts[4],
+        .tm_sec = parts[5] };
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    *ret_left_ms = ((int64_t)timegm(&tm) - offset - now.tv_sec) * 1000;
+    return 0;
 }
 
 uint32_t

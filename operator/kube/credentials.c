@@ -6,6 +6,7 @@
 #include "base/strbuf.h"
 #include "kube/clock.h"
 #include "kube/credentials_internal.h"
+#include "kube/exec.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,6 +76,7 @@ credentials_free(struct credentials *credentials)
         content_free(credentials);
         mem_free(credentials->kubeconfig);
         mem_free(credentials->folder);
+        exec_told_free(credentials->told);
         mem_free(credentials);
     }
 }
@@ -143,6 +145,7 @@ open_file(const char *path, struct credentials **ret_credentials)
 {
     struct credentials *credentials = mem_alloc(sizeof *credentials);
     credentials->kubeconfig = mem_strdup(path);
+    credentials->told = mem_alloc(sizeof *credentials->told);
     credentials->read_ms = clock_now_ms();
     int r = kubeconfig_read(credentials);
     if (r < 0) {
@@ -196,9 +199,13 @@ credentials_refresh(struct credentials *credentials, bool is_forced)
         return 0;
     }
     credentials->read_ms = now_ms;
-    struct credentials fresh = {
-        .kubeconfig = credentials->kubeconfig, .folder = credentials->folder, .read_ms = now_ms
-    };
+    struct credentials fresh = { .kubeconfig = credentials->kubeconfig,
+        .folder = credentials->folder,
+        .told = credentials->told,
+        .read_ms = now_ms };
+    if (is_forced && credentials->told) {
+        credentials->told->is_refused = true;
+    }
     if (!credentials->kubeconfig) {
         fresh.server = mem_strdup(credentials->server);
         fresh.server_name = mem_strdup("");

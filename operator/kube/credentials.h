@@ -6,13 +6,16 @@
  * after a 401, and what cannot be read leaves the old one in force. Crash scenario: kubelet swaps
  * the token while we read; the operator that kept the old one for ever is locked out an hour later.
  *
- * Not supported, and said so at the start: kubeconfig users with exec or auth-provider plugins. */
+ * Users of a kubeconfig may have a program that tells their credentials (exec.h). Not supported,
+ * and said so at the start: auth-provider plugins. */
 
 #include "kube/http.h"
 
 #define CREDENTIALS_REFRESH_MS 60000
 #define CREDENTIALS_FILE_SIZE_MAX ((size_t)1 << 20)
 #define CREDENTIALS_FOLDER "/var/run/secrets/kubernetes.io/serviceaccount"
+
+struct exec_told;
 
 struct credentials {
     char *server;        /* "https://10.96.0.1:443", without a '/' at its end */
@@ -23,6 +26,8 @@ struct credentials {
     /* Where they come from. */
     char *kubeconfig; /* path, or NULL: in the cluster */
     char *folder;     /* of the service account */
+    struct exec_told
+            *told; /* by the program of a kubeconfig user; owned, or NULL: in the cluster */
     int64_t read_ms;
 };
 

@@ -9,6 +9,8 @@ MUST_CHECK int credentials_file(const char *path, struct bytes *ret_content);
 MUST_CHECK int kubeconfig_read(struct credentials *credentials);
 /* Bytes of standard base64; owned. -EBADMSG. */
 MUST_CHECK int base64_decode(struct bytes text, struct bytes *ret_content);
+/* "Bearer TOKEN", the value of a header; owned. */
+char *authorization_new(const char *scheme, const char *value);
 /* Owned text. */
 char *base64_encode(struct bytes content);
 /* Text without spaces and line ends at its borders; owned. */

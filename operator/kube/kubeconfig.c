@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "kube/credentials_internal.h"
+#include "kube/exec.h"
 #include "kube/yaml.h"
 
 #include <errno.h>
@@ -51,8 +52,8 @@ blob(const struct credentials *credentials, const cJSON *from, const char *name,
     return *path ? file_beside(credentials->kubeconfig, path, ret_content) : 0;
 }
 
-static char *
-header(const char *scheme, const char *value)
+char *
+authorization_new(const char *scheme, const char *value)
 {
     struct strbuf text;
     strbuf_init(&text, CREDENTIALS_FILE_SIZE_MAX);
@@ -74,28 +75,32 @@ authorization_read(struct credentials *credentials, const cJSON *user)
         }
         CLEANUP(mem_freep) char *token = text_trimmed(content);
         bytes_free(&content);
-        credentials->authorization = header("Bearer", token);
+        credentials->authorization = authorization_new("Bearer", token);
     } else if (*json_text(user, "token")) {
-        credentials->authorization = header("Bearer", json_text(user, "token"));
+        credentials->authorization = authorization_new("Bearer", json_text(user, "token"));
     } else if (*json_text(user, "username")) {
         struct strbuf pair;
         strbuf_init(&pair, 4096);
         strbuf_printf(&pair, "%s:%s", json_text(user, "username"), json_text(user, "password"));
         CLEANUP(mem_freep) char *encoded = base64_encode(strbuf_bytes(&pair));
         strbuf_done(&pair);
-        credentials->authorization = header("Basic", encoded);
+        credentials->authorization = authorization_new("Basic", encoded);
     }
     return 0;
 }
 
 static int
-user_read(struct credentials *credentials, const cJSON *user)
+user_read(struct credentials *credentials, const cJSON *user, const cJSON *cluster)
 {
-    if (json_at(user, "exec") || json_at(user, "auth-provider")) {
+    const cJSON *exec = json_at(user, "exec");
+    if (json_at(user, "auth-provider")) {
         return fault(-ENOTSUP,
-                "%s: users with exec or auth-provider plugins are not supported; "
-                "use a token, a client certificate or a service account",
+                "%s: users with auth-provider plugins are not supported; use exec, a token, a "
+                "client certificate or a service account",
                 credentials->kubeconfig);
+    }
+    if (exec) {
+        return exec_read(credentials, exec, cluster);
     }
     int r = blob(credentials, user, "client-certificate", &credentials->tls.certificate);
     r = r < 0 ? r : blob(credentials, user, "client-key", &credentials->tls.key);
@@ -146,5 +151,5 @@ kubeconfig_read(struct credentials *credentials)
     const char *namespace = json_text(context, "namespace");
     credentials->namespace = mem_strdup(*namespace ? namespace : "default");
     r = cluster_read(credentials, cluster);
-    return r < 0 ? r : user_read(credentials, user);
+    return r < 0 ? r : user_read(credentials, user, cluster);
 }

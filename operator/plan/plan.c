@@ -219,6 +219,7 @@ cluster_plan(struct planner *planner)
         return;
     }
     repair_plan(planner);
+    planner->wished = brokers_wished(planner);
     scale_plan(planner);
     drains_plan(planner);
     rollout_plan(planner);
@@ -232,7 +233,7 @@ cluster_plan(struct planner *planner)
 void
 plan_make(const struct plan_input *input, struct plan *ret_plan)
 {
-    struct planner planner = { .in = input, .plan = ret_plan };
+    struct planner planner = { .in = input, .plan = ret_plan, .wished = input->cluster->replicas };
     *ret_plan = (struct plan){ .again_ms = -1 };
     list_init(&ret_plan->actions);
     /* What was set stays known, whatever keeps the plan from coming so far. */

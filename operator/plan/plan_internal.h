@@ -39,6 +39,8 @@ struct planner {
     int active;
     int lost;
     int unavailable;
+    int wished;    /* brokers: replicas, and during a rollout the surge */
+    bool is_short; /* some of them are not there yet */
 };
 
 void members_make(struct planner *planner);
@@ -68,6 +70,7 @@ void store_url(const struct cluster *cluster, struct strbuf *out);
 int64_t quantity_bytes(const char *text);
 
 /* scale.c: how many and which. */
+int brokers_wished(const struct planner *planner);
 void scale_plan(struct planner *planner);
 /* drain.c: each drain's next step. */
 void drains_plan(struct planner *planner);

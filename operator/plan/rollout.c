@@ -47,6 +47,9 @@ rollout_plan(struct planner *planner)
     if (new_revision_is_stuck(planner)) {
         return;
     }
+    if (cluster->rollout_surge > 0 && planner->is_short) {
+        return; /* more first */
+    }
     int room = cluster->rollout_max_unavailable - planner->unavailable;
     for (size_t i = planner->count; i-- > 0 && room > 0;) {
         const struct member *member = &planner->members[i];

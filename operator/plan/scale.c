@@ -103,7 +103,7 @@ scale_in(struct planner *planner, int surplus)
         plan_mark(planner, member, CLAIM_DRAINING, -1);
         struct action *action = CONTAINER_OF(planner->plan->actions.prev, struct action, node);
         action_event(action, "DrainStarted", "Drain", "broker %d: %d brokers are wished for",
-                member->id, planner->in->cluster->replicas);
+                member->id, planner->wished);
         member->ledger = CLAIM_DRAINING;
         planner->active--;
     }
@@ -122,7 +122,7 @@ take_back(struct planner *planner, enum claim_state ledger, int *missing)
         plan_mark(planner, member, CLAIM_ACTIVE, -1);
         struct action *action = CONTAINER_OF(planner->plan->actions.prev, struct action, node);
         action_event(action, "DrainCancelled", "Undrain", "broker %d: %d brokers are wished for",
-                member->id, planner->in->cluster->replicas);
+                member->id, planner->wished);
         if (member->state == MEMBER_MISSING) {
             plan_create_pod(planner, member->id, member->zone, "it is wished for again");
         }
@@ -167,10 +167,51 @@ serving_wishes(const struct planner *planner)
     return planner->active - (is_believed ? planner->lost : 0);
 }
 
+static bool
+is_of_an_old_revision(const struct member *member)
+{
+    return member->pod && !member->is_current && member->state != MEMBER_ENDED &&
+           member->state != MEMBER_LOST;
+}
+
+/* One that will be ready in a moment, or is told to be stuck. */
+static bool
+is_coming(const struct planner *planner, const struct member *member)
+{
+    int64_t young_ms = planner->in->cluster->rollout_min_ready_ms;
+    bool is_young =
+            member->state == MEMBER_READY && planner->in->now_ms - member->pod->since_ms < young_ms;
+    return is_young || member->state == MEMBER_STARTING || member->state == MEMBER_ENDING ||
+           member->state == MEMBER_ENDED || member->state == MEMBER_MISSING;
+}
+
+/* P2: the surge comes with the first broker of an old revision, and stays until the last one that
+ * was replaced is back; nobody is drained because he is just being replaced. */
+int
+brokers_wished(const struct planner *planner)
+{
+    const struct cluster *cluster = planner->in->cluster;
+    int most = cluster->replicas + cluster->rollout_surge;
+    bool is_held = false;
+    for (size_t i = 0; i < planner->count && !cluster->is_rollout_paused; i++) {
+        const struct member *member = &planner->members[i];
+        if (member->ledger != CLAIM_ACTIVE || member->is_foreign) {
+            continue;
+        }
+        if (is_of_an_old_revision(member)) {
+            return most;
+        }
+        is_held = is_held || is_coming(planner, member);
+    }
+    int serving = serving_wishes(planner);
+    return is_held && serving > cluster->replicas ? MIN(serving, most) : cluster->replicas;
+}
+
 void
 scale_plan(struct planner *planner)
 {
-    int missing = planner->in->cluster->replicas - serving_wishes(planner);
+    int missing = planner->wished - serving_wishes(planner);
+    planner->is_short = missing > 0;
     if (missing > 0) {
         scale_out(planner, missing);
     } else if (missing < 0) {

@@ -195,9 +195,9 @@ progressing_make(struct planner *planner)
     } else if (planner->active < cluster->replicas) {
         status_condition(status, CONDITION_PROGRESSING, TRUTH_TRUE, "ScalingOut",
                 "%d of %d brokers", planner->active, cluster->replicas);
-    } else if (planner->active > cluster->replicas && cluster->replicas > 0) {
+    } else if (planner->active > planner->wished && cluster->replicas > 0) {
         status_condition(status, CONDITION_PROGRESSING, TRUTH_TRUE, "Draining",
-                "%d brokers are to go", planner->active - cluster->replicas);
+                "%d brokers are to go", planner->active - planner->wished);
     } else if ((back = coming_back(planner)) && cluster->replicas > 0) {
         status_condition(status, CONDITION_PROGRESSING, TRUTH_TRUE, "Undraining",
                 "broker %d takes partitions and clients again", back->id);

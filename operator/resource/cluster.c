@@ -127,6 +127,7 @@ numbers_parse(struct cluster *cluster)
     const cJSON *spec = cluster->spec;
     cluster->replicas = bounded(spec, "replicas", 3, CLUSTER_REPLICAS_MAX);
     cluster->rollout_max_unavailable = bounded(spec, "rollout/maxUnavailable", 1, 100);
+    cluster->rollout_surge = bounded(spec, "rollout/surge", 0, 10);
     cluster->rollout_min_ready_ms = 1000LL * bounded(spec, "rollout/minReadySeconds", 5, 3600);
     cluster->rollout_pod_timeout_ms =
             1000LL * bounded(spec, "rollout/podTimeoutSeconds", 300, 86400);

@@ -58,6 +58,7 @@ struct cluster {
     const char *zones[CLUSTER_ZONES_MAX];
     size_t zone_count;
     int rollout_max_unavailable;
+    int rollout_surge;
     int64_t rollout_min_ready_ms;
     int64_t rollout_pod_timeout_ms;
     bool is_rollout_paused;

@@ -79,6 +79,27 @@ TEST(scale_and_repair)
     rows_check(scale_rows, ARRAY_SIZE(scale_rows), "{}");
 }
 
+static const struct row surge_rows[] = {
+    { "one more first", 2, { OK " old", OK " old" }, "create-claim 2, create-pod 2" },
+    { "which must serve", 2, { OK " old", OK " old", "starting" }, "" },
+    { "then the old ones", 2, { OK " old", OK " old", OK }, "delete-pod 1" },
+    { "one after the other", 2, { OK " old", "ending old", OK }, "" },
+    { "nobody is drained who is just being replaced", 2, { OK, "nopod", OK }, "create-pod 1" },
+    { "or has not served for long enough", 2, { OK, OK " young", OK }, "" },
+    { "the surge goes when all are back", 2, { OK, OK, OK }, "mark-claim 2 draining" },
+    { "a broken one is not waited for", 2, { OK, "stuck", OK }, "mark-claim 1 draining" },
+    { "P2: of a bad revision the surge only is stuck", 2, { OK " old", OK " old", "stuck" }, "" },
+    { "without a rollout there is none", 2, { OK, "starting" }, "" },
+};
+
+/* P2 */
+TEST(p2_a_surge_serves_before_old_brokers_go)
+{
+    rows_check(surge_rows, ARRAY_SIZE(surge_rows), "{\"spec\":{\"rollout\":{\"surge\":1}}}");
+    const struct row paused[] = { { "a rollout that is held", 2, { OK " old", OK " old" }, "" } };
+    rows_check(paused, 1, "{\"spec\":{\"rollout\":{\"surge\":1,\"paused\":true}}}");
+}
+
 static const struct row ghost_rows[] = {
     { "its claim is gone", 1, { OK, "ghost" }, "unregister-gone 1" },
     { "it lives: nobody knows why", 1, { OK, "ghost-alive" }, "" },
