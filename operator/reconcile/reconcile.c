@@ -144,6 +144,19 @@ reconcile_forget(struct reconciler *reconciler, const char *key)
     act_forget(reconciler->act, namespace, slash + 1);
 }
 
+/* Our finalizer has gone, and the object with it: a status could only meet another of its name. */
+static bool
+is_let_go(const struct plan *plan)
+{
+    LIST_FOREACH (node, &plan->actions) {
+        const struct action *action = CONTAINER_OF(node, struct action, node);
+        if (action->kind == ACTION_REMOVE_FINALIZER && action->is_done) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Too large for a stack frame; what is in it may not move. */
 static void
 plan_freep(struct plan **plan)
@@ -168,7 +181,7 @@ reconcile_cluster(struct reconciler *reconciler, const char *key, const struct c
         reconciler->failures++;
         LOG_WARN("a pass was cut off", LOG_STR("cluster", key), LOG_FAULT(r));
     }
-    int status_error = step_status(reconciler, key, uid, plan);
+    int status_error = is_let_go(plan) ? 0 : step_status(reconciler, key, uid, plan);
     *ret_again_ms = plan->again_ms < 0 ? RECONCILE_RESYNC_MS
                                        : MIN(plan->again_ms, (int64_t)RECONCILE_RESYNC_MS);
     return r < 0 ? r : status_error;

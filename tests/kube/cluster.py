@@ -3,6 +3,7 @@ environment."""
 import atexit
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -160,6 +161,41 @@ class Producer:
         return longest
 
 
+class Group:
+    """Members of a consumer group that read a topic of a producer outside, and commit; their histories are checked with its own."""
+
+    def __init__(self, producer, members=2):
+        self.producer = producer
+        self.files = [f"{producer.history}.member-{i}" for i in range(members)]
+        self.processes = [subprocess.Popen(producer.command("consume", producer.bootstrap, producer.topic, "readers", file), stdout=subprocess.PIPE, text=True)
+                          for file in self.files]
+        for process in self.processes:
+            atexit.register(process.kill)
+
+    def count(self, kind):
+        total = 0
+        for file in filter(os.path.exists, self.files):
+            with open(file, encoding="utf-8") as lines:
+                total += sum(f" {kind} " in line for line in lines)
+        return total
+
+    def stop(self):
+        """After the producer: all of what it was promised is read and committed; the histories."""
+        wait("the group to read everything", lambda: self.count("poll") >= len(self.producer.acks()))
+        for process in self.processes:
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            out, _ = process.communicate(timeout=60)
+            say(f"member of readers: {out.strip()}")
+            assert process.returncode == 0, "a member failed"
+        asked = f"{self.producer.history}.asker"
+        subprocess.run(self.producer.command("committed", self.producer.bootstrap, self.producer.topic, "readers", str(PARTITIONS), asked), check=True, timeout=60)
+        with open(asked, encoding="utf-8") as file:
+            offsets = sum(int(line.split()[5]) for line in file if " committed " in line)
+        assert offsets == len(self.producer.acks()), f"{offsets} records are committed, not {len(self.producer.acks())}"
+        return [*self.files, asked]
+
+
 def cluster_spec(replicas, outside):
     # One listener, which is all that a broker has so far: clients inside are sent to the load balancers too.
     listeners = [{"name": "kafka", "port": 9092, **({"type": "loadbalancer", "host": outside} if outside else {})}]
@@ -230,6 +266,7 @@ class World:
     def __init__(self, work):
         self.work = work
         self.producers = []
+        self.groups = []
         self.outside = os.environ.get("OUTSIDE_HOST", "")
         self.bootstrap = os.environ.get("OUTSIDE_BOOTSTRAP", "")
         if FOLDER:
@@ -259,9 +296,7 @@ class World:
         kubectl("apply", "-f", "-", text=STORE % {"namespace": NAMESPACE})
         self.helm("install", RELEASE, f"{ROOT}/charts/freshet", "--create-namespace", "--wait", "--timeout", "120s")
         kubectl("wait", "pod/s3", "pod/clients", "--for=condition=Ready", "--timeout=60s")
-        empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        kubectl("exec", "clients", "--", "curl", "-sSf", "--max-time", "20", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", "testkey:testsecret", "-H",
-                f"x-amz-content-sha256: {empty}", "-X", "PUT", f"http://s3.{NAMESPACE}.svc:7070/freshet")
+        self.s3("PUT", "freshet")
         say("operator and store are there")
 
     @staticmethod
@@ -280,6 +315,7 @@ class World:
                 time.sleep(0.1)
             one.start(rate)
             wait("an acknowledgement", one.acks)
+            self.groups.append(Group(one))
             self.measure("kubectl apply to the first acknowledged record", one.acks()[0][1] - begin)
         wait("one broker", lambda: ready(1))
         inside = self.producer("inside", inside=True)
@@ -290,14 +326,29 @@ class World:
         files = []
         for one in self.producers:
             one.stop()
+        for group in self.groups:
+            files += group.stop()
         for one in self.producers:
             files += one.verify()
             longest, began = one.pauses()
             self.measure(f"longest pause of a partition of {one.topic}, {began - STARTED:.0f} s after the start,", longest)
         subprocess.run([sys.executable, f"{ROOT}/tests/crash/check_history.py", *files], check=True)
 
+    def s3(self, method, path):
+        empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        return kubectl("exec", "clients", "--", "curl", "-sSf", "--max-time", "20", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", "testkey:testsecret", "-H",
+                       f"x-amz-content-sha256: {empty}", "-X", method, f"http://s3.{NAMESPACE}.svc:7070/{path}")
+
+    def keys(self):
+        return re.findall("<Key>([^<]*)</Key>", self.s3("GET", "freshet?list-type=2"))
+
     def remove(self):
+        policy = {"spec": {"deletionPolicy": {"objects": "Delete"}}}
+        assert self.keys(), "there is nothing in the bucket"
+        kubectl("patch", "fc", NAME, "--type=merge", "--patch", json.dumps(policy))
         kubectl("delete", "fc", NAME, "--timeout=90s")
+        left = self.keys()
+        assert not left, f"left in the bucket: {left}"
         wait("no pods", lambda: not brokers(), 90)
         claims = (get("pvc") or {"items": []})["items"]
         assert claims, "the volumes did not stay"
