@@ -16,6 +16,7 @@ CLIENT_TOOL = os.environ.get("CLIENT_TOOL", os.path.join(ROOT, "build/release/te
 FOLDER = os.environ.get("KUBE_FOLDER", "")
 NAMESPACE, SYSTEM, RELEASE, NAME = "freshet-acceptance", "freshet-system", "freshet", "main"
 PARTITIONS, RATE = 6, 400
+WAL_TYPE = os.environ.get("WAL_TYPE", "volume")
 STARTED = time.monotonic()
 
 STORE = """
@@ -200,11 +201,11 @@ def cluster_spec(replicas, outside):
     # One listener, which is all that a broker has so far: clients inside are sent to the load balancers too.
     listeners = [{"name": "kafka", "port": 9092, **({"type": "loadbalancer", "host": outside} if outside else {})}]
     return {"apiVersion": "freshet.dev/v1alpha1", "kind": "FreshetCluster", "metadata": {"name": NAME, "namespace": NAMESPACE},
-            "spec": {"replicas": replicas, "listeners": listeners, "wal": {"size": "1Gi", "accessMode": "ReadWriteOncePod"},
+            "spec": {"replicas": replicas, "listeners": listeners, "wal": {"type": WAL_TYPE, "size": "1Gi", "accessMode": "ReadWriteOncePod"},
                      "objectStore": {"bucket": "freshet", "prefix": "kube", "region": "us-east-1", "endpoint": f"http://s3.{NAMESPACE}.svc:7070",
                                      "pathStyle": True, "credentials": {"secretName": "s3"}},
                      "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
-                     "rollout": {"minReadySeconds": 1}}}
+                     "rollout": {"minReadySeconds": 1, "surge": int(os.environ.get("SURGE", "0"))}}}
 
 
 def status():
@@ -346,12 +347,12 @@ class World:
         policy = {"spec": {"deletionPolicy": {"objects": "Delete"}}}
         assert self.keys(), "there is nothing in the bucket"
         kubectl("patch", "fc", NAME, "--type=merge", "--patch", json.dumps(policy))
-        kubectl("delete", "fc", NAME, "--timeout=90s")
+        kubectl("delete", "fc", NAME, "--timeout=180s")
         left = self.keys()
         assert not left, f"left in the bucket: {left}"
         wait("no pods", lambda: not brokers(), 90)
         claims = (get("pvc") or {"items": []})["items"]
-        assert claims, "the volumes did not stay"
+        assert bool(claims) == (WAL_TYPE == "volume"), f"volumes: {len(claims)}"
         self.helm("uninstall", RELEASE, "--wait", "--timeout", "60s")
         kept = kubectl("get", "crd", "--output=name")
         assert kept.count("freshet.dev") == 3, f"custom resources did not stay: {kept}"

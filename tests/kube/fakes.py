@@ -195,6 +195,9 @@ class Kubelet:
         self.broken_images = set()
         self.refused = {}  # ids whose broker ends at once, unless it may go on without its log -> its last words
         self.refused_clusters = set()
+        self.node_of = lambda number: "node-1"
+        self.dead_nodes = set()  # whose pods neither start nor end
+        self.stuck_volumes = set()  # names of claims that are still attached to a dead node
         self.purged = []  # arguments of purges that were carried out
         self.purge_refused = ""  # the last words of those that are not
         self.unbound = set()  # names of claims that get no volume
@@ -258,6 +261,8 @@ class Kubelet:
     def pod_turn(self, pod, claims):
         meta, path = pod["metadata"], f"{self.base}/pods/{pod['metadata']['name']}"
         uid = meta["uid"]
+        if pod["spec"].get("nodeName") in self.dead_nodes:
+            return
         if "deletionTimestamp" in meta:
             self.end(uid)
             self.api.call("DELETE", path, {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}})
@@ -280,7 +285,9 @@ class Kubelet:
             return
         if "nodeName" not in pod["spec"]:
             self.api.call("POST", path + "/binding", {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": meta["name"]},
-                                                      "target": {"kind": "Node", "name": "node-1"}})
+                                                      "target": {"kind": "Node", "name": self.node_of(int(meta["labels"]["freshet.dev/broker-id"]))}})
+        if wanted in self.stuck_volumes:
+            return  # ContainerCreating, for as long as that takes
         self.start(pod, path)
 
     def start(self, pod, path):
