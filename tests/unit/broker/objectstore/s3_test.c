@@ -81,8 +81,8 @@ FIBER_TEST(each_answer_to_a_conditional_write_has_its_meaning)
         { 301, "PermanentRedirect", OBJECT_CREATE, OBJECT_UNDECIDED },
     };
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
         struct s3_answer answer = { cases[i].status, cases[i].code };
+        CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
         ASSERT_OK(s3_scene_begin(&scene, s3_answer_same, &answer, ""));
         int r = s3_scene_put(scene.store, "key", BYTES_LITERAL("body"), cases[i].condition, 5000);
         if (r != cases[i].expected) {
@@ -96,8 +96,8 @@ FIBER_TEST(each_answer_to_a_conditional_write_has_its_meaning)
 
 FIBER_TEST(a_refusal_names_code_message_and_request_but_no_secret)
 {
-    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     struct s3_answer answer = { 403, "AccessDenied" };
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     ASSERT_OK(s3_scene_begin(&scene, s3_answer_same, &answer, ""));
     int r = s3_scene_get(scene.store, OBJECT_WHOLE, 5000);
     ASSERT_ERROR(r, -EACCES);
@@ -108,16 +108,16 @@ FIBER_TEST(a_refusal_names_code_message_and_request_but_no_secret)
 
 FIBER_TEST(a_404_that_is_not_of_s3_says_nothing_about_the_object)
 {
-    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     struct s3_answer answer = { 404, NULL, "", "<html>no such page</html>" };
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     ASSERT_OK(s3_scene_begin(&scene, s3_answer_same, &answer, ""));
     ASSERT_ERROR(s3_scene_get(scene.store, OBJECT_WHOLE, 5000), -EIO);
 }
 
 FIBER_TEST(a_missing_bucket_is_not_a_missing_object)
 {
-    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     struct s3_answer answer = { 404, "NoSuchBucket" };
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     ASSERT_OK(s3_scene_begin(&scene, s3_answer_same, &answer, ""));
     ASSERT_ERROR(s3_scene_get(scene.store, OBJECT_WHOLE, 5000), -ENODEV);
 }
@@ -158,8 +158,8 @@ FIBER_TEST(an_answer_that_is_not_the_range_is_an_error)
         { 200, NULL, "ETag: \"e\"\r\n", "a whole object that is longer than the range" },
     };
     for (unsigned i = 0; i < ARRAY_SIZE(answers); i++) {
-        CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
         struct s3_answer answer = answers[i];
+        CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
         ASSERT_OK(s3_scene_begin(&scene, s3_answer_same, &answer, ""));
         int r = s3_scene_get(scene.store, (struct object_range){ 10, 5 }, 5000);
         if (r != -EIO) {
@@ -170,9 +170,9 @@ FIBER_TEST(an_answer_that_is_not_the_range_is_an_error)
 
 FIBER_TEST(a_server_that_ignores_ranges_is_understood_when_the_object_is_small)
 {
-    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     CLEANUP(buf_unrefp) struct buf *buf = NULL;
     struct s3_answer answer = { 200, NULL, "ETag: \"e\"\r\n", "0123456789" };
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     ASSERT_OK(s3_scene_begin(&scene, s3_answer_same, &answer, ""));
     struct object_range range = { 4, 20 };
     struct object_info info;
@@ -185,12 +185,12 @@ FIBER_TEST(a_server_that_ignores_ranges_is_understood_when_the_object_is_small)
 /* S3 */
 FIBER_TEST(a_checksum_that_does_not_fit_is_an_error)
 {
-    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     char crc[16];
     char headers[100];
     s3_crc_text(crc32c(BYTES_LITERAL("other bytes")), crc);
     snprintf(headers, sizeof headers, "ETag: \"e\"\r\nx-amz-checksum-crc32c: %s\r\n", crc);
     struct s3_answer answer = { 200, NULL, headers, "these bytes" };
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     ASSERT_OK(s3_scene_begin(&scene, s3_answer_same, &answer, ""));
     ASSERT_ERROR(s3_scene_get(scene.store, OBJECT_WHOLE, 5000), -EIO);
     answer.body = "other bytes";
@@ -222,8 +222,8 @@ FIBER_TEST(a_server_that_says_nothing_costs_no_more_than_the_deadline)
 
 FIBER_TEST(one_silent_try_does_not_use_up_the_deadline)
 {
-    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     struct object_stats stats;
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     ASSERT_OK(s3_scene_begin(&scene, say_nothing, NULL, "&timeout_ms=150"));
     ASSERT_ERROR(s3_scene_get(scene.store, OBJECT_WHOLE, 1500), -ETIMEDOUT);
     objectstore_stats_get(scene.store, &stats);
@@ -254,9 +254,9 @@ create_until_cancelled(void *arg)
 /* H2 */
 FIBER_TEST(cancelling_a_fiber_aborts_its_request)
 {
-    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     struct cancelled cancelled = { 0 };
     struct fiber *fibers[2] = { NULL, NULL };
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     ASSERT_OK(s3_scene_begin(&scene, say_nothing, NULL, ""));
     cancelled.store = scene.store;
     ASSERT_OK(fiber_spawn("get", get_until_cancelled, &cancelled, &fibers[0]));
@@ -368,9 +368,9 @@ FIBER_TEST(lists_that_are_not_lists_are_errors)
         "<!DOCTYPE a [<!ENTITY b "
         "\"bb\">]><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>" };
     for (unsigned i = 0; i < ARRAY_SIZE(bodies); i++) {
-        CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
         struct s3_answer answer = { 200, NULL, "", bodies[i] };
         struct object_list list;
+        CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
         ASSERT_OK(s3_scene_begin(&scene, s3_answer_same, &answer, ""));
         int r = objectstore_list(scene.store, "", NULL, 10, in_ms(5000), &list);
         if (r != -EIO) {
@@ -407,9 +407,9 @@ serve_pages(void *arg, struct server_request *request)
 
 FIBER_TEST(foreign_keys_in_the_bucket_are_passed_over)
 {
-    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     struct pages pages = { 0 };
     struct object_list list;
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     ASSERT_OK(s3_scene_begin(&scene, serve_pages, &pages, ""));
     ASSERT_OK(objectstore_list(scene.store, "", NULL, 10, in_ms(5000), &list));
     size_t count = list.count;
@@ -443,9 +443,9 @@ busy_at_first(void *arg, struct server_request *request)
 /* S4 */
 FIBER_TEST(a_busy_server_is_asked_again_until_it_answers)
 {
-    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     struct busy busy = { 3, "" };
     struct object_stats stats;
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     ASSERT_OK(s3_scene_begin(&scene, busy_at_first, &busy, ""));
     ASSERT_OK(s3_scene_put(scene.store, "key", BYTES_LITERAL("x"), OBJECT_ALWAYS, 20000));
     objectstore_stats_get(scene.store, &stats);
@@ -455,8 +455,8 @@ FIBER_TEST(a_busy_server_is_asked_again_until_it_answers)
 
 FIBER_TEST(a_server_that_asks_for_patience_gets_it)
 {
-    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     struct busy busy = { 1, "Retry-After: 1\r\n" };
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     ASSERT_OK(s3_scene_begin(&scene, busy_at_first, &busy, ""));
     uint64_t before = clock_mono_ns();
     ASSERT_OK(s3_scene_get(scene.store, OBJECT_WHOLE, 20000));
@@ -494,8 +494,8 @@ two_hours_ahead(void *arg, struct server_request *request)
 /* S5: a request that was refused for its clock was not executed. */
 FIBER_TEST(a_wrong_clock_is_corrected_by_the_servers)
 {
-    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     struct skewed skewed = { 0 };
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     ASSERT_OK(s3_scene_begin(&scene, two_hours_ahead, &skewed, ""));
     ASSERT_OK(s3_scene_put(scene.store, "key", BYTES_LITERAL("x"), OBJECT_CREATE, 5000));
     ASSERT_OK(s3_scene_put(scene.store, "key", BYTES_LITERAL("x"), OBJECT_CREATE, 5000));

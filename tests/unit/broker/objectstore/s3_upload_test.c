@@ -86,13 +86,13 @@ put_large(struct s3_scene *scene, struct uploads *uploads, enum object_condition
 
 FIBER_TEST(a_large_object_is_uploaded_in_parts_and_a_busy_part_again)
 {
-    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     struct uploads uploads = { .mutex = PTHREAD_MUTEX_INITIALIZER,
         .failing_part = 2,
         .status = 503,
         .complete_status = 200,
         .complete_body = COMPLETED };
     struct object_etag etag;
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     ASSERT_OK(put_large(&scene, &uploads, OBJECT_CREATE, &etag));
     ASSERT_STRING(etag.text, "\"all-3\"");
     ASSERT_EQ(uploads.parts, 3);
@@ -104,13 +104,13 @@ FIBER_TEST(a_large_object_is_uploaded_in_parts_and_a_busy_part_again)
 
 FIBER_TEST(an_upload_that_fails_is_aborted)
 {
-    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     struct uploads uploads = { .mutex = PTHREAD_MUTEX_INITIALIZER,
         .failing_part = 3,
         .status = 403,
         .complete_status = 200,
         .complete_body = COMPLETED };
     struct object_etag etag;
+    CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
     int r = put_large(&scene, &uploads, OBJECT_ALWAYS, &etag);
     ASSERT_ERROR(r, -EACCES);
     ASSERT(strstr(test_fault(r), "AccessDenied") != NULL);
@@ -139,12 +139,12 @@ FIBER_TEST(the_end_of_a_conditional_upload_has_the_outcomes_of_a_conditional_wri
         { 0, "", true, OBJECT_UNDECIDED, 0 },
     };
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
         struct uploads uploads = { .mutex = PTHREAD_MUTEX_INITIALIZER,
             .complete_status = cases[i].status,
             .complete_body = cases[i].body,
             .lose_complete = cases[i].lose };
         struct object_etag etag;
+        CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
         int r = put_large(&scene, &uploads, OBJECT_CREATE, &etag);
         if (r != cases[i].expected) {
             test_fail(__FILE__, __LINE__, "case %u gave %d: %s", i, r, test_fault(r));
@@ -173,8 +173,8 @@ FIBER_TEST(keys_that_could_not_be_deleted_are_errors)
     static const int expected[] = { -EACCES, 0, 0, -ETIMEDOUT, -ETIMEDOUT };
     static const char *const keys[] = { "k", "l" };
     for (unsigned i = 0; i < ARRAY_SIZE(answers); i++) {
-        CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
         struct s3_answer answer = answers[i];
+        CLEANUP(s3_scene_end) struct s3_scene scene = { 0 };
         ASSERT_OK(s3_scene_begin(&scene, s3_answer_same, &answer, ""));
         ASSERT_EQ(objectstore_delete_many(scene.store, keys, 2, in_ms(300)), expected[i]);
     }
