@@ -193,7 +193,7 @@ FIBER_TEST(a_cancelled_fiber_stops_trying)
     ASSERT(script->tries >= 1);
 }
 
-/* Makes the 99th percentile known: 1 ms or less. */
+/* Makes the 99th percentile known: 1 ms or less, more on a machine that is busy. */
 static void
 measure(struct script_store *script)
 {
@@ -231,9 +231,9 @@ FIBER_TEST(when_the_second_try_fails_the_first_still_counts)
     CLEANUP(script_free) struct script_store *script = script_new();
     measure(script);
     script->count = 2;
-    script->pauses_ms[0] = 100;
+    script->pauses_ms[0] = 1000;
     script->results[1] = OBJECT_AGAIN;
-    ASSERT_OK(get(script, 5000));
+    ASSERT_OK(get(script, 60000));
     ASSERT_EQ(script->tries, 2);
     ASSERT_EQ(script->cancelled, 0);
 }
@@ -253,8 +253,8 @@ FIBER_TEST(second_tries_stay_within_their_budget)
     CLEANUP(script_free) struct script_store *script = script_new();
     measure(script);
     script->base.hedge.percent_max = 0;
-    script->pauses_ms[0] = 5;
-    ASSERT_OK(get(script, 5000));
+    script->pauses_ms[0] = 1000;
+    ASSERT_OK(get(script, 60000));
     ASSERT_EQ(script->tries, 1);
     ASSERT(mark_count("objectstore: no budget for a second try") > 0);
     struct object_stats stats;
@@ -269,7 +269,9 @@ FIBER_TEST(a_cancelled_race_cancels_both_tries)
     measure(script);
     script->pauses_ms[0] = 60000;
     ASSERT_OK(fiber_spawn("get", get_in_fiber, script, &fiber));
-    ASSERT_OK(fiber_sleep_ns(20 * NS_PER_MS));
+    for (unsigned i = 0; i < 5000 && script->running < 2; i++) {
+        ASSERT_OK(fiber_sleep_ns(5 * NS_PER_MS));
+    }
     ASSERT_EQ(script->running, 2);
     fiber_cancel(fiber);
     fiber_join(fiber);
