@@ -16,6 +16,9 @@
 
 #include <errno.h>
 
+/* For how long after a refusal what was under way behind it may still come. */
+#define REFUSED_NS (30 * (uint64_t)NS_PER_S)
+
 static int
 refuse(struct partition_append *append, int error, const char *text)
 {
@@ -137,6 +140,35 @@ append_recode(struct partition_append *append, const struct partition *partition
     return r;
 }
 
+/* The place of the partition's last refusal; another one's may be there. */
+static struct refusal *
+refusal_of(struct shard *shard, struct partition_key key)
+{
+    return &shard->refusals[partition_hash(key) % ARRAY_SIZE(shard->refusals)];
+}
+
+/* The batch is not for us, or not now. */
+static int
+refuse_as_not_leader(struct shard *shard, struct partition_append *append)
+{
+    *refusal_of(shard, append->key) = (struct refusal){ append->key, clock_mono_ns() };
+    return refuse(append, APPEND_NOT_LEADER, NULL);
+}
+
+/* A producer has several requests under way. When the first is refused for want of a lease, of the
+ * partition or because of a move, and we may append again a moment later, the next one leaves a gap
+ * that is nobody's fault: told so, librdkafka begins a new epoch and sends all that has no answer
+ * yet a second time, to all partitions. So it hears what the first one heard, and tries both again
+ * in order. */
+static bool
+is_behind_a_refusal(struct shard *shard, struct partition_key key)
+{
+    const struct refusal *refusal = refusal_of(shard, key);
+    return refusal->at_ns && refusal->key.index == key.index &&
+           uuid_equal(&refusal->key.topic_id, &key.topic_id) &&
+           clock_mono_ns() - refusal->at_ns < REFUSED_NS;
+}
+
 /* 0: append; 1: a duplicate, offsets are set; > 1 would be an enum append_error in append->error.
  */
 static int
@@ -160,6 +192,11 @@ append_judge(struct partition_append *append, struct partition *partition,
         return 1;
     case PRODUCER_OUT_OF_ORDER:
     default:
+        if (is_behind_a_refusal(partition->shard, partition->key)) {
+            MARK("append: a gap behind a refusal");
+            refuse(append, APPEND_NOT_LEADER, NULL);
+            return 1;
+        }
         refuse(append, APPEND_OUT_OF_ORDER_SEQUENCE, "The batch's sequence number leaves a gap.");
         append->gap = (struct append_gap){ claim.id, claim.epoch, claim.first_sequence,
             producer_next_sequence(old) };
@@ -253,7 +290,7 @@ append_locked(
         return -ENOENT;
     }
     if (append->partition->moving) {
-        return refuse(append, APPEND_NOT_LEADER, NULL);
+        return refuse_as_not_leader(shard, append);
     }
     if (has_sequence(info) && !MUTANT(MUTANT_NO_SEQUENCES) &&
             append_judge(append, append->partition, &info->batch)) {
@@ -268,13 +305,13 @@ append_begin(struct shard *shard, struct partition_append *append)
     struct record_batch_info info;
     struct partition *partition = shard_find(shard, append->key);
     if (!partition) {
-        return refuse(append, APPEND_NOT_LEADER, NULL);
+        return refuse_as_not_leader(shard, append);
     }
     if (!append->internal && !meta_lease_is_valid(shard->options.meta)) {
         /* In the WAL its outcome would not be known (Q2), and here it is; coordinators look before.
          */
         MARK("append: refused without a valid lease");
-        return refuse(append, APPEND_NOT_LEADER, NULL);
+        return refuse_as_not_leader(shard, append);
     }
     append->partition = partition;
     partition_hold(partition);

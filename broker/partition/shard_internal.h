@@ -11,6 +11,14 @@ struct wal_debt {
     int64_t end_offset;
 };
 
+#define REFUSALS_KEPT 64
+
+/* A batch was refused with NOT_LEADER. */
+struct refusal {
+    struct partition_key key;
+    uint64_t at_ns; /* 0: none */
+};
+
 struct shard {
     struct shard_options options;
     struct map by_key;
@@ -23,10 +31,11 @@ struct shard {
     struct wal_debt *debts;       /* ring */
     size_t debt_first;
     size_t debt_count;
-    size_t debt_capacity; /* power of two */
-    bool stopping;        /* no more appends */
-    bool giving_up;       /* the upload fiber ends without finishing */
-    int upload_error;     /* < 0: the upload gave up (fenced) */
+    size_t debt_capacity;                   /* power of two */
+    bool stopping;                          /* no more appends */
+    bool giving_up;                         /* the upload fiber ends without finishing */
+    struct refusal refusals[REFUSALS_KEPT]; /* of batches, by the partition's hash */
+    int upload_error;                       /* < 0: the upload gave up (fenced) */
     struct wait_queue upload_wanted;
     struct wait_queue upload_done; /* woken after each round */
     uint64_t upload_requests;      /* shard_flush calls begun */

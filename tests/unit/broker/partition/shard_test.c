@@ -66,6 +66,33 @@ FIBER_TEST(bad_batches_get_their_own_errors_and_change_nothing)
     ASSERT_OK(rig_stop(&rig));
 }
 
+/* What comes behind a batch that was refused for want of a lease leaves a gap, and hears the same:
+ * told of the gap, librdkafka sends all again under a new epoch. */
+FIBER_TEST(a_gap_behind_a_refusal_is_no_gap)
+{
+    struct rig rig;
+    ASSERT_OK(rig_new(&rig, "behind"));
+    ASSERT_OK(rig_crash(&rig));
+    rig.lease_ns = 2 * NS_PER_S;
+    ASSERT_OK(rig_start(&rig));
+    ASSERT_EQ(rig_append(&rig, rig.key, rig_batch(5, 0, 1), NULL), 0);
+    ASSERT_EQ(rig_append(&rig, rig.second, rig_batch(5, 0, 1), NULL), 0);
+    ASSERT(rig_fault(&rig, "put:meta/lease*:503:ms=1") >= 0);
+    ASSERT(EVENTUALLY(!meta_lease_is_valid(rig.meta)));
+    ASSERT_EQ(rig_append(&rig, rig.key, rig_batch(5, 1, 1), NULL), APPEND_NOT_LEADER);
+    faulty_clear(rig.faults);
+    ASSERT(EVENTUALLY(meta_lease_is_valid(rig.meta)));
+    uint64_t behind = mark_count("append: a gap behind a refusal");
+    ASSERT_EQ(rig_append(&rig, rig.key, rig_batch(5, 2, 1), NULL), APPEND_NOT_LEADER);
+    ASSERT_EQ(mark_count("append: a gap behind a refusal"), behind + 1);
+    ASSERT_EQ(rig_append(&rig, rig.key, rig_batch(5, 1, 1), NULL), 0);
+    ASSERT_EQ(rig_append(&rig, rig.key, rig_batch(5, 2, 1), NULL), 0);
+    /* Where nothing was refused a gap is one. */
+    ASSERT_EQ(rig_append(&rig, rig.second, rig_batch(5, 2, 1), NULL), APPEND_OUT_OF_ORDER_SEQUENCE);
+    ASSERT_EQ(rig_count(&rig, rig.key, 0), 3);
+    ASSERT_OK(rig_stop(&rig));
+}
+
 /* Q3 */
 FIBER_TEST(the_wal_is_trimmed_only_by_an_upload)
 {
