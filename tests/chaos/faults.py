@@ -274,15 +274,16 @@ class Faults:
         """Somebody else fills the volume of the last broker."""
         path, seconds = f"{self.world.volume}/foreign", self.dice.uniform(3, 8)
         self.say(f"the volume of broker {self.world.brokers[-1].number} is full for {seconds:.1f} s")
-        with open(path, "wb") as file:
-            try:
+        try: # a machine without memory has no room for the first byte either
+            with open(path, "wb") as file:
                 while True:
                     file.write(bytes(1 << 20))
                     file.flush()
-            except OSError:
-                pass
+        except OSError:
+            pass
         yield seconds
-        os.unlink(path)
+        if os.path.exists(path):
+            os.unlink(path)
 
     def disk(self, what, rule):
         """A start whose volume will fail: the broker must end, say why, and recover."""
