@@ -292,6 +292,8 @@ write_process(struct metrics *m, const struct sums *sums)
             m, "freshet_connections_accepted_total", "Client connections accepted.", net.accepted);
     metrics_counter(m, "freshet_connections_refused_total",
             "Client connections refused for the limit.", net.refused);
+    metrics_counter(m, "freshet_connections_delayed_total",
+            "Client connections that waited for max.connection.creation.rate.", net.delayed);
     metrics_counter(m, "freshet_bad_frames_total", "Connections closed for a frame that cannot be.",
             net.bad_frames);
     metrics_counter_real(m, "freshet_reactor_busy_seconds_total",

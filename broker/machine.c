@@ -43,5 +43,8 @@ machine_look(struct settings_machine *machine, char *directory)
             machine->memory_bytes = limit;
         }
     }
+    static char host_name[256]; /* HOST_NAME_MAX is 64 */
+    machine->host_name =
+            gethostname(host_name, sizeof host_name - 1) == 0 && *host_name ? host_name : NULL;
     machine->working_directory = getcwd(directory, PATH_MAX) ? directory : "/";
 }

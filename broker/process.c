@@ -44,10 +44,11 @@ struct process {
     struct broker_metrics metrics;
     struct broker_api api;
     struct parts parts;
-    struct settings_listener
-            listeners[SETTINGS_LISTENERS_MAX]; /* scratch: too large for a fiber's stack */
-    struct settings_listener listener;
-    struct settings_listener advertised;
+    struct settings_listener listeners[SETTINGS_LISTENERS_MAX];
+    size_t listener_count;
+    struct settings_listener advertised[SETTINGS_LISTENERS_MAX];
+    size_t advertised_count;
+    struct meta_endpoint endpoints[META_ENDPOINTS_MAX]; /* the advertised ones, borrowing */
     const char *data_dir;
     struct holder_admission admission;
     struct fiber *main_fiber;
@@ -74,26 +75,25 @@ lock_data_dir(struct process *p)
     return r < 0 ? fault_note(r, "data.dir %s is in use by another broker", p->data_dir) : 0;
 }
 
+_Static_assert(
+        SETTINGS_LISTENERS_MAX == META_ENDPOINTS_MAX && SETTINGS_LISTENERS_MAX == NET_LISTENERS_MAX,
+        "a listener that can be set can be opened and registered");
+
 static int
 choose_listeners(struct process *p)
 {
-    struct settings_listener *all = p->listeners;
-    size_t count;
-    int r = settings_listeners(p->settings, "listeners", all, &count);
+    int r = settings_listeners(p->settings, "listeners", p->listeners, &p->listener_count);
     if (r < 0) {
         return r;
     }
-    if (count != 1 || strcmp(all[0].protocol, "PLAINTEXT") != 0) {
-        return fault(
-                -ENOTSUP, "listeners: exactly one PLAINTEXT listener is possible in this version");
+    r = settings_listeners(
+            p->settings, "advertised.listeners", p->advertised, &p->advertised_count);
+    for (size_t i = 0; r == 0 && i < p->advertised_count; i++) {
+        const struct settings_listener *from = &p->advertised[i];
+        p->endpoints[i] = (struct meta_endpoint){ bytes_of_string(from->name),
+            bytes_of_string(from->host), from->port };
     }
-    p->listener = all[0];
-    r = settings_listeners(p->settings, "advertised.listeners", all, &count);
-    if (r < 0) {
-        return r;
-    }
-    p->advertised = all[0];
-    return 0;
+    return r;
 }
 
 /* Where other brokers connect. */
@@ -102,10 +102,10 @@ choose_internal(struct process *p, char host[256], struct meta_options *options)
 {
     const char *text = settings_string(p->settings, "internal.listener");
     const char *advertised = settings_string(p->settings, "internal.advertised.host");
-    snprintf(host, 256, "%s", p->listener.host);
+    snprintf(host, 256, "%s", p->listeners[0].host);
     int r = text && *text ? settings_endpoint(text, host, &options->internal_port) : 0;
     options->internal_host = bytes_of_string(host);
-    const char *fallback = *host ? host : p->advertised.host;
+    const char *fallback = *host ? host : p->advertised[0].host;
     options->internal_advertised = bytes_of_string(advertised ? advertised : fallback);
     return r;
 }
@@ -128,8 +128,8 @@ start_meta(struct process *p)
     struct meta_options options = {
         .objects = p->objects,
         .broker_id = node_id,
-        .host = bytes_of_string(p->advertised.host),
-        .port = p->advertised.port,
+        .endpoints = p->endpoints,
+        .endpoint_count = (int32_t)p->advertised_count,
         .rack = bytes_of_string(rack),
         .wal_logs = wal_is_in_bucket(p) ? (int32_t)reactor_count() : 0,
         .former_holder = p->admission.holder.writers[0],
@@ -194,8 +194,6 @@ start_clients(struct process *p)
         .meta = p->meta,
         .shards = p->parts.shards,
         .stores = p->parts.stores,
-        .advertised_host = p->advertised.host,
-        .advertised_port = p->advertised.port,
         .memory.limit = (uint64_t)settings_long(p->settings, "queued.max.request.bytes"),
     };
     p->broker.telemetry = telemetry_new();
@@ -206,10 +204,15 @@ start_clients(struct process *p)
     if (r < 0) {
         return r;
     }
+    struct net_listener_options listeners[SETTINGS_LISTENERS_MAX];
+    for (size_t i = 0; i < p->listener_count; i++) {
+        const struct settings_listener *from = &p->listeners[i];
+        listeners[i] = (struct net_listener_options){ from->name, from->host, from->port };
+    }
     struct net_options options = {
         .broker = &p->broker,
-        .host = p->listener.host,
-        .port = p->listener.port,
+        .listeners = listeners,
+        .listener_count = p->listener_count,
         .frame_size_max = (uint32_t)settings_int(p->settings, "socket.request.max.bytes"),
         .idle_timeout_ns =
                 (uint64_t)settings_long(p->settings, "connections.max.idle.ms") * NS_PER_MS,
@@ -445,7 +448,8 @@ process_main(void *arg)
         LOG_ERROR("the broker cannot start", LOG_FAULT(r));
         process_exit(1);
     }
-    options->ready(options, p->listener.host[0] ? p->listener.host : "0.0.0.0", net_port(p->net));
+    options->ready(options, p->listeners[0].host[0] ? p->listeners[0].host : "0.0.0.0",
+            net_port(p->net, 0));
     LOG_INFO("ready", LOG_INT("node_id", meta_broker_id(p->meta)),
             LOG_STR("io_engine", io_engine_name(reactor_engine())),
             LOG_INT("reactors", reactor_count()), LOG_STR("store", objectstore_url(p->objects)),

@@ -77,17 +77,25 @@ load_file(struct settings *settings, const char *path)
 }
 
 static void
+print_row(const struct settings *settings, const struct setting *row)
+{
+    if (settings_origin(settings, row) == SETTING_FROM_DEFAULT) {
+        return;
+    }
+    const char *text = settings_text(settings, row);
+    printf("%s: %s  # %s%s%s\n", row->name, text ? text : "~", settings_origin_text(settings, row),
+            row->inert ? "; no effect: " : "", row->inert ? row->inert : "");
+}
+
+static void
 print_effective(const struct settings *settings)
 {
     const struct setting *row;
     for (size_t i = 0; (row = setting_at(SETTING_BROKER, i)); i++) {
-        if (settings_origin(settings, row) == SETTING_FROM_DEFAULT) {
-            continue;
-        }
-        const char *text = settings_text(settings, row);
-        printf("%s: %s  # %s%s%s\n", row->name, text ? text : "~",
-                settings_origin_text(settings, row), row->inert ? "; no effect: " : "",
-                row->inert ? row->inert : "");
+        print_row(settings, row);
+    }
+    for (size_t i = 0; (row = settings_override_at(settings, i)); i++) {
+        print_row(settings, row);
     }
 }
 

@@ -67,12 +67,14 @@
 #define META_CONFIGS_MAX 1000000
 #define META_CONFIG_SIZE_MAX (64 * KIB) /* a config's key, name or value */
 #define META_HOST_SIZE_MAX 255
+#define META_ENDPOINTS_MAX 16            /* listeners of one broker */
+#define META_LISTENER_SIZE_MAX 63        /* of a listener's name */
 #define META_PARTITION_RANGES_MAX 100000 /* recent ranges of one partition */
 #define META_INTENTS_MAX 65536
 #define META_TAKERS_MAX 64            /* brokers that recover one dead broker's logs together */
 #define META_INTENT_COUNT_MAX 65536   /* object ids in one intent */
 #define INTERNAL_CONNECTIONS_MAX 1024 /* of brokers to the controller */
-#define INTERNAL_HELLO_SIZE_MAX (4 * KIB)
+#define INTERNAL_HELLO_SIZE_MAX (8 * KIB)
 #define INTERNAL_FRAME_SIZE_MAX (META_PAYLOAD_SIZE_MAX + 4 * KIB)
 #define META_FEED_SIZE_MAX (64 * MIB) /* log objects that the controller keeps for followers */
 #define META_FEED_OBJECTS_MAX 4096

@@ -159,10 +159,9 @@ effective_value(struct request *request, const struct alteration *a, const struc
 
 static void
 check_value(struct request *request, struct alteration *a, const struct setting *setting,
-        struct bytes value)
+        struct bytes key, struct bytes value)
 {
     char error[SETTINGS_ERROR_SIZE];
-    struct bytes key = bytes_of_string(setting->name);
     /* Kafka has two codes for one thing. */
     int16_t code = a->target.scope == SETTING_BROKER ? KAFKA_INVALID_REQUEST : KAFKA_INVALID_CONFIG;
     int r = setting_check(setting, value, error);
@@ -210,7 +209,8 @@ may_change(struct request *request, struct alteration *a, const struct setting *
 static void
 apply_change(struct request *request, struct alteration *a, const struct change *change)
 {
-    const struct setting *setting = setting_find(a->target.scope, change->name);
+    struct bytes listener;
+    const struct setting *setting = setting_find_of(a->target.scope, change->name, &listener);
     if (!setting) {
         refuse_unknown(request, a, change->name);
         return;
@@ -224,7 +224,7 @@ apply_change(struct request *request, struct alteration *a, const struct change 
         refuse(a, KAFKA_INVALID_REQUEST,
                 request_text(request, "Null value not supported for : %s", setting->name));
     } else if (change->operation == OP_SET) {
-        check_value(request, a, setting, change->value);
+        check_value(request, a, setting, change->name, change->value);
     } else if (change->operation != OP_APPEND && change->operation != OP_SUBTRACT) {
         refuse(a, KAFKA_INVALID_REQUEST,
                 request_text(request, "Unknown operation %d for config %s", change->operation,
@@ -235,7 +235,7 @@ apply_change(struct request *request, struct alteration *a, const struct change 
                         change->operation == OP_APPEND ? "append" : "subtract", setting->name));
     } else {
         struct bytes list = effective_value(request, a, setting);
-        check_value(request, a, setting,
+        check_value(request, a, setting, change->name,
                 list_change(request, list, change->value, change->operation == OP_APPEND));
     }
 }

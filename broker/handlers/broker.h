@@ -24,8 +24,6 @@ struct broker {
     struct store **stores;       /* by reactor index */
     struct groups *groups;       /* the group coordinators of this broker */
     struct telemetry *telemetry; /* clients that push metrics; lives on reactor 0 */
-    const char *advertised_host;
-    int32_t advertised_port;
     struct producer_ids producer_ids[REACTORS_MAX];
     uint32_t fetch_sessions[REACTORS_MAX]; /* that are open */
     struct request_memory memory;          /* of all requests under way */

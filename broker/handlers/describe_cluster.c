@@ -19,13 +19,15 @@ list_brokers(struct request *request, const struct describe_cluster_request *mes
     struct describe_cluster_response_broker *out = request_alloc(request, count, sizeof *out);
     count = 0;
     for (int32_t id = -1; (broker = meta_broker_next(state, id)); id = broker->id) {
-        if (!broker->alive && !message->include_fenced_brokers) {
+        const struct meta_broker_endpoint *endpoint =
+                meta_broker_endpoint(broker, request->listener);
+        if (!endpoint || (!broker->alive && !message->include_fenced_brokers)) {
             continue;
         }
         out[count++] = (struct describe_cluster_response_broker){
             .broker_id = broker->id,
-            .host = arena_dup(&request->arena, bytes_of_string(broker->host)),
-            .port = broker->port,
+            .host = arena_dup(&request->arena, bytes_of_string(endpoint->host)),
+            .port = endpoint->port,
             .rack = broker->rack ? arena_dup(&request->arena, bytes_of_string(broker->rack))
                                  : BYTES_NULL,
             .is_fenced = !broker->alive,

@@ -158,6 +158,29 @@ describe(const struct description *d, const struct setting *setting,
             d->message->include_documentation ? bytes_of_string(setting->about) : BYTES_NULL;
 }
 
+/* A value for one listener: it has no default of its own. */
+static void
+describe_override(const struct description *d, const struct setting *setting, bool of_all,
+        struct describe_configs_response_resource_result *out)
+{
+    struct arena *arena = &d->request->arena;
+    struct synonyms *synonyms = request_alloc(d->request, 1, sizeof *synonyms);
+    struct bytes name = arena_dup(arena, bytes_of_string(setting->name));
+    struct bytes value = of_all ? value_of(d, name)->value
+                                : bytes_of_string(settings_text(d->settings, setting));
+    enum config_source source = of_all ? CONFIG_SOURCE_DYNAMIC_DEFAULT
+                                       : source_of(settings_origin(d->settings, setting));
+    add_synonym(d, synonyms, (const char *)name.data, value, source);
+    *out = describe_configs_response_resource_result_default;
+    out->name = name;
+    out->value = synonyms->list[0].value;
+    out->config_source = (int8_t)source;
+    out->synonyms = wire_array_of(synonyms->list, d->message->include_synonyms ? 1 : 0);
+    out->config_type = config_type(setting->type);
+    out->documentation =
+            d->message->include_documentation ? bytes_of_string(setting->about) : BYTES_NULL;
+}
+
 static bool
 is_asked(const struct describe_configs_request_resource *resource, const char *name)
 {
@@ -179,10 +202,10 @@ describe_all(const struct description *d, const struct describe_configs_request_
         struct describe_configs_response_result *out)
 {
     const struct setting *setting;
-    size_t rows = 0;
+    size_t rows = SETTINGS_OVERRIDES_MAX;
     size_t count = 0;
     bool only_set = d->target.scope == SETTING_BROKER && d->target.name.size == 0;
-    while (setting_at(d->target.scope, rows)) {
+    for (size_t i = 0; setting_at(d->target.scope, i); i++) {
         rows++;
     }
     struct describe_configs_response_resource_result *configs =
@@ -191,6 +214,15 @@ describe_all(const struct description *d, const struct describe_configs_request_
         bool set = value_of(d, bytes_of_string(setting->name));
         if (is_asked(resource, setting->name) && (set || !only_set)) {
             describe(d, setting, &configs[count++]);
+        }
+    }
+    for (size_t i = 0;
+            d->target.scope == SETTING_BROKER && (setting = settings_override_at(d->settings, i));
+            i++) {
+        bool set = only_set ? value_of(d, bytes_of_string(setting->name)) != NULL
+                            : settings_text(d->settings, setting) != NULL;
+        if (set && is_asked(resource, setting->name)) {
+            describe_override(d, setting, only_set, &configs[count++]);
         }
     }
     out->configs = wire_array_of(configs, count);

@@ -82,12 +82,18 @@ list_nodes(struct request *request)
     if (!broker) {
         return (struct wire_array){ 0 };
     }
-    struct describe_quorum_response_listener *listener =
-            request_alloc(request, 1, sizeof *listener);
+    size_t count = (size_t)broker->endpoint_count;
+    struct describe_quorum_response_listener *listeners =
+            request_alloc(request, count, sizeof *listeners);
     struct describe_quorum_response_node *node = request_alloc(request, 1, sizeof *node);
-    *listener = (struct describe_quorum_response_listener){ BYTES_LITERAL("PLAINTEXT"),
-        arena_dup(&request->arena, bytes_of_string(broker->host)), (uint16_t)broker->port };
-    *node = (struct describe_quorum_response_node){ broker->id, wire_array_of(listener, 1) };
+    for (size_t i = 0; i < count; i++) {
+        const struct meta_broker_endpoint *endpoint = &broker->endpoints[i];
+        listeners[i] = (struct describe_quorum_response_listener){
+            arena_dup(&request->arena, bytes_of_string(endpoint->listener)),
+            arena_dup(&request->arena, bytes_of_string(endpoint->host)), (uint16_t)endpoint->port
+        };
+    }
+    *node = (struct describe_quorum_response_node){ broker->id, wire_array_of(listeners, count) };
     return wire_array_of(node, 1);
 }
 

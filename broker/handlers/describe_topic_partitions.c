@@ -59,11 +59,12 @@ static void
 fill_partition(struct page *page, const struct meta_partition *partition,
         struct describe_topic_partitions_response_partition *out)
 {
-    bool alive = leaders_find(page->request, partition) != NULL;
+    int16_t error = leaders_error(page->request, partition);
+    bool alive = error == KAFKA_NONE;
     int32_t *nodes = request_alloc(page->request, 1, sizeof *nodes);
     nodes[0] = partition->owner;
     *out = describe_topic_partitions_response_partition_default;
-    out->error_code = alive ? KAFKA_NONE : KAFKA_LEADER_NOT_AVAILABLE;
+    out->error_code = error;
     out->partition_index = partition->key.index;
     out->leader_id = alive ? partition->owner : -1;
     out->leader_epoch = partition->epoch;

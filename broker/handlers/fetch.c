@@ -53,6 +53,7 @@ struct fetch_work {
     size_t bytes;      /* gathered */
     bool failed;       /* a partition has an error, or is to be asked elsewhere: answer at once */
     struct bytes rack; /* of the consumer (KIP-392); NULL: it wants the leader */
+    const char *listener; /* that it came by */
 };
 
 static void
@@ -117,8 +118,8 @@ read_part(struct fetch_work *work, struct shard *shard, struct fetch_part *part)
         part->error = KAFKA_STORAGE_ERROR;
     }
     if (part->error == KAFKA_NONE) {
-        part->preferred =
-                fetch_rack_prefers(work->broker, work->rack, part->key, part->asked->offset);
+        part->preferred = fetch_rack_prefers(
+                work->broker, work->rack, work->listener, part->key, part->asked->offset);
         part->high_watermark = partition->high_watermark;
         part->log_start = partition_log_start(partition);
     }
@@ -355,10 +356,11 @@ fill_endpoints(struct request *request, const struct leader_hints *hints)
     struct fetch_response_node_endpoint *out = request_alloc(request, hints->count, sizeof *out);
     size_t count = 0;
     for (size_t i = 0; i < hints->count; i++) {
-        const struct meta_broker *broker = leader_hint_broker(hints, i);
-        if (broker) {
+        const struct meta_broker *broker;
+        const struct meta_broker_endpoint *endpoint = leader_hint_endpoint(hints, i, &broker);
+        if (endpoint) {
             out[count++] = (struct fetch_response_node_endpoint){ broker->id,
-                arena_dup(&request->arena, bytes_of_string(broker->host)), broker->port,
+                arena_dup(&request->arena, bytes_of_string(endpoint->host)), endpoint->port,
                 broker->rack ? arena_dup(&request->arena, bytes_of_string(broker->rack))
                              : BYTES_NULL };
         }
@@ -462,6 +464,7 @@ handle_fetch(struct request *request)
     size_t fetch_max = (size_t)settings_int(request->broker->settings, "fetch.max.bytes");
     work.budget = MIN((size_t)MAX(message.max_bytes, 0), fetch_max);
     work.rack = fetch_rack_of(request, &message);
+    work.listener = request->listener;
     wait_queue_init(&wait.queue);
     route_all(request, &turn, &work, &wait);
     int r = gather(request, &work, &message, &wait);

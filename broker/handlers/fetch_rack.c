@@ -28,9 +28,10 @@ fetch_rack_of(const struct request *request, const struct fetch_request *message
 }
 
 static bool
-serves(const struct meta_broker *broker)
+serves(const struct meta_broker *broker, const char *listener)
 {
-    return broker->alive && broker->rack && broker->state < META_BROKER_DRAINING;
+    return broker->alive && broker->rack && broker->state < META_BROKER_DRAINING &&
+           meta_broker_endpoint(broker, listener);
 }
 
 /* A partition's consumers go to the same broker of a rack, so that its cache serves them all. */
@@ -42,16 +43,16 @@ turn_of(struct partition_key key)
 
 /* The n-th live broker of the rack, counted round; -1: there is none. */
 static int32_t
-choose(const struct meta_state *state, struct bytes rack, uint64_t n)
+choose(const struct meta_state *state, struct bytes rack, const char *listener, uint64_t n)
 {
     const struct meta_broker *broker;
     uint64_t count = 0;
     for (int32_t id = -1; (broker = meta_broker_next(state, id)); id = broker->id) {
-        count += serves(broker) && is_in_rack(broker, rack);
+        count += serves(broker, listener) && is_in_rack(broker, rack);
     }
     n = count ? n % count : 0;
     for (int32_t id = -1; count && (broker = meta_broker_next(state, id)); id = broker->id) {
-        if (serves(broker) && is_in_rack(broker, rack) && n-- == 0) {
+        if (serves(broker, listener) && is_in_rack(broker, rack) && n-- == 0) {
             return broker->id;
         }
     }
@@ -59,8 +60,8 @@ choose(const struct meta_state *state, struct bytes rack, uint64_t n)
 }
 
 int32_t
-fetch_rack_prefers(
-        const struct broker *broker, struct bytes rack, struct partition_key key, int64_t offset)
+fetch_rack_prefers(const struct broker *broker, struct bytes rack, const char *listener,
+        struct partition_key key, int64_t offset)
 {
     const struct meta_state *state = meta_state(broker->meta);
     const struct meta_partition *partition = rack.data ? meta_partition_find(state, key) : NULL;
@@ -69,7 +70,7 @@ fetch_rack_prefers(
             is_in_rack(meta_broker_find(state, partition->owner), rack)) {
         return -1;
     }
-    return choose(state, rack, turn_of(key));
+    return choose(state, rack, listener, turn_of(key));
 }
 
 bool
@@ -115,7 +116,7 @@ fetch_racks_list(struct request *request, struct fetch_racks *ret_racks)
     for (int32_t id = -1;
             fetch_racks_are_on(request->broker) && (broker = meta_broker_next(state, id));
             id = broker->id) {
-        if (serves(broker)) {
+        if (serves(broker, request->listener)) {
             racks_add(request, ret_racks, broker, count);
         }
     }

@@ -15,10 +15,10 @@ bool fetch_racks_are_on(const struct broker *broker);
 /* The consumer's rack; BYTES_NULL: it said none, it is no consumer, or replica.selector.class is
  * not set. */
 struct bytes fetch_rack_of(const struct request *request, const struct fetch_request *message);
-/* The broker that the leader (we) sends the consumer to; -1: it shall read here. On the partition's
- * reactor. */
-int32_t fetch_rack_prefers(
-        const struct broker *broker, struct bytes rack, struct partition_key key, int64_t offset);
+/* The broker that the leader (we) sends the consumer to, one that the consumer reaches by its
+ * listener; -1: it shall read here. On the partition's reactor. */
+int32_t fetch_rack_prefers(const struct broker *broker, struct bytes rack, const char *listener,
+        struct partition_key key, int64_t offset);
 /* Whether we serve that consumer although we do not lead the partition: the rack is ours, and the
  * leader's is another one. */
 bool fetch_rack_is_served(const struct broker *broker, struct bytes rack, struct partition_key key);

@@ -31,9 +31,15 @@ fill(struct request *request, struct bytes key, int8_t key_type,
         return;
     }
     const struct meta_broker *broker = meta_broker_find(meta_state(request->broker->meta), id);
+    const struct meta_broker_endpoint *endpoint = meta_broker_endpoint(broker, request->listener);
+    if (!endpoint) {
+        out->error_code = KAFKA_COORDINATOR_NOT_AVAILABLE;
+        out->error_message = bytes_of_string(kafka_error_message(out->error_code));
+        return;
+    }
     out->node_id = id;
-    out->host = arena_dup(&request->arena, bytes_of_string(broker->host));
-    out->port = broker->port;
+    out->host = arena_dup(&request->arena, bytes_of_string(endpoint->host));
+    out->port = endpoint->port;
 }
 
 void

@@ -40,8 +40,11 @@ leader_hint_find(struct leader_hints *hints, struct partition_key key, int32_t *
     return true;
 }
 
-const struct meta_broker *
-leader_hint_broker(const struct leader_hints *hints, size_t i)
+const struct meta_broker_endpoint *
+leader_hint_endpoint(
+        const struct leader_hints *hints, size_t i, const struct meta_broker **ret_broker)
 {
-    return meta_broker_find(meta_state(hints->request->broker->meta), hints->ids[i]);
+    const struct request *request = hints->request;
+    *ret_broker = meta_broker_find(meta_state(request->broker->meta), hints->ids[i]);
+    return *ret_broker ? meta_broker_endpoint(*ret_broker, request->listener) : NULL;
 }

@@ -16,5 +16,7 @@ struct leader_hints {
  * or what it knows is old (M4 of leaders.h): no hint. */
 bool leader_hint_find(struct leader_hints *hints, struct partition_key key, int32_t *ret_leader_id,
         int32_t *ret_leader_epoch);
-/* The i-th broker named; NULL when it is gone meanwhile. */
-const struct meta_broker *leader_hint_broker(const struct leader_hints *hints, size_t i);
+/* Where the client reaches the i-th broker named; NULL when that is gone meanwhile, or has no
+ * listener of the client's name: it will ask for metadata. */
+const struct meta_broker_endpoint *leader_hint_endpoint(
+        const struct leader_hints *hints, size_t i, const struct meta_broker **ret_broker);

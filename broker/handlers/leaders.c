@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mark.h"
+#include "handlers/errors.h"
 #include "handlers/handlers.h"
 #include "reactor/clock.h"
 #include "reactor/fiber.h"
@@ -36,4 +37,14 @@ leaders_find(const struct request *request, const struct meta_partition *partiti
     bool serves = owner && owner->alive && partition->owner_broker_epoch == owner->epoch;
     bool is_us = serves && owner->id == meta_broker_id(meta);
     return serves && !(is_us && !meta_lease_is_valid(meta)) ? owner : NULL;
+}
+
+int16_t
+leaders_error(const struct request *request, const struct meta_partition *partition)
+{
+    const struct meta_broker *leader = leaders_find(request, partition);
+    if (!leader) {
+        return KAFKA_LEADER_NOT_AVAILABLE;
+    }
+    return meta_broker_endpoint(leader, request->listener) ? KAFKA_NONE : KAFKA_LISTENER_NOT_FOUND;
 }

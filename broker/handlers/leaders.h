@@ -22,3 +22,6 @@ MUST_CHECK MAY_SUSPEND bool leaders_wait(struct request *request);
  * or is this broker without a lease. */
 const struct meta_broker *leaders_find(
         const struct request *request, const struct meta_partition *partition);
+/* What the client is told of the leader: KAFKA_NONE; KAFKA_LEADER_NOT_AVAILABLE: there is none;
+ * KAFKA_LISTENER_NOT_FOUND: it has no listener of the name that the client came by. */
+int16_t leaders_error(const struct request *request, const struct meta_partition *partition);

@@ -18,11 +18,14 @@ fill_partition(struct request *request, const struct fetch_racks *racks,
         const struct meta_partition *partition, struct metadata_response_partition *out)
 {
     const struct meta_state *state = meta_state(request->broker->meta);
-    bool alive = leaders_find(request, partition) != NULL;
+    int16_t error = leaders_error(request, partition);
+    bool alive = error == KAFKA_NONE;
     int32_t *nodes = request_alloc(request, racks->count + 1, sizeof *nodes);
     size_t count = fetch_racks_replicas(racks, state, partition, nodes);
     *out = metadata_response_partition_default;
-    out->error_code = alive ? KAFKA_NONE : KAFKA_LEADER_NOT_AVAILABLE;
+    out->error_code = error == KAFKA_LISTENER_NOT_FOUND && request->version < 6
+                              ? KAFKA_LEADER_NOT_AVAILABLE
+                              : error;
     out->partition_index = partition->key.index;
     out->leader_id = alive ? partition->owner : -1;
     out->leader_epoch = partition->epoch;
@@ -180,16 +183,17 @@ fill_brokers(struct request *request, const struct meta_state *state)
     size_t n = 0;
     for (const struct meta_broker *b = meta_broker_next(state, -1); b;
             b = meta_broker_next(state, b->id)) {
-        if (b->alive) {
+        const struct meta_broker_endpoint *endpoint = meta_broker_endpoint(b, request->listener);
+        if (b->alive && endpoint) {
             brokers[n++] = (struct metadata_response_broker){
                 .node_id = b->id,
-                .host = arena_dup(&request->arena, bytes_of_string(b->host)),
-                .port = b->port,
+                .host = arena_dup(&request->arena, bytes_of_string(endpoint->host)),
+                .port = endpoint->port,
                 .rack = b->rack ? arena_dup(&request->arena, bytes_of_string(b->rack)) : BYTES_NULL,
             };
         }
     }
-    return wire_array_of(brokers, count);
+    return wire_array_of(brokers, n);
 }
 
 static void

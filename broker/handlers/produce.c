@@ -239,10 +239,11 @@ fill_endpoints(struct request *request, const struct leader_hints *hints)
     struct produce_response_node_endpoint *out = request_alloc(request, hints->count, sizeof *out);
     size_t count = 0;
     for (size_t i = 0; i < hints->count; i++) {
-        const struct meta_broker *broker = leader_hint_broker(hints, i);
-        if (broker) {
+        const struct meta_broker *broker;
+        const struct meta_broker_endpoint *endpoint = leader_hint_endpoint(hints, i, &broker);
+        if (endpoint) {
             out[count++] = (struct produce_response_node_endpoint){ broker->id,
-                arena_dup(&request->arena, bytes_of_string(broker->host)), broker->port,
+                arena_dup(&request->arena, bytes_of_string(endpoint->host)), endpoint->port,
                 broker->rack ? arena_dup(&request->arena, bytes_of_string(broker->rack))
                              : BYTES_NULL };
         }

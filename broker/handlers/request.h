@@ -21,6 +21,7 @@ struct request {
     struct bytes client_id;    /* inside frame; NULL: none */
     const char *peer;          /* "address:port" of the client */
     const char *local;         /* of the listener's side */
+    const char *listener;      /* its name: answers name the endpoints of that one */
     struct buf *frame;         /* owner of all request bytes */
     struct wire_reader body;   /* at the first byte of the body */
     struct arena arena;        /* freed after the answer is sent */

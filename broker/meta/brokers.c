@@ -98,6 +98,43 @@ meta_broker_takes(const struct meta_broker *broker)
     return broker->alive && broker->state == META_BROKER_OPEN;
 }
 
+const struct meta_broker_endpoint *
+meta_broker_endpoint(const struct meta_broker *broker, const char *listener)
+{
+    for (int32_t i = 0; i < broker->endpoint_count; i++) {
+        if (strcmp(broker->endpoints[i].listener, listener) == 0) {
+            return &broker->endpoints[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+endpoints_free(struct meta_broker *broker)
+{
+    for (int32_t i = 0; i < broker->endpoint_count; i++) {
+        mem_free(broker->endpoints[i].listener);
+        mem_free(broker->endpoints[i].host);
+    }
+    mem_free(broker->endpoints);
+    broker->endpoints = NULL;
+    broker->endpoint_count = 0;
+}
+
+void
+broker_set_endpoints(
+        struct meta_broker *broker, const struct meta_endpoint *endpoints, int32_t count)
+{
+    endpoints_free(broker);
+    broker->endpoints = mem_alloc_array((size_t)count, sizeof *broker->endpoints);
+    broker->endpoint_count = count;
+    for (int32_t i = 0; i < count; i++) {
+        broker_set_text(&broker->endpoints[i].listener, endpoints[i].listener);
+        broker_set_text(&broker->endpoints[i].host, endpoints[i].host);
+        broker->endpoints[i].port = endpoints[i].port;
+    }
+}
+
 /* Host names become C strings: a NUL inside would name another host. */
 static bool
 broker_text_is_valid(struct bytes text)
@@ -105,10 +142,33 @@ broker_text_is_valid(struct bytes text)
     return text.size <= META_HOST_SIZE_MAX && (text.size == 0 || !memchr(text.data, 0, text.size));
 }
 
+bool
+broker_endpoints_are_valid(const struct meta_endpoint *endpoints, int32_t count)
+{
+    if (count <= 0 || count > META_ENDPOINTS_MAX) {
+        return false;
+    }
+    for (int32_t i = 0; i < count; i++) {
+        struct bytes listener = endpoints[i].listener;
+        if (listener.size == 0 || listener.size > META_LISTENER_SIZE_MAX ||
+                !broker_text_is_valid(listener) || !endpoints[i].host.data ||
+                !broker_text_is_valid(endpoints[i].host)) {
+            return false;
+        }
+        for (int32_t k = 0; k < i; k++) {
+            if (bytes_equal(endpoints[k].listener, listener)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 struct meta_result
 apply_broker(struct meta_state *state, const struct meta_broker_record *record, uint64_t sequence)
 {
-    if (record->broker_id < 0 || !record->host.data || !broker_text_is_valid(record->host) ||
+    if (record->broker_id < 0 ||
+            !broker_endpoints_are_valid(record->endpoints, record->endpoint_count) ||
             !broker_text_is_valid(record->rack) || !broker_text_is_valid(record->admin_host) ||
             !broker_text_is_valid(record->internal_host) || record->wal_logs < 0) {
         return result_error(-EINVAL);
@@ -125,8 +185,7 @@ apply_broker(struct meta_state *state, const struct meta_broker_record *record, 
     /* The position in the log grows over all brokers and can never be handed out twice. */
     broker->epoch = (int64_t)sequence;
     broker->incarnation = record->incarnation;
-    broker_set_text(&broker->host, record->host);
-    broker->port = record->port;
+    broker_set_endpoints(broker, record->endpoints, record->endpoint_count);
     broker_set_text(&broker->rack, record->rack);
     broker_set_text(&broker->admin_host, record->admin_host);
     broker->admin_port = record->admin_port;
@@ -175,7 +234,7 @@ apply_broker_state(struct meta_state *state, const struct meta_record *record)
 static void
 broker_free(struct meta_broker *broker)
 {
-    mem_free(broker->host);
+    endpoints_free(broker);
     mem_free(broker->rack);
     mem_free(broker->admin_host);
     mem_free(broker->internal_host);

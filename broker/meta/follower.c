@@ -330,15 +330,18 @@ session_hello(struct follower *f)
 {
     struct meta *meta = f->meta;
     CLEANUP(buf_unrefp) struct buf *frame = NULL;
+    CLEANUP(strbuf_done) struct strbuf registration;
+    const struct meta_record record = { .type = META_BROKER, .broker = meta->self };
+    strbuf_init(&registration, INTERNAL_HELLO_SIZE_MAX);
+    int r = meta_record_encode(&record, &registration);
     struct peer_message answer;
     const struct peer_message hello = { .type = PEER_HELLO,
         .hello = { .cluster_id = meta->cluster_id,
-                .incarnation = meta->writer,
                 .former = { meta->former[0], meta->former[1] },
                 .broker_epoch = meta->broker_epoch,
                 .next_sequence = objlog_next_sequence(meta->log),
-                .broker = meta->self } };
-    int r = peer_write(f->stream, &hello, clock_mono_ns() + WRITE_NS);
+                .registration = strbuf_bytes(&registration) } };
+    r = r ? r : peer_write(f->stream, &hello, clock_mono_ns() + WRITE_NS);
     if (r == 0) {
         r = peer_read(f->stream, INTERNAL_HELLO_SIZE_MAX, welcome_deadline(meta), &frame, &answer);
     }

@@ -43,8 +43,8 @@ struct meta_options {
     struct uuid cluster_id; /* zero: take the bucket's, or make one when the bucket is empty; else
                                they must be equal: -EMEDIUMTYPE */
     int32_t broker_id;
-    struct bytes host; /* advertised */
-    int32_t port;
+    const struct meta_endpoint *endpoints; /* where clients find it, by listener */
+    int32_t endpoint_count;
     struct bytes rack;
     struct bytes admin_host;
     int32_t admin_port;

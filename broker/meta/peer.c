@@ -10,50 +10,29 @@
 
 #include <errno.h>
 
-#define PEER_VERSION 1u
+/* 2: the registration in a hello is a record of the log. */
+#define PEER_VERSION 2u
 #define PEER_SIZE_MIN 8u /* CRC, type, version */
 
 static void
 write_hello(struct strbuf *out, const struct peer_hello *hello)
 {
-    const struct meta_broker_record *broker = &hello->broker;
     meta_write_uuid(out, hello->cluster_id);
-    meta_write_uuid(out, hello->incarnation);
     meta_write_uuid(out, hello->former[0]);
     meta_write_uuid(out, hello->former[1]);
     meta_write_i64(out, hello->broker_epoch);
     meta_write_u64(out, hello->next_sequence);
-    meta_write_i32(out, broker->broker_id);
-    meta_write_blob(out, broker->host);
-    meta_write_i32(out, broker->port);
-    meta_write_blob(out, broker->rack);
-    meta_write_blob(out, broker->admin_host);
-    meta_write_i32(out, broker->admin_port);
-    meta_write_blob(out, broker->internal_host);
-    meta_write_i32(out, broker->internal_port);
-    meta_write_i32(out, broker->wal_logs);
 }
 
 static void
 read_hello(struct meta_reader *in, struct peer_hello *hello)
 {
-    struct meta_broker_record *broker = &hello->broker;
     hello->cluster_id = meta_read_uuid(in);
-    hello->incarnation = meta_read_uuid(in);
     hello->former[0] = meta_read_uuid(in);
     hello->former[1] = meta_read_uuid(in);
     hello->broker_epoch = meta_read_i64(in);
     hello->next_sequence = meta_read_u64(in);
-    broker->incarnation = hello->incarnation;
-    broker->broker_id = meta_read_i32(in);
-    broker->host = meta_read_blob(in, META_HOST_SIZE_MAX);
-    broker->port = meta_read_i32(in);
-    broker->rack = meta_read_blob(in, META_HOST_SIZE_MAX);
-    broker->admin_host = meta_read_blob(in, META_HOST_SIZE_MAX);
-    broker->admin_port = meta_read_i32(in);
-    broker->internal_host = meta_read_blob(in, META_HOST_SIZE_MAX);
-    broker->internal_port = meta_read_i32(in);
-    broker->wal_logs = meta_read_i32(in);
+    hello->registration = meta_read_raw(in, in->left);
 }
 
 static void
@@ -83,7 +62,7 @@ write_body(struct strbuf *out, const struct peer_message *message)
     switch (message->type) {
     case PEER_HELLO:
         write_hello(out, &message->hello);
-        return BYTES_NULL;
+        return message->hello.registration;
     case PEER_WELCOME:
         write_welcome(out, &message->welcome);
         return BYTES_NULL;

@@ -21,11 +21,10 @@ enum peer_type {
 
 struct peer_hello {
     struct uuid cluster_id;
-    struct uuid incarnation;
     struct uuid former[2]; /* incarnations whose death the volume's lock proves; zero: none */
     int64_t broker_epoch;  /* 0: not registered yet */
     uint64_t next_sequence;
-    struct meta_broker_record broker; /* its incarnation is `incarnation` */
+    struct bytes registration; /* the encoded META_BROKER record: who speaks */
 };
 
 struct peer_welcome {
@@ -57,8 +56,8 @@ struct peer_message {
 
 #define PEER_HEADER_SIZE 8u /* size, CRC */
 
-/* The frame but for the bytes of a blob at its end (records, object), which follow `out` on the
- * wire. */
+/* The frame but for the bytes of a blob at its end (registration, records, object), which follow
+ * `out` on the wire. */
 struct bytes peer_encode(const struct peer_message *message, struct strbuf *out);
 /* `frame`: what follows the size. Texts and blobs are borrowed from it. -EBADMSG; -EPROTO: a type
  * or version that we do not know. */

@@ -71,12 +71,22 @@ write_owners(struct strbuf *out, const int32_t *owners, int32_t count)
 }
 
 static void
+write_endpoints(struct strbuf *out, const struct meta_endpoint *endpoints, int32_t count)
+{
+    write_count(out, count);
+    for (int32_t i = 0; i < count; i++) {
+        meta_write_blob(out, endpoints[i].listener);
+        meta_write_blob(out, endpoints[i].host);
+        meta_write_i32(out, endpoints[i].port);
+    }
+}
+
+static void
 write_broker(struct strbuf *out, const struct meta_broker_record *broker)
 {
     meta_write_i32(out, broker->broker_id);
     meta_write_uuid(out, broker->incarnation);
-    meta_write_blob(out, broker->host);
-    meta_write_i32(out, broker->port);
+    write_endpoints(out, broker->endpoints, broker->endpoint_count);
     meta_write_blob(out, broker->rack);
     meta_write_blob(out, broker->admin_host);
     meta_write_i32(out, broker->admin_port);

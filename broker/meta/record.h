@@ -55,11 +55,17 @@ struct meta_config_entry {
     struct bytes value;
 };
 
-struct meta_broker_record {
-    int32_t broker_id;
-    struct uuid incarnation; /* random at each start */
+/* Where clients that came by one listener find a broker. */
+struct meta_endpoint {
+    struct bytes listener; /* its name */
     struct bytes host;
     int32_t port;
+};
+struct meta_broker_record {
+    int32_t broker_id;
+    struct uuid incarnation;               /* random at each start */
+    const struct meta_endpoint *endpoints; /* 1 to META_ENDPOINTS_MAX, each listener once */
+    int32_t endpoint_count;
     struct bytes rack;       /* NULL: none */
     struct bytes admin_host; /* for the operator and other brokers */
     int32_t admin_port;

@@ -60,13 +60,28 @@ read_owners(struct record_reader *r, int32_t *ret_count)
     return owners;
 }
 
+/* Before version 4: one, without a name. */
+static const struct meta_endpoint *
+read_endpoints(struct record_reader *r, int32_t *ret_count)
+{
+    bool named = r->version >= 4;
+    int32_t count = named ? meta_read_count(&r->in, 12) : 1;
+    struct meta_endpoint *endpoints = read_array(r, count, sizeof *endpoints);
+    for (int32_t i = 0; endpoints && i < count; i++) {
+        endpoints[i].listener = named ? read_blob(r) : BYTES_LITERAL(RECORD_LISTENER_OLD);
+        endpoints[i].host = read_blob(r);
+        endpoints[i].port = meta_read_i32(&r->in);
+    }
+    *ret_count = endpoints ? count : 0;
+    return endpoints;
+}
+
 static void
 read_broker(struct record_reader *r, struct meta_broker_record *broker)
 {
     broker->broker_id = meta_read_i32(&r->in);
     broker->incarnation = meta_read_uuid(&r->in);
-    broker->host = read_blob(r);
-    broker->port = meta_read_i32(&r->in);
+    broker->endpoints = read_endpoints(r, &broker->endpoint_count);
     broker->rack = read_blob(r);
     broker->admin_host = read_blob(r);
     broker->admin_port = meta_read_i32(&r->in);

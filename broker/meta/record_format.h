@@ -3,11 +3,14 @@
 
 #include "meta/record.h"
 
+/* What an endpoint without a name is called: there was one listener, and this the usual name. */
+#define RECORD_LISTENER_OLD "PLAINTEXT"
 #define RECORD_HEADER_SIZE 8u /* type, version, size of the body */
 /* What is written, and the newest that is read. 2: META_BROKER has the internal listener,
- * META_BROKER_GONE says whether the stop was clean. 3: META_BROKER says where the WAL is. */
+ * META_BROKER_GONE says whether the stop was clean. 3: META_BROKER says where the WAL is. 4:
+ * META_BROKER has an endpoint for each listener, before that one without a name. */
 static inline unsigned
 record_version(unsigned type)
 {
-    return type == META_BROKER ? 3 : type == META_BROKER_GONE ? 2 : 1;
+    return type == META_BROKER ? 4 : type == META_BROKER_GONE ? 2 : 1;
 }

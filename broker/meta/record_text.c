@@ -74,8 +74,11 @@ put_broker(struct strbuf *out, const struct meta_broker_record *broker)
 {
     put_number(out, "broker", broker->broker_id);
     put_uuid(out, "incarnation", &broker->incarnation);
-    put_bytes(out, "host", broker->host);
-    put_number(out, "port", broker->port);
+    for (int32_t i = 0; i < MIN(broker->endpoint_count, TEXT_ITEMS_MAX); i++) {
+        put_bytes(out, "listener", broker->endpoints[i].listener);
+        put_bytes(out, "host", broker->endpoints[i].host);
+        put_number(out, "port", broker->endpoints[i].port);
+    }
     put_bytes(out, "rack", broker->rack);
     put_bytes(out, "admin_host", broker->admin_host);
     put_number(out, "admin_port", broker->admin_port);

@@ -74,67 +74,75 @@ peer_refuse(struct peer_link *peer, int r)
     return r;
 }
 
+/* Who wants to be admitted. */
+struct applicant {
+    const struct peer_hello *hello;
+    struct meta_broker_record broker;
+};
+
 static bool
-hello_proves_death(const struct peer_hello *hello, const struct uuid *incarnation)
+applicant_proves_death(const struct applicant *applicant, const struct uuid *incarnation)
 {
-    return uuid_equal(&hello->former[0], incarnation) || uuid_equal(&hello->former[1], incarnation);
+    return uuid_equal(&applicant->hello->former[0], incarnation) ||
+           uuid_equal(&applicant->hello->former[1], incarnation);
 }
 
 /* C1, C2: may this incarnation be the broker of that id? */
 static int
-admit_check(struct meta *meta, const struct peer_hello *hello)
+admit_check(struct meta *meta, const struct applicant *applicant)
 {
-    int32_t id = hello->broker.broker_id;
+    int32_t id = applicant->broker.broker_id;
     const struct meta_broker *known = meta_broker_find(meta->replicas[0]->state, id);
     const struct member *member = member_find(meta, id);
-    if (!uuid_equal(&hello->cluster_id, &meta->cluster_id)) {
+    if (!uuid_equal(&applicant->hello->cluster_id, &meta->cluster_id)) {
         char text[UUID_TEXT_SIZE];
         return fault(-EMEDIUMTYPE, "the controller, broker %d, is of cluster %s", meta->broker_id,
                 uuid_format(&meta->cluster_id, text));
     }
-    bool same = known && uuid_equal(&known->incarnation, &hello->incarnation);
-    if (hello->broker_epoch && (!same || !known->alive || known->epoch != hello->broker_epoch ||
-                                       (member && member->condemned))) {
+    bool same = known && uuid_equal(&known->incarnation, &applicant->broker.incarnation);
+    if (applicant->hello->broker_epoch &&
+            (!same || !known->alive || known->epoch != applicant->hello->broker_epoch ||
+                    (member && member->condemned))) {
         MARK("server: a broker that was declared dead comes back");
         return fault(-ESTALE,
                 "broker %d was declared dead, or started anew elsewhere: this incarnation is over",
                 id);
     }
-    if (id == meta->broker_id ||
-            (known && known->alive && !same && !hello_proves_death(hello, &known->incarnation))) {
+    if (id == meta->broker_id || (known && known->alive && !same &&
+                                         !applicant_proves_death(applicant, &known->incarnation))) {
         MARK("server: an id is in use");
         return fault(-EBUSY,
                 "broker id %d is in use by a live broker at %s:%d: each broker needs an "
                 "id of its own",
-                id, known ? known->host : "?", known ? known->port : 0);
+                id, known ? known->endpoints[0].host : "?", known ? known->endpoints[0].port : 0);
     }
     return 0;
 }
 
 static int
-admit_register(struct meta *meta, const struct peer_hello *hello, int64_t *ret_epoch)
+admit_register(struct meta *meta, const struct applicant *applicant, int64_t *ret_epoch)
 {
-    const struct meta_record record = { .type = META_BROKER, .broker = hello->broker };
+    const struct meta_record record = { .type = META_BROKER, .broker = applicant->broker };
     struct meta_result result;
     int r = meta_propose(meta, &record, 1, &result);
     if (r) {
         return r;
     }
     if (result.error && result.error != -EEXIST) {
-        return fault(
-                result.error, "the registration of broker %d was refused", hello->broker.broker_id);
+        return fault(result.error, "the registration of broker %d was refused",
+                applicant->broker.broker_id);
     }
     *ret_epoch = result.epoch;
     return 0;
 }
 
 static void
-admit_member(struct peer_link *peer, const struct peer_hello *hello)
+admit_member(struct peer_link *peer, const struct applicant *applicant)
 {
     struct meta *meta = peer->server->meta;
-    struct member *member = member_get(meta, hello->broker.broker_id);
-    if (!uuid_equal(&member->incarnation, &hello->incarnation)) {
-        member->incarnation = hello->incarnation;
+    struct member *member = member_get(meta, applicant->broker.broker_id);
+    if (!uuid_equal(&member->incarnation, &applicant->broker.incarnation)) {
+        member->incarnation = applicant->broker.incarnation;
         member->accepted = 0;
     }
     if (member->peer) {
@@ -149,25 +157,42 @@ admit_member(struct peer_link *peer, const struct peer_hello *hello)
 }
 
 static int
-peer_admit(struct peer_link *peer, const struct peer_hello *hello)
+applicant_read(const struct peer_hello *hello, struct arena *arena, struct applicant *ret_applicant)
 {
+    struct meta_record record;
+    size_t size;
+    int r = meta_record_decode(hello->registration, arena, &record, &size);
+    if (r) {
+        return r;
+    }
+    if (record.type != META_BROKER || size != hello->registration.size) {
+        return fault(-EPROTO, "the registration in a hello is none");
+    }
+    *ret_applicant = (struct applicant){ hello, record.broker };
+    return 0;
+}
+
+static int
+peer_admit(struct peer_link *peer, const struct applicant *applicant)
+{
+    const struct peer_hello *hello = applicant->hello;
     struct meta *meta = peer->server->meta;
     if (meta->role != META_CONTROLS || !lease_is_valid(meta->lease)) {
         return fault(-EAGAIN, "broker %d is not the controller", meta->broker_id);
     }
-    int r = admit_check(meta, hello);
+    int r = admit_check(meta, applicant);
     peer->broker_epoch = hello->broker_epoch;
     if (r == 0 && !hello->broker_epoch) {
-        r = admit_register(meta, hello, &peer->broker_epoch);
+        r = admit_register(meta, applicant, &peer->broker_epoch);
         /* Another connection may have been quicker. */
-        r = r ? r : admit_check(meta, hello);
+        r = r ? r : admit_check(meta, applicant);
     }
     if (r) {
         return r;
     }
-    peer->incarnation = hello->incarnation;
+    peer->incarnation = applicant->broker.incarnation;
     peer->next = hello->next_sequence;
-    admit_member(peer, hello);
+    admit_member(peer, applicant);
     const struct peer_message welcome = { .type = PEER_WELCOME,
         .welcome = { meta_state_controller_epoch(meta->replicas[0]->state), peer->broker_epoch,
                 replica_object(meta->replicas[0]), peer->member->accepted, meta->lease_ns } };
@@ -261,6 +286,16 @@ peer_take(struct peer_link *peer, const struct peer_message *message)
 }
 
 static int
+peer_register(struct peer_link *peer, const struct peer_hello *hello)
+{
+    struct applicant applicant;
+    CLEANUP(arena_done) struct arena arena;
+    arena_init(&arena, INTERNAL_HELLO_SIZE_MAX);
+    int r = applicant_read(hello, &arena, &applicant);
+    return r ? r : peer_admit(peer, &applicant);
+}
+
+static int
 peer_serve(struct peer_link *peer)
 {
     CLEANUP(buf_unrefp) struct buf *first = NULL;
@@ -273,7 +308,7 @@ peer_serve(struct peer_link *peer)
     if (r) {
         return r;
     }
-    r = peer_admit(peer, &message.hello);
+    r = peer_register(peer, &message.hello);
     if (r) {
         return peer_refuse(peer, r);
     }

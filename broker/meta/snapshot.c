@@ -48,6 +48,17 @@ encode_wal(const struct meta_broker *broker, struct strbuf *out)
 }
 
 static void
+encode_endpoints(const struct meta_broker *broker, struct strbuf *out)
+{
+    meta_write_i32(out, broker->endpoint_count);
+    for (int32_t i = 0; i < broker->endpoint_count; i++) {
+        meta_write_blob(out, bytes_of_string(broker->endpoints[i].listener));
+        meta_write_blob(out, bytes_of_string(broker->endpoints[i].host));
+        meta_write_i32(out, broker->endpoints[i].port);
+    }
+}
+
+static void
 encode_brokers(const struct meta_state *state, struct strbuf *out)
 {
     meta_write_i32(out, (int32_t)state->broker_count);
@@ -56,8 +67,7 @@ encode_brokers(const struct meta_state *state, struct strbuf *out)
         meta_write_i32(out, broker->id);
         meta_write_i64(out, broker->epoch);
         meta_write_uuid(out, broker->incarnation);
-        meta_write_blob(out, text_or_null(broker->host));
-        meta_write_i32(out, broker->port);
+        encode_endpoints(broker, out);
         meta_write_blob(out, text_or_null(broker->rack));
         meta_write_blob(out, text_or_null(broker->admin_host));
         meta_write_i32(out, broker->admin_port);

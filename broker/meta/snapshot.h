@@ -3,5 +3,5 @@
 
 #define STATE_MAGIC 0x464d5354u /* "FMST" */
 /* 2: brokers have an internal listener and a state, partitions a target. 3: brokers say where
- * their WAL is, and who recovers it. */
-#define STATE_VERSION 3u
+ * their WAL is, and who recovers it. 4: brokers have an endpoint for each listener. */
+#define STATE_VERSION 4u

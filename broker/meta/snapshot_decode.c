@@ -3,6 +3,7 @@
  * here. */
 #include "base/fault.h"
 #include "meta/codec.h"
+#include "meta/record_format.h"
 #include "meta/snapshot.h"
 #include "meta/state_internal.h"
 
@@ -78,6 +79,30 @@ decode_wal(struct meta_reader *in, struct meta_broker *broker)
     takers_set(broker, takers, count);
 }
 
+static void
+decode_endpoints(struct state_reader *reader, struct meta_broker *broker)
+{
+    struct meta_reader *in = &reader->in;
+    struct meta_endpoint endpoints[META_ENDPOINTS_MAX];
+    bool named = reader->version >= 4;
+    int32_t count = named ? meta_read_count(in, 12) : 1;
+    if (in->error || count > META_ENDPOINTS_MAX) {
+        in->error = -EBADMSG;
+        return;
+    }
+    for (int32_t i = 0; i < count; i++) {
+        endpoints[i].listener = named ? read_text(in) : BYTES_LITERAL(RECORD_LISTENER_OLD);
+        struct bytes host = read_text(in);
+        endpoints[i].host = named || host.data ? host : BYTES_LITERAL("");
+        endpoints[i].port = meta_read_i32(in);
+    }
+    if (in->error || !broker_endpoints_are_valid(endpoints, count)) {
+        in->error = -EBADMSG;
+        return;
+    }
+    broker_set_endpoints(broker, endpoints, count);
+}
+
 static int
 decode_broker(struct state_reader *reader, struct meta_state *state)
 {
@@ -89,9 +114,7 @@ decode_broker(struct state_reader *reader, struct meta_state *state)
     struct meta_broker *broker = broker_add(state, id);
     broker->epoch = meta_read_i64(in);
     broker->incarnation = meta_read_uuid(in);
-    struct bytes host = read_text(in);
-    broker_set_text(&broker->host, host.data ? host : BYTES_LITERAL(""));
-    broker->port = meta_read_i32(in);
+    decode_endpoints(reader, broker);
     broker_set_text(&broker->rack, read_text(in));
     broker_set_text(&broker->admin_host, read_text(in));
     broker->admin_port = meta_read_i32(in);

@@ -331,13 +331,31 @@ text_copy(struct bytes text)
 }
 
 static void
+text_free(struct bytes text)
+{
+    mem_free((void *)(uintptr_t)text.data);
+}
+
+static const struct meta_endpoint *
+endpoints_copy(const struct meta_endpoint *endpoints, int32_t count)
+{
+    struct meta_endpoint *copy = mem_alloc_array((size_t)count, sizeof *copy);
+    for (int32_t i = 0; i < count; i++) {
+        copy[i].listener = text_copy(endpoints[i].listener);
+        copy[i].host = text_copy(endpoints[i].host);
+        copy[i].port = endpoints[i].port;
+    }
+    return copy;
+}
+
+static void
 registration_init(struct meta *meta, const struct meta_options *options)
 {
     meta->self = (struct meta_broker_record){
         .broker_id = options->broker_id,
         .incarnation = meta->writer,
-        .host = text_copy(options->host.data ? options->host : BYTES_LITERAL("")),
-        .port = options->port,
+        .endpoints = endpoints_copy(options->endpoints, options->endpoint_count),
+        .endpoint_count = options->endpoint_count,
         .rack = text_copy(options->rack),
         .admin_host = text_copy(options->admin_host),
         .admin_port = options->admin_port,
@@ -350,11 +368,15 @@ registration_init(struct meta *meta, const struct meta_options *options)
 static void
 registration_done(struct meta *meta)
 {
-    const struct bytes texts[] = { meta->self.host, meta->self.rack, meta->self.admin_host,
-        meta->self.internal_host };
-    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-        mem_free((void *)(uintptr_t)texts[i].data);
+    const struct meta_broker_record *self = &meta->self;
+    text_free(self->rack);
+    text_free(self->admin_host);
+    text_free(self->internal_host);
+    for (int32_t i = 0; i < self->endpoint_count; i++) {
+        text_free(self->endpoints[i].listener);
+        text_free(self->endpoints[i].host);
     }
+    mem_free((void *)(uintptr_t)self->endpoints);
 }
 
 static struct meta *

@@ -37,13 +37,19 @@
 #include "base/map.h"
 #include "meta/record.h"
 
+struct meta_broker_endpoint {
+    char *listener;
+    char *host;
+    int32_t port;
+};
+
 struct meta_broker {
     struct map_node node; /* by id */
     int32_t id;
     int64_t epoch; /* grows with each registration, over all brokers */
     struct uuid incarnation;
-    char *host;
-    int32_t port;
+    struct meta_broker_endpoint *endpoints; /* at least one */
+    int32_t endpoint_count;
     char *rack; /* NULL: none */
     char *admin_host;
     int32_t admin_port;
@@ -120,6 +126,9 @@ size_t meta_topic_count(const struct meta_state *state);
 size_t meta_partition_count(const struct meta_state *state);
 /* In order of id; -1 for the first. */
 const struct meta_broker *meta_broker_next(const struct meta_state *state, int32_t after_id);
+/* Where clients that came by that listener find it; NULL: it has no such listener. */
+const struct meta_broker_endpoint *meta_broker_endpoint(
+        const struct meta_broker *broker, const char *listener);
 /* New partitions may go there: alive and neither cordoned nor draining. */
 bool meta_broker_takes(const struct meta_broker *broker);
 /* Opened by an incarnation of its owner whose WAL is in the bucket, as those since: whoever fences

@@ -78,6 +78,10 @@ struct meta_state {
 struct meta_broker *broker_find(const struct meta_state *state, int32_t id);
 struct meta_broker *broker_add(struct meta_state *state, int32_t id);
 void broker_set_text(char **field, struct bytes text);
+bool broker_endpoints_are_valid(const struct meta_endpoint *endpoints, int32_t count);
+/* Copies valid ones in the place of what it had. */
+void broker_set_endpoints(
+        struct meta_broker *broker, const struct meta_endpoint *endpoints, int32_t count);
 /* The broker is alive and this is its newest epoch (M6). */
 bool broker_is_current(const struct meta_state *state, int32_t id, int64_t epoch);
 struct meta_result apply_broker(

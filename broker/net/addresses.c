@@ -11,6 +11,13 @@
 
 #define SWEEP_COUNT_MIN 256u
 
+struct bytes
+address_host(const char *peer)
+{
+    const char *colon = strrchr(peer, ':');
+    return bytes_of(peer, colon ? (size_t)(colon - peer) : strlen(peer));
+}
+
 void
 addresses_init(struct addresses *addresses)
 {
@@ -68,13 +75,11 @@ address_of(struct addresses *addresses, struct bytes host)
 struct address *
 address_enter(struct addresses *addresses, const char *peer, uint32_t most)
 {
-    const char *colon = strrchr(peer, ':');
-    size_t size = colon ? (size_t)(colon - peer) : strlen(peer);
     /* Twice what was used at the last look: a sweep costs what the entries before it cost. */
     if (addresses->map.count >= SWEEP_COUNT_MIN && addresses->map.count >= addresses->sweep_at) {
         addresses->sweep_at = 2 * sweep(addresses);
     }
-    struct address *address = address_of(addresses, bytes_of(peer, size));
+    struct address *address = address_of(addresses, address_host(peer));
     if (atomic_load(&address->connections) >= most) {
         return NULL;
     }

@@ -2,6 +2,7 @@
 /* How many connections each client address has: max.connections.per.ip. Used on reactor 0 but for
  * address_leave. Limits: an entry per open connection, and as many again that nobody uses. */
 
+#include "base/bytes.h"
 #include "base/map.h"
 #include "reactor/tcp.h"
 
@@ -18,6 +19,8 @@ struct addresses {
     size_t sweep_at; /* entries */
 };
 
+/* "host:port" without the port. */
+struct bytes address_host(const char *peer);
 void addresses_init(struct addresses *addresses);
 /* Nobody may be inside. */
 void addresses_done(struct addresses *addresses);

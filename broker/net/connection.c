@@ -115,10 +115,11 @@ frames_next(struct frames *frames, struct buf **ret_frame)
 }
 
 static void
-connection_serve(struct net *net, struct stream *stream, struct frames *frames)
+connection_serve(
+        struct net *net, const char *listener, struct stream *stream, struct frames *frames)
 {
     struct session session;
-    session_init(&session, net->options.broker, stream);
+    session_init(&session, net->options.broker, listener, stream);
     for (;;) {
         struct buf *frame = NULL;
         int r = frames_next(frames, &frame);
@@ -136,7 +137,7 @@ connection_serve(struct net *net, struct stream *stream, struct frames *frames)
 }
 
 void
-connection_run(struct net *net, struct stream *stream)
+connection_run(struct net *net, const char *listener, struct stream *stream)
 {
     struct connection connection = { .stream = stream };
     struct buf *memory = buf_new(sizeof(struct frames)); /* too large for a fiber's stack */
@@ -145,7 +146,7 @@ connection_run(struct net *net, struct stream *stream)
     frames->options = &net->options;
     list_push_back(&net->open[reactor_index()], &connection.link);
     if (!net->stopping[reactor_index()]) {
-        connection_serve(net, stream, frames);
+        connection_serve(net, listener, stream, frames);
     }
     list_remove(&connection.link);
     buf_unref(memory);

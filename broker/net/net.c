@@ -1,4 +1,6 @@
-/* The listener: accepts on reactor 0 and deals connections out to the reactors. */
+/* The listeners: accept on reactor 0 and deal connections out to the reactors. */
+#include "base/check.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mark.h"
 #include "base/mem.h"
@@ -8,11 +10,13 @@
 
 #include <errno.h>
 
+/* A day of seconds, or windows: their product fits in nanoseconds. */
+#define WINDOW_LIMIT(n) ((uint64_t)MIN((n), 86400u))
 #define COMPLAINT_INTERVAL_NS ((uint64_t)NS_PER_S)
 
 /* Carries an accepted connection to its reactor. */
 struct arrival {
-    struct net *net;
+    struct net_listener *listener;
     struct address *address;
     struct accepted accepted;
 };
@@ -21,27 +25,32 @@ static void
 arrival_main(void *arg)
 {
     struct arrival *arrival = arg;
-    struct net *net = arrival->net;
+    struct net_listener *listener = arrival->listener;
+    struct net *net = listener->net;
     struct address *address = arrival->address;
     struct stream *stream;
     int r = stream_adopt(&arrival->accepted, &stream);
     mem_free(arrival);
     if (r == 0) {
-        connection_run(net, stream);
+        connection_run(net, listener->name, stream);
     }
     address_leave(address);
+    atomic_fetch_sub(&listener->connections, 1);
     atomic_fetch_sub(&net->connections, 1); /* last: net may be freed now */
 }
 
 static int
-net_deal(struct net *net, const struct accepted *accepted, struct address *address)
+net_deal(struct net_listener *listener, const struct accepted *accepted, struct address *address)
 {
+    struct net *net = listener->net;
     struct arrival *arrival = mem_alloc(sizeof *arrival);
-    *arrival = (struct arrival){ net, address, *accepted };
+    *arrival = (struct arrival){ listener, address, *accepted };
     unsigned target = net->next_reactor++ % reactor_count();
     atomic_fetch_add(&net->connections, 1);
+    atomic_fetch_add(&listener->connections, 1);
     int r = reactor_post(target, "connection", arrival_main, arrival);
     if (r < 0) {
+        atomic_fetch_sub(&listener->connections, 1);
         atomic_fetch_sub(&net->connections, 1);
         mem_free(arrival);
     }
@@ -79,51 +88,154 @@ net_refuse(struct net *net, const struct accepted *accepted, const char *why)
     }
 }
 
+/* Of all listeners, and of one. */
 static uint32_t
 net_limit(const struct net *net, const char *name)
 {
     return net->options.limits ? (uint32_t)settings_int(net->options.limits, name) : UINT32_MAX;
 }
 
-static void
-net_admit(struct net *net, const struct accepted *accepted)
+static uint32_t
+listener_limit(const struct net_listener *listener, const char *name)
 {
+    const struct settings *limits = listener->net->options.limits;
+    return limits ? (uint32_t)settings_listener_int(limits, listener->name, name) : UINT32_MAX;
+}
+
+/* C4: -ECANCELED when listening ends meanwhile. */
+static int
+listener_wait_turn(struct net_listener *listener)
+{
+    static const char rate[] = "max.connection.creation.rate";
+    struct net *net = listener->net;
+    if (!net->options.limits) {
+        return 0;
+    }
+    uint64_t size_ns = WINDOW_LIMIT(net_limit(net, "quota.window.size.seconds")) * NS_PER_S;
+    uint64_t windows = WINDOW_LIMIT(net_limit(net, "quota.window.num"));
+    struct pace_limits limits = { net_limit(net, rate), MAX(windows - 1, (uint64_t)1) * size_ns,
+        size_ns };
+    uint64_t now_ns = clock_mono_ns();
+    uint64_t wait_ns = pace_take(&net->pace, &limits, now_ns);
+    limits.rate = listener_limit(listener, rate);
+    wait_ns = MAX(wait_ns, pace_take(&listener->pace, &limits, now_ns));
+    if (wait_ns == 0) {
+        return 0;
+    }
+    MARK("net: a connection waits for its turn");
+    net->delayed++;
+    return fiber_sleep_ns(wait_ns);
+}
+
+/* Why there is no room; NULL: there is. */
+static const char *
+listener_full(const struct net_listener *listener)
+{
+    const struct net *net = listener->net;
     uint32_t most = MIN(net->options.connections_max, net_limit(net, "max.connections"));
-    net->accepted++;
     if (atomic_load(&net->connections) >= most) {
-        net_refuse(net, accepted, "max.connections are open");
+        return "max.connections are open";
+    }
+    if (atomic_load(&listener->connections) >= listener_limit(listener, "max.connections")) {
+        MARK("net: a listener has its connections");
+        return "max.connections of its listener are open";
+    }
+    return NULL;
+}
+
+static struct address *
+listener_enter(const struct net_listener *listener, const char *peer)
+{
+    struct net *net = listener->net;
+    uint32_t most = per_ip_most(&net->per_ip, peer, net_limit(net, "max.connections.per.ip"));
+    return address_enter(&net->addresses, peer, most);
+}
+
+static int
+listener_update(struct net_listener *listener)
+{
+    struct net *net = listener->net;
+    return net->options.limits
+                   ? per_ip_update(&net->per_ip, settings_string(net->options.limits,
+                                                         "max.connections.per.ip.overrides"))
+                   : 0;
+}
+
+static void
+listener_admit(struct net_listener *listener, const struct accepted *accepted)
+{
+    struct net *net = listener->net;
+    net->accepted++;
+    if (listener_wait_turn(listener) < 0 || listener_update(listener) < 0) {
+        net_refuse(net, accepted, "the broker is stopping");
         return;
     }
-    struct address *address = address_enter(
-            &net->addresses, accepted->peer, net_limit(net, "max.connections.per.ip"));
+    const char *full = listener_full(listener);
+    if (full) {
+        net_refuse(net, accepted, full);
+        return;
+    }
+    struct address *address = listener_enter(listener, accepted->peer);
     if (!address) {
         MARK("net: an address has its connections");
         net_refuse(net, accepted, "max.connections.per.ip of its address are open");
         return;
     }
-    if (net_deal(net, accepted, address) < 0) {
+    if (net_deal(listener, accepted, address) < 0) {
         address_leave(address);
         net_refuse(net, accepted, "the broker is stopping");
     }
 }
 
 static void
-net_accept_main(void *arg)
+listener_main(void *arg)
 {
-    struct net *net = arg;
+    struct net_listener *listener = arg;
     for (;;) {
         struct accepted accepted;
         uint64_t silent;
-        int r = listener_accept(net->listener, &accepted);
+        int r = listener_accept(listener->listener, &accepted);
         if (r == -ECANCELED) {
             return;
         }
         if (r == 0) {
-            net_admit(net, &accepted);
-        } else if (net_may_complain(net, &silent)) {
-            LOG_WARN("no connection can be accepted", LOG_FAULT(r), LOG_INT("others", silent));
+            listener_admit(listener, &accepted);
+        } else if (net_may_complain(listener->net, &silent)) {
+            LOG_WARN("no connection can be accepted", LOG_STR("listener", listener->name),
+                    LOG_FAULT(r), LOG_INT("others", silent));
         }
     }
+}
+
+/* Binds; nobody is accepted yet. */
+static int
+listener_open(
+        struct net *net, struct net_listener *listener, const struct net_listener_options *options)
+{
+    listener->net = net;
+    bytes_to_string(bytes_of_string(options->name), listener->name, sizeof listener->name);
+    int r = tcp_listen(options->host, options->port, &listener->listener);
+    if (r < 0) {
+        return fault_note(r, "listener %s", listener->name);
+    }
+    listener->port = listener_port(listener->listener);
+    return 0;
+}
+
+static int
+net_open(struct net *net, const struct net_options *options)
+{
+    CHECK(options->listener_count > 0 && options->listener_count <= NET_LISTENERS_MAX);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < options->listener_count; i++) {
+        r = listener_open(net, &net->listeners[i], &options->listeners[i]);
+        net->listener_count += r == 0;
+    }
+    for (size_t i = 0; r == 0 && i < net->listener_count; i++) {
+        struct net_listener *listener = &net->listeners[i];
+        r = fiber_spawn("accept", listener_main, listener, &listener->fiber);
+    }
+    return r;
 }
 
 int
@@ -131,40 +243,37 @@ net_start(const struct net_options *options, struct net **ret_net)
 {
     struct net *net = mem_alloc(sizeof *net);
     net->options = *options;
+    net->options.listeners = NULL;
     for (unsigned i = 0; i < REACTORS_MAX; i++) {
         list_init(&net->open[i]);
     }
     addresses_init(&net->addresses);
-    int r = tcp_listen(options->host, options->port, &net->listener);
+    int r = net_open(net, options);
     if (r < 0) {
-        mem_free(net);
+        net_stop(net);
         return r;
     }
-    r = fiber_spawn("accept", net_accept_main, net, &net->accept_fiber);
-    if (r < 0) {
-        listener_close(net->listener);
-        mem_free(net);
-        return r;
-    }
-    net->port = listener_port(net->listener);
     *ret_net = net;
     return 0;
 }
 
 uint16_t
-net_port(const struct net *net)
+net_port(const struct net *net, size_t i)
 {
-    return net->port;
+    CHECK(i < net->listener_count);
+    return net->listeners[i].port;
 }
 
 void
 net_stop_listening(struct net *net)
 {
-    if (net->accept_fiber) {
-        fiber_cancel(net->accept_fiber);
-        fiber_join(net->accept_fiber);
-        net->accept_fiber = NULL;
-        listener_close(net->listener);
+    for (size_t i = 0; i < net->listener_count; i++) {
+        struct net_listener *listener = &net->listeners[i];
+        if (listener->fiber) {
+            fiber_cancel(listener->fiber);
+            fiber_join(TAKE_PTR(listener->fiber));
+        }
+        listener_close(TAKE_PTR(listener->listener));
     }
 }
 
@@ -194,6 +303,7 @@ net_stop(struct net *net)
         }
     }
     addresses_done(&net->addresses);
+    per_ip_done(&net->per_ip);
     mem_free(net);
 }
 
@@ -204,6 +314,7 @@ net_stats_get(const struct net *net, struct net_stats *ret_stats)
         .connections = atomic_load(&net->connections),
         .accepted = net->accepted,
         .refused = net->refused,
+        .delayed = net->delayed,
         .bad_frames = atomic_load(&net->bad_frames),
     };
 }

@@ -1,5 +1,6 @@
 #pragma once
-/* Kafka listeners, connections and frames. Entered from main.c; gives frames to session/.
+/* Kafka listeners, connections and frames. Entered from main.c; gives frames to session/, with the
+ * name of the listener that they came in by.
  *
  * A frame is a big-endian int32 length and that many bytes (Kafka protocol guide, "Preliminaries").
  *
@@ -12,28 +13,43 @@
  * C3  A flood of connections costs one log line a second. Those over max.connections or over
  *     max.connections.per.ip are closed as soon as they are accepted; without a descriptor they
  *     wait in the kernel. Those that are open go on. Scenario: a client that reconnects in a loop.
+ * C4  Connections that come faster than max.connection.creation.rate, of all listeners or of
+ *     theirs, are not refused: each waits for its turn, at most a quota window, and those behind it
+ *     wait in the kernel. Another listener goes on meanwhile. Scenario: ten thousand clients come
+ *     back at once after a restart, and the broker does nothing but shake hands.
  * Limits: CONNECTIONS_MAX over all reactors, frame_size_max, idle_timeout_ns, broker->memory. */
 
 #include "handlers/broker.h"
 
 struct net;
 
-struct net_options {
-    struct broker *broker;
+#define NET_LISTENERS_MAX 16
+
+struct net_listener_options {
+    const char *name;
     const char *host;
     uint16_t port; /* 0: any */
+};
+
+struct net_options {
+    struct broker *broker;
+    const struct net_listener_options
+            *listeners; /* 1 to NET_LISTENERS_MAX; borrowed for the call */
+    size_t listener_count;
     uint32_t frame_size_max;
     uint64_t idle_timeout_ns; /* connections.max.idle.ms */
     uint64_t frame_grace_ns;
     uint32_t connections_max;
-    /* max.connections and max.connections.per.ip, looked at for each new connection, on reactor 0.
+    /* max.connections, max.connection.creation.rate (both also of single listeners) and
+     * max.connections.per.ip with its overrides, looked at for each new connection, on reactor 0.
      * NULL: only connections_max. Borrowed. */
     const struct settings *limits;
 };
 
-/* Listens on reactor 0 and deals the connections out to all reactors in turn. */
+/* Listens on reactor 0, all or none, and deals the connections out to all reactors in turn. */
 MUST_CHECK MAY_SUSPEND int net_start(const struct net_options *options, struct net **ret_net);
-uint16_t net_port(const struct net *net);
+/* Of the i-th listener. */
+uint16_t net_port(const struct net *net, size_t i);
 /* No new connections. */
 MAY_SUSPEND void net_stop_listening(struct net *net);
 /* Closes all connections, waits for their handlers, frees. On reactor 0. */
@@ -43,6 +59,7 @@ struct net_stats {
     uint64_t connections; /* open now */
     uint64_t accepted;
     uint64_t refused; /* over the limit */
+    uint64_t delayed; /* waited for their turn (C4) */
     uint64_t bad_frames;
 };
 void net_stats_get(const struct net *net, struct net_stats *ret_stats);

@@ -4,6 +4,8 @@
 #include "base/limits.h"
 #include "net/addresses.h"
 #include "net/net.h"
+#include "net/pace.h"
+#include "net/per_ip.h"
 #include "reactor/tcp.h"
 
 #include <stdatomic.h>
@@ -13,14 +15,26 @@ struct connection {
     struct stream *stream;
 };
 
+struct net_listener {
+    struct net *net;
+    char name[64];
+    struct listener *listener;
+    struct fiber *fiber; /* accepts */
+    uint16_t port;
+    struct pace pace;
+    _Atomic uint32_t connections;
+};
+
 struct net {
     struct net_options options;
-    struct listener *listener;
-    struct fiber *accept_fiber;
-    uint16_t port;
+    struct net_listener listeners[NET_LISTENERS_MAX];
+    size_t listener_count;
     unsigned next_reactor;
     uint64_t accepted;
     uint64_t refused;
+    uint64_t delayed;
+    struct pace pace; /* of all listeners */
+    struct per_ip per_ip;
     struct addresses addresses;
     uint64_t complained_ns; /* when a refusal or a failure was logged last */
     uint64_t silent;        /* how many were not logged since */
@@ -31,4 +45,4 @@ struct net {
 };
 
 /* Serves one connection until it ends; closes and frees the stream. */
-MAY_SUSPEND void connection_run(struct net *net, struct stream *stream);
+MAY_SUSPEND void connection_run(struct net *net, const char *listener, struct stream *stream);

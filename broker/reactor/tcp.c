@@ -1,6 +1,7 @@
 /* The public face of streams and listeners. */
 #include "reactor/tcp.h"
 
+#include "reactor/address.h"
 #include "reactor/net_driver.h"
 
 #include <errno.h>
@@ -10,6 +11,23 @@ driver(void)
 {
     CHECK(reactor_here);
     return is_sim() ? &net_sim : &net_real;
+}
+
+int
+host_resolve(const char *host, char ret_addresses[HOST_ADDRESSES_MAX][ADDRESS_TEXT_SIZE],
+        unsigned *ret_count)
+{
+    struct addresses addresses;
+    int r = fiber_wait_begin();
+    r = r < 0 ? r : address_resolve(host, 0, &addresses);
+    if (r < 0) {
+        return r;
+    }
+    *ret_count = 0;
+    for (unsigned i = 0; i < MIN(addresses.count, HOST_ADDRESSES_MAX); i++) {
+        address_format(&addresses.all[i], ret_addresses[(*ret_count)++]);
+    }
+    return 0;
 }
 
 int

@@ -16,6 +16,14 @@ struct accepted {
     char peer[ADDRESS_TEXT_SIZE];
 };
 
+#define HOST_ADDRESSES_MAX 8
+
+/* The addresses of a host, as stream_peer has them, each with port 0. Numeric ones are known at
+ * once, names are looked up on a helper thread; what has more than HOST_ADDRESSES_MAX has the first
+ * of them. -EADDRNOTAVAIL: unknown name. */
+MUST_CHECK MAY_SUSPEND int host_resolve(const char *host,
+        char ret_addresses[HOST_ADDRESSES_MAX][ADDRESS_TEXT_SIZE], unsigned *ret_count);
+
 /* `host`: a numeric address, "" for all, or a name (resolved on a helper thread). port 0: any.
  * -EADDRINUSE only after two seconds: a process that was killed a moment ago may still hold it. */
 MUST_CHECK MAY_SUSPEND int tcp_listen(

@@ -59,9 +59,12 @@ session_error_count(int16_t api_key, int16_t code)
 }
 
 void
-session_init(struct session *session, struct broker *broker, struct stream *stream)
+session_init(
+        struct session *session, struct broker *broker, const char *listener, struct stream *stream)
 {
-    *session = (struct session){ .broker = broker, .stream = stream, .find = dispatch_find };
+    *session = (struct session){
+        .broker = broker, .listener = listener, .stream = stream, .find = dispatch_find
+    };
     list_init(&session->requests);
     wait_queue_init(&session->turn);
     fiber_group_init(&session->handlers);
@@ -227,6 +230,7 @@ session_start_request(struct session *session, struct session_request *r)
     r->request.broker = session->broker;
     r->request.peer = stream_peer(session->stream);
     r->request.local = stream_local(session->stream);
+    r->request.listener = session->listener;
     r->request.ordered = session_ordered;
     r->request.is_gone = session_is_gone;
     r->request.connection = &session->state;

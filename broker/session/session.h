@@ -22,7 +22,8 @@ struct dispatch_entry;
 
 struct session {
     struct broker *broker;
-    struct stream *stream;                             /* borrowed from net/ */
+    const char *listener;  /* name of the one that the client came by; borrowed */
+    struct stream *stream; /* borrowed from net/ */
     const struct dispatch_entry *(*find)(int16_t key); /* dispatch_find; tests have their own */
     struct list requests; /* in order of arrival: running or done but not sent */
     uint32_t request_count;
@@ -33,7 +34,8 @@ struct session {
     struct connection_state state;
 };
 
-void session_init(struct session *session, struct broker *broker, struct stream *stream);
+void session_init(struct session *session, struct broker *broker, const char *listener,
+        struct stream *stream);
 /* Takes the frame (without its length prefix), and its size of broker->memory. Returns when the
  * next frame may be given. -EPROTO: the connection is to be closed: unreadable header, unknown API,
  * or the session is broken. */

@@ -2,6 +2,7 @@
  * put side by side. */
 #include "base/fault.h"
 #include "base/limits.h"
+#include "base/mem.h"
 #include "base/uuid.h"
 #include "settings/settings_internal.h"
 
@@ -93,6 +94,31 @@ compute_store_url(struct settings *settings, const struct settings_machine *mach
     return settings_put_computed(settings, "store.url", bytes_of_string(url));
 }
 
+/* Who listens on all addresses is told to clients by the machine's name, as in Kafka. */
+static int
+compute_advertised(struct settings *settings, const char *host_name)
+{
+    CLEANUP(strbuf_done) struct strbuf text;
+    CLEANUP(mem_freep)
+    struct settings_listener *listeners =
+            mem_alloc_array(SETTINGS_LISTENERS_MAX, sizeof *listeners);
+    size_t count;
+    bool everywhere = false;
+    strbuf_init(&text, SETTINGS_VALUE_SIZE_MAX);
+    int r = settings_listeners(settings, "listeners", listeners, &count);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        const char *host = listeners[i].host[0] ? listeners[i].host : host_name;
+        bool v6 = strchr(host, ':');
+        everywhere |= !listeners[i].host[0];
+        strbuf_printf(&text, "%s%s://%s%s%s:%u", i ? "," : "", listeners[i].name, v6 ? "[" : "",
+                host, v6 ? "]" : "", listeners[i].port);
+    }
+    if (r < 0 || !everywhere || !settings_is_null(settings, "advertised.listeners")) {
+        return r;
+    }
+    return settings_put_computed(settings, "advertised.listeners", strbuf_bytes(&text));
+}
+
 /* 0 is "you choose". */
 static int
 put_unless_chosen(struct settings *settings, const char *name, uint64_t number)
@@ -133,6 +159,9 @@ settings_compute(struct settings *settings, const struct settings_machine *machi
     if (r == 0 && settings_long(settings, "queued.max.request.bytes") <= 0) {
         uint64_t least = 2 * (uint64_t)settings_int(settings, "socket.request.max.bytes");
         r = put_number(settings, "queued.max.request.bytes", MAX(memory / 8, least));
+    }
+    if (r == 0 && machine->host_name) {
+        r = compute_advertised(settings, machine->host_name);
     }
     return r == 0 ? compute_store_url(settings, machine) : r;
 }

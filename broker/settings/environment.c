@@ -2,6 +2,7 @@
 #include "base/fault.h"
 #include "settings/settings_internal.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,6 +31,36 @@ find_by_variable(struct bytes variable)
     for (size_t i = 0; (row = setting_at(SETTING_BROKER, i)); i++) {
         if (name_fits(row->name, variable)) {
             return row;
+        }
+    }
+    return NULL;
+}
+
+/* LISTENER_NAME_INTERNAL_MAX_CONNECTIONS is listener.name.internal.max.connections. */
+static const struct setting *
+find_of_listener(struct settings *settings, struct bytes variable)
+{
+    static const char prefix[] = "listener.name.";
+    const size_t prefix_size = sizeof prefix - 1;
+    char key[SETTINGS_KEY_SIZE_MAX];
+    const struct setting *row;
+    if (variable.size >= sizeof key || variable.size <= prefix_size ||
+            !name_fits(prefix, bytes_of(variable.data, prefix_size))) {
+        return NULL;
+    }
+    bytes_to_string(variable, key, sizeof key);
+    for (char *p = key; *p; p++) {
+        *p = (char)tolower((unsigned char)*p);
+    }
+    for (size_t i = 0; (row = setting_at(SETTING_BROKER, i)); i++) {
+        size_t size = strlen(row->name);
+        size_t start = variable.size > size ? variable.size - size : 0;
+        if (row->per_listener && start > prefix_size && variable.data[start - 1] == '_' &&
+                name_fits(row->name, bytes_of(variable.data + start, size))) {
+            memcpy(key, prefix, prefix_size);
+            memcpy(key + start - 1, ".", 1);
+            memcpy(key + start, row->name, size);
+            return settings_row(settings, bytes_of_string(key));
         }
     }
     return NULL;
@@ -99,6 +130,7 @@ take_variable(struct settings *settings, const char *variable)
         return 0;
     }
     const struct setting *setting = find_by_variable(key);
+    setting = setting ? setting : find_of_listener(settings, key);
     if (!setting) {
         return unknown_variable(key, variable, size);
     }

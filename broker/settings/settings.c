@@ -1,6 +1,6 @@
 /* The values: four layers above each row (computed or default, set at start, dynamic for all,
  * dynamic for this broker), the highest that is set wins (C2). Names are found by binary search:
- * getters run for every request. */
+ * getters (getters.c) run for every request. */
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/mem.h"
@@ -10,33 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum layer { LAYER_BASE, LAYER_START, LAYER_DYNAMIC_DEFAULT, LAYER_DYNAMIC_BROKER, LAYER_COUNT };
-
-struct slot {
-    const struct setting *setting;
-    struct setting_value layers[LAYER_COUNT];
-};
-
-struct settings {
-    size_t count;
-    struct slot *slots; /* sorted by name */
-};
-
-/* A value in another unit that stands in when `name` is null. */
-struct synonym {
-    const char *name;
-    const char *other;
-    int64_t factor;
-};
-
-static const struct synonym synonyms[] = {
-    { "log.retention.ms", "log.retention.minutes", 60000 },
-    { "log.retention.minutes", "log.retention.hours", 60 },
-    { "log.roll.ms", "log.roll.hours", 3600000 },
-    { "log.roll.jitter.ms", "log.roll.jitter.hours", 3600000 },
-    { "log.flush.interval.ms", "log.flush.scheduler.interval.ms", 1 },
-};
 
 static int
 slot_compare(const void *a, const void *b)
@@ -101,6 +74,38 @@ settings_new(void)
     return settings;
 }
 
+/* The values become the slot's own. */
+static void
+slot_own(struct slot *slot)
+{
+    for (size_t layer = 0; layer < LAYER_COUNT; layer++) {
+        struct setting_value *value = &slot->layers[layer];
+        value->text = value->text ? mem_strdup(value->text) : NULL;
+        value->place = value->place ? mem_strdup(value->place) : NULL;
+    }
+}
+
+static void
+slot_clear(struct slot *slot)
+{
+    for (size_t layer = 0; layer < LAYER_COUNT; layer++) {
+        value_clear(&slot->layers[layer]);
+    }
+}
+
+/* Copies the row and its name. */
+static struct override *
+override_add(struct settings *settings, const struct setting *row)
+{
+    CHECK(settings->override_count < SETTINGS_OVERRIDES_MAX);
+    struct override *override = mem_alloc(sizeof *override);
+    override->row = *row;
+    override->row.name = mem_strdup(row->name);
+    override->slot.setting = &override->row;
+    settings->overrides[settings->override_count++] = override;
+    return override;
+}
+
 struct settings *
 settings_clone(const struct settings *settings)
 {
@@ -108,11 +113,13 @@ settings_clone(const struct settings *settings)
     clone->count = settings->count;
     clone->slots = mem_dup(settings->slots, settings->count * sizeof *settings->slots);
     for (size_t i = 0; i < clone->count; i++) {
-        for (size_t layer = 0; layer < LAYER_COUNT; layer++) {
-            struct setting_value *value = &clone->slots[i].layers[layer];
-            value->text = value->text ? mem_strdup(value->text) : NULL;
-            value->place = value->place ? mem_strdup(value->place) : NULL;
-        }
+        slot_own(&clone->slots[i]);
+    }
+    for (size_t i = 0; i < settings->override_count; i++) {
+        const struct override *from = settings->overrides[i];
+        struct override *override = override_add(clone, &from->row);
+        memcpy(override->slot.layers, from->slot.layers, sizeof from->slot.layers);
+        slot_own(&override->slot);
     }
     return clone;
 }
@@ -124,9 +131,12 @@ settings_free(struct settings *settings)
         return;
     }
     for (size_t i = 0; i < settings->count; i++) {
-        for (size_t layer = 0; layer < LAYER_COUNT; layer++) {
-            value_clear(&settings->slots[i].layers[layer]);
-        }
+        slot_clear(&settings->slots[i]);
+    }
+    for (size_t i = 0; i < settings->override_count; i++) {
+        slot_clear(&settings->overrides[i]->slot);
+        mem_free((char *)(uintptr_t)settings->overrides[i]->row.name);
+        mem_free(settings->overrides[i]);
     }
     mem_free(settings->slots);
     mem_free(settings);
@@ -140,27 +150,52 @@ settings_swap(struct settings *a, struct settings *b)
     *b = kept;
 }
 
-static struct slot *
+struct slot *
 slot_find(const struct settings *settings, const char *name)
 {
     const struct setting key_setting = { .name = name };
     const struct slot key = { .setting = &key_setting };
-    return bsearch(&key, settings->slots, settings->count, sizeof *settings->slots, slot_compare);
-}
-
-const char *
-settings_synonym(const char *name)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(synonyms); i++) {
-        if (strcmp(synonyms[i].name, name) == 0) {
-            return synonyms[i].other;
-        }
+    struct slot *slot =
+            bsearch(&key, settings->slots, settings->count, sizeof *settings->slots, slot_compare);
+    for (size_t i = 0; !slot && i < settings->override_count; i++) {
+        struct override *override = settings->overrides[i];
+        slot = strcmp(override->row.name, name) == 0 ? &override->slot : NULL;
     }
-    return NULL;
+    return slot;
 }
 
-/* The highest layer that is set. */
-static const struct setting_value *
+const struct setting *
+settings_override_at(const struct settings *settings, size_t index)
+{
+    return index < settings->override_count ? &settings->overrides[index]->row : NULL;
+}
+
+const struct setting *
+settings_row(struct settings *settings, struct bytes key)
+{
+    char name[SETTINGS_KEY_SIZE_MAX + 1];
+    struct bytes listener;
+    const struct setting *row = setting_find_of(SETTING_BROKER, key, &listener);
+    if (!row || listener.size == 0) {
+        return row;
+    }
+    if (key.size >= sizeof name) {
+        return NULL;
+    }
+    bytes_to_string(key, name, sizeof name);
+    const struct slot *slot = slot_find(settings, name);
+    if (slot) {
+        return slot->setting;
+    }
+    if (settings->override_count == SETTINGS_OVERRIDES_MAX) {
+        return NULL;
+    }
+    struct setting own = *row;
+    own.name = name;
+    return &override_add(settings, &own)->row;
+}
+
+const struct setting_value *
 slot_value(const struct slot *slot)
 {
     for (size_t layer = LAYER_COUNT - 1; layer > 0; layer--) {
@@ -213,7 +248,7 @@ int
 settings_set(
         struct settings *settings, struct bytes key, struct bytes value, enum setting_origin origin)
 {
-    const struct setting *setting = setting_find(SETTING_BROKER, key);
+    const struct setting *setting = settings_row(settings, key);
     if (!setting) {
         char error[SETTINGS_ERROR_SIZE];
         settings_explain_unknown(key, error, sizeof error);
@@ -227,115 +262,9 @@ void
 settings_unset(struct settings *settings, struct bytes key, enum setting_origin origin)
 {
     enum layer layer = layer_of(origin);
-    const struct setting *setting = setting_find(SETTING_BROKER, key);
+    const struct setting *setting = settings_row(settings, key);
     CHECK(layer >= LAYER_DYNAMIC_DEFAULT);
     if (setting) {
         value_clear(&slot_find(settings, setting->name)->layers[layer]);
     }
-}
-
-/* The value that counts and what to multiply it with: a null one may have a synonym in another
- * unit. */
-static const struct setting_value *
-value_find(const struct settings *settings, const char *name, int64_t *ret_factor)
-{
-    const struct slot *slot = slot_find(settings, name);
-    CHECK(slot);
-    const struct setting_value *value = slot_value(slot);
-    int64_t factor = 1;
-    for (size_t i = 0; i < ARRAY_SIZE(synonyms); i++) {
-        if (!value->text && strcmp(synonyms[i].name, slot->setting->name) == 0) {
-            slot = slot_find(settings, synonyms[i].other);
-            value = slot_value(slot);
-            factor *= synonyms[i].factor;
-        }
-    }
-    *ret_factor = factor;
-    return value;
-}
-
-static const struct setting_value *
-value_get(const struct settings *settings, const char *name, enum setting_type type)
-{
-    const struct slot *slot = slot_find(settings, name);
-    CHECK(slot && slot->setting->type == type);
-    const struct setting_value *value = slot_value(slot);
-    CHECK(value->text);
-    return value;
-}
-
-bool
-settings_is_null(const struct settings *settings, const char *name)
-{
-    int64_t factor;
-    return !value_find(settings, name, &factor)->text;
-}
-
-bool
-settings_bool(const struct settings *settings, const char *name)
-{
-    return value_get(settings, name, SETTING_BOOL)->number != 0;
-}
-
-int32_t
-settings_int(const struct settings *settings, const char *name)
-{
-    return (int32_t)value_get(settings, name, SETTING_INT)->number;
-}
-
-int64_t
-settings_long(const struct settings *settings, const char *name)
-{
-    int64_t factor;
-    int64_t product;
-    const struct slot *slot = slot_find(settings, name);
-    CHECK(slot && (slot->setting->type == SETTING_LONG || slot->setting->type == SETTING_INT));
-    const struct setting_value *value = value_find(settings, name, &factor);
-    CHECK(value->text);
-    /* -1 hours is "for ever", not an hour before now. */
-    if (value->number < 0) {
-        return value->number;
-    }
-    return __builtin_mul_overflow(value->number, factor, &product) ? INT64_MAX : product;
-}
-
-double
-settings_double(const struct settings *settings, const char *name)
-{
-    return value_get(settings, name, SETTING_DOUBLE)->real;
-}
-
-const char *
-settings_string(const struct settings *settings, const char *name)
-{
-    const struct slot *slot = slot_find(settings, name);
-    CHECK(slot && slot->setting->type >= SETTING_STRING);
-    return slot_value(slot)->text;
-}
-
-const char *
-settings_text(const struct settings *settings, const struct setting *setting)
-{
-    const struct slot *slot = slot_find(settings, setting->name);
-    CHECK(slot && slot->setting == setting);
-    return slot_value(slot)->text;
-}
-
-enum setting_origin
-settings_origin(const struct settings *settings, const struct setting *setting)
-{
-    const struct slot *slot = slot_find(settings, setting->name);
-    CHECK(slot && slot->setting == setting);
-    return slot_value(slot)->origin;
-}
-
-const char *
-settings_origin_text(const struct settings *settings, const struct setting *setting)
-{
-    static const char *const names[] = { "default", "computed", "file", "environment",
-        "command line", "dynamic default", "dynamic" };
-    const struct slot *slot = slot_find(settings, setting->name);
-    CHECK(slot && slot->setting == setting);
-    const struct setting_value *value = slot_value(slot);
-    return value->place ? value->place : names[value->origin];
 }

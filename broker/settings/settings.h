@@ -32,6 +32,8 @@
 #define SETTINGS_VALUE_SIZE_MAX 65536
 #define SETTINGS_ERROR_SIZE 400 /* text of one refusal, with NUL */
 #define SETTINGS_LISTENERS_MAX 16
+#define SETTINGS_HOST_SIZE 256    /* with NUL */
+#define SETTINGS_OVERRIDES_MAX 64 /* values for single listeners */
 
 enum setting_type {
     SETTING_BOOL,
@@ -77,6 +79,7 @@ struct setting {
     int (*check)(const char *name, const char *text, char *error);
     bool dynamic;            /* may change while the broker runs */
     bool per_broker;         /* dynamic, but each broker has its own: never for all of them */
+    bool per_listener;       /* listener.name.<name>.<this> is its value for one listener */
     const char *broker_name; /* topic and group scope: the broker setting whose value is the
                                 default; NULL: none */
     const char *about;       /* one sentence for people */
@@ -88,6 +91,11 @@ struct setting {
 const struct setting *setting_at(enum setting_scope scope, size_t index);
 /* NULL: no such row. */
 const struct setting *setting_find(enum setting_scope scope, struct bytes name);
+/* As setting_find, and finds what a key of one listener stands for: max.connections for
+ * listener.name.internal.max.connections. *ret_listener is then the listener's name, in lower case
+ * as Kafka has it there, else empty. Borrowed from `key`. */
+const struct setting *setting_find_of(
+        enum setting_scope scope, struct bytes key, struct bytes *ret_listener);
 const char *setting_type_name(enum setting_type type);
 /* The name that a typing mistake most likely meant; NULL when none is near. */
 const char *setting_nearest(enum setting_scope scope, struct bytes name);
@@ -124,9 +132,10 @@ struct settings_machine {
     uint64_t volume_free_bytes;    /* where data.dir lies; 0: unknown */
     uint64_t wal_bytes;            /* that a WAL in data.dir holds already */
     const char *working_directory; /* absolute; for a relative data.dir */
+    const char *host_name;         /* for listeners on all addresses; NULL: unknown */
 };
 /* Fills in what was left to us: reactors, log.cache.bytes, log.cache.uploaded.bytes,
- * block.cache.bytes, wal.capacity.bytes, store.url. */
+ * block.cache.bytes, wal.capacity.bytes, store.url, advertised.listeners. */
 MUST_CHECK int settings_compute(struct settings *settings, const struct settings_machine *machine);
 /* Looks at combinations. -EINVAL, -ENOTSUP (what Freshet doesn't have yet): the fault says which
  * keys. */
@@ -141,11 +150,18 @@ const char *settings_synonym(const char *name);
 bool settings_is_null(const struct settings *settings, const char *name);
 bool settings_bool(const struct settings *settings, const char *name);
 int32_t settings_int(const struct settings *settings, const char *name);
+/* The value for one listener, whose name may be in any case; without one of its own: that of all.
+ */
+int32_t settings_listener_int(
+        const struct settings *settings, const char *listener, const char *name);
 /* Takes INT rows too. */
 int64_t settings_long(const struct settings *settings, const char *name);
 double settings_double(const struct settings *settings, const char *name);
 /* STRING, ENUM and LIST: the text, NULL when null. Borrowed until the setting changes. */
 const char *settings_string(const struct settings *settings, const char *name);
+/* The rows of values for single listeners: their names are whole keys. NULL at the end. Borrowed
+ * until another is set. */
+const struct setting *settings_override_at(const struct settings *settings, size_t index);
 /* The value of any row as text, NULL when null; as DescribeConfigs shows it. Borrowed. */
 const char *settings_text(const struct settings *settings, const struct setting *setting);
 enum setting_origin settings_origin(const struct settings *settings, const struct setting *setting);
@@ -164,6 +180,9 @@ struct settings_listener {
  * fails on what passed settings_validate; -EINVAL with a fault. */
 MUST_CHECK int settings_listeners(const struct settings *settings, const char *name,
         struct settings_listener ret_listeners[SETTINGS_LISTENERS_MAX], size_t *ret_count);
+/* The next item of max.connections.per.ip.overrides. 0: there is none; 1; -EINVAL, no fault. */
+MUST_CHECK int settings_per_ip_next(
+        const char **place, char ret_host[SETTINGS_HOST_SIZE], uint32_t *ret_count);
 /* "host:port" or "[v6]:port" as in admin.listener. -EINVAL, no fault. */
 MUST_CHECK int settings_endpoint(const char *text, char ret_host[256], uint16_t *ret_port);
 

@@ -35,6 +35,31 @@ struct setting_value {
     double real;    /* DOUBLE */
 };
 
+enum layer { LAYER_BASE, LAYER_START, LAYER_DYNAMIC_DEFAULT, LAYER_DYNAMIC_BROKER, LAYER_COUNT };
+
+struct slot {
+    const struct setting *setting;
+    struct setting_value layers[LAYER_COUNT];
+};
+
+/* The value of one listener. */
+struct override {
+    struct setting row; /* that of all listeners, with the whole key as its name, owned */
+    struct slot slot;
+};
+
+struct settings {
+    size_t count;
+    struct slot *slots; /* sorted by name */
+    size_t override_count;
+    struct override *overrides[SETTINGS_OVERRIDES_MAX];
+};
+
+/* NULL: no such name. */
+struct slot *slot_find(const struct settings *settings, const char *name);
+/* The highest layer that is set. */
+const struct setting_value *slot_value(const struct slot *slot);
+
 /* Parses and checks; on success ret_value owns its text. -EINVAL: `error` as of setting_check. */
 MUST_CHECK int setting_parse(const struct setting *setting, struct bytes text,
         struct setting_value *ret_value, char *error);
@@ -42,6 +67,9 @@ MUST_CHECK int setting_parse(const struct setting *setting, struct bytes text,
 MUST_CHECK int settings_put(struct settings *settings, const struct setting *setting,
         struct bytes value, enum setting_origin origin, const char *place);
 
+/* The row to put a value of that key with: of the table, or of a single listener. NULL: there is
+ * none, or there are SETTINGS_OVERRIDES_MAX already. */
+const struct setting *settings_row(struct settings *settings, struct bytes key);
 /* Puts a computed value in the place of the default and of what was set at start. */
 MUST_CHECK int settings_put_computed(
         struct settings *settings, const char *name, struct bytes value);
@@ -56,6 +84,7 @@ int check_voters(const char *name, const char *text, char *error);
 int check_bootstrap_servers(const char *name, const char *text, char *error);
 int check_offset_reset(const char *name, const char *text, char *error);
 int check_throttled_replicas(const char *name, const char *text, char *error);
+int check_per_ip_overrides(const char *name, const char *text, char *error);
 int check_listeners(const char *name, const char *text, char *error);
 int check_endpoint(const char *name, const char *text, char *error);
 int check_cluster_id(const char *name, const char *text, char *error);

@@ -3,6 +3,7 @@
 #include "settings/settings_internal.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define NEAREST_DISTANCE_MAX 8
 
@@ -37,6 +38,26 @@ setting_find(enum setting_scope scope, struct bytes name)
         }
     }
     return NULL;
+}
+
+const struct setting *
+setting_find_of(enum setting_scope scope, struct bytes key, struct bytes *ret_listener)
+{
+    const struct bytes prefix = BYTES_LITERAL("listener.name.");
+    *ret_listener = BYTES_LITERAL("");
+    if (scope != SETTING_BROKER || !bytes_starts_with(key, prefix)) {
+        return setting_find(scope, key);
+    }
+    const uint8_t *name = key.data + prefix.size;
+    size_t rest_size = key.size - prefix.size;
+    const uint8_t *dot = memchr(name, '.', rest_size);
+    if (!dot || dot == name) {
+        return NULL;
+    }
+    size_t name_size = (size_t)(dot - name);
+    const struct setting *row = setting_find(scope, bytes_of(dot + 1, rest_size - name_size - 1));
+    *ret_listener = bytes_of(name, name_size);
+    return row && row->per_listener ? row : NULL;
 }
 
 const char *

@@ -169,10 +169,27 @@ const struct setting settings_broker_rows[] = {
                      "container, at least twice socket.request.max.bytes (Kafka: no bound).",
             .differs = "a value below -1 is refused" },
     { "max.connections", SETTING_INT, "2147483647", AT_LEAST(0), .dynamic = true,
-            .about =
-                    "Connections at once, over all listeners; never more than 60000 per reactor." },
+            .per_listener = true,
+            .about = "Connections at once, over all listeners; more are closed. Of one listener: "
+                     "listener.name.<its name in lower case>.max.connections. Never more than "
+                     "60000." },
+    { "max.connection.creation.rate", SETTING_INT, "2147483647", AT_LEAST(0), .dynamic = true,
+            .per_listener = true,
+            .about = "New connections a second, over all listeners, as a mean over the quota "
+                     "windows: more wait until it is their turn. Of one listener: "
+                     "listener.name.<its name in lower case>.max.connection.creation.rate." },
+    { "quota.window.num", SETTING_INT, "11", AT_LEAST(1),
+            .about = "Windows that max.connection.creation.rate is a mean over, with the one that "
+                     "is not over: after a pause as many connections are let in at once as the "
+                     "others allow." },
+    { "quota.window.size.seconds", SETTING_INT, "1", AT_LEAST(1),
+            .about = "The length of one of those windows; no connection waits longer." },
     { "max.connections.per.ip", SETTING_INT, "2147483647", AT_LEAST(0), .dynamic = true,
-            .about = "Connections at once from one address." },
+            .about = "Connections at once from one address; 0 only with exceptions." },
+    { "max.connections.per.ip.overrides", SETTING_STRING, "", .check = check_per_ip_overrides,
+            .dynamic = true, .differs = "checked as a whole at once",
+            .about = "Exceptions from it: HOST:NUMBER with commas between them; the host is an "
+                     "address or a name, looked up when the value is set." },
     { "connections.max.idle.ms", SETTING_LONG, "600000",
             .about = "A connection without a request for this long is closed." },
     { "socket.listen.backlog.size", SETTING_INT, "50", AT_LEAST(1),

@@ -173,8 +173,6 @@ const struct setting settings_inert_rows[] = {
     { "metrics.num.samples", SETTING_INT, "2", AT_LEAST(1), METRICS },
     { "metrics.recording.level", SETTING_STRING, "INFO", METRICS },
     { "metrics.sample.window.ms", SETTING_LONG, "30000", AT_LEAST(1), METRICS },
-    { "quota.window.num", SETTING_INT, "11", AT_LEAST(1), METRICS },
-    { "quota.window.size.seconds", SETTING_INT, "1", AT_LEAST(1), METRICS },
     { "log.local.retention.bytes", SETTING_LONG, "-2", AT_LEAST(-2), TIERED, .dynamic = true },
     { "log.local.retention.ms", SETTING_LONG, "-2", AT_LEAST(-2), TIERED, .dynamic = true },
     { "log.remote.copy.lag.bytes", SETTING_LONG, "-1", AT_LEAST(-1), TIERED, .dynamic = true },
@@ -323,8 +321,6 @@ static const struct refused refused_rows[] = {
     { "delegation.token.", "delegation tokens are not there yet" },
     { "connections.max.reauth.ms", "SASL is not there yet" },
     { "connection.failed.authentication.delay.ms", "SASL is not there yet" },
-    { "max.connection.creation.rate", "this limit is not there yet" },
-    { "max.connections.per.ip.overrides", "this limit is not there yet" },
     { "transaction.two.phase.commit.enable", "two-phase commit is not there yet" },
     { "remote.log.storage.system.enable", "all data is in the object store anyway" },
 };

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 PRINTF(2, 3) static int refuse(int error, const char *format, ...)
 {
@@ -81,13 +82,79 @@ validate_advertised(const struct listeners *listeners, const struct listeners *a
             return refuse(-EINVAL, "advertised.listeners has %s, which listeners does not have",
                     item->name);
         }
-        if (is_meta_address(item->host)) {
+        if (is_meta_address(item->host) || !item->host[0]) {
             return refuse(-EINVAL,
-                    "clients cannot connect to %s: set advertised.listeners to an address that "
-                    "they "
-                    "can reach",
-                    item->host);
+                    "clients cannot connect to %s://%s:%u: set advertised.listeners to an address "
+                    "that they can reach",
+                    item->name, item->host, item->port);
         }
+    }
+    return 0;
+}
+
+enum family { FAMILY_NAME, FAMILY_IPV4, FAMILY_IPV6 };
+
+/* Only an address in brackets has colons (settings_endpoint). */
+static enum family
+family_of(const char *host)
+{
+    bool numeric = *host && strspn(host, "0123456789.") == strlen(host);
+    return strchr(host, ':') ? FAMILY_IPV6 : numeric ? FAMILY_IPV4 : FAMILY_NAME;
+}
+
+/* As Kafka: one port twice only as one IPv4 address and one IPv6 address. */
+static int
+validate_ports(const struct listeners *listeners)
+{
+    for (size_t i = 0; i < listeners->count; i++) {
+        const struct settings_listener *one = &listeners->items[i];
+        size_t others = 0;
+        for (size_t k = 0; k < listeners->count; k++) {
+            const struct settings_listener *other = &listeners->items[k];
+            if (k == i || one->port == 0 || other->port != one->port) {
+                continue;
+            }
+            if (++others > 1 || (int)family_of(one->host) + (int)family_of(other->host) !=
+                                        (int)FAMILY_IPV4 + (int)FAMILY_IPV6) {
+                return refuse(-EINVAL,
+                        "Each listener must have a different port unless exactly one listener has "
+                        "an IPv4 address and the other IPv6 address, port: %u",
+                        one->port);
+            }
+        }
+    }
+    return 0;
+}
+
+/* C1: of listeners that are there. */
+static int
+validate_overrides(const struct settings *settings, const struct listeners *listeners)
+{
+    const struct setting *row;
+    for (size_t i = 0; (row = settings_override_at(settings, i)); i++) {
+        struct bytes name;
+        bool known = false;
+        const struct setting *base =
+                setting_find_of(SETTING_BROKER, bytes_of_string(row->name), &name);
+        for (size_t k = 0; base && k < listeners->count; k++) {
+            known |= strlen(listeners->items[k].name) == name.size &&
+                     strncasecmp(listeners->items[k].name, (const char *)name.data, name.size) == 0;
+        }
+        if (!known) {
+            return refuse(-EINVAL, "%.200s: listeners has no %.*s", row->name, (int)name.size,
+                    (const char *)name.data);
+        }
+    }
+    return 0;
+}
+
+static int
+validate_per_ip(const struct settings *settings)
+{
+    if (settings_int(settings, "max.connections.per.ip") == 0 &&
+            !settings_string(settings, "max.connections.per.ip.overrides")[0]) {
+        return refuse(-EINVAL, "max.connections.per.ip can be set to zero only if "
+                               "max.connections.per.ip.overrides property is set.");
     }
     return 0;
 }
@@ -112,7 +179,11 @@ validate_listeners(const struct settings *settings)
                     item->protocol);
         }
     }
-    return validate_advertised(listeners, advertised);
+    r = validate_ports(listeners);
+    if (r == 0) {
+        r = validate_overrides(settings, listeners);
+    }
+    return r < 0 ? r : validate_advertised(listeners, advertised);
 }
 
 static int
@@ -148,8 +219,8 @@ settings_validate(const struct settings *settings)
         return r;
     }
     r = validate_listeners(settings);
-    if (r < 0) {
-        return r;
+    if (r == 0) {
+        r = validate_per_ip(settings);
     }
-    return validate_caches(settings);
+    return r < 0 ? r : validate_caches(settings);
 }

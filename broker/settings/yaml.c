@@ -51,7 +51,7 @@ static int
 take_value(struct loader *loader, struct bytes value, yaml_mark_t mark)
 {
     struct bytes key = bytes_of(loader->key, loader->key_size);
-    const struct setting *setting = setting_find(SETTING_BROKER, key);
+    const struct setting *setting = settings_row(loader->settings, key);
     char place[80];
     if (!setting) {
         char error[SETTINGS_ERROR_SIZE];

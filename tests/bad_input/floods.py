@@ -1,4 +1,4 @@
-"""floods.py WHAT PORT ADMIN-PORT PID: one kind of flood against a running broker, while a good client is served. tests/bad_input/floods
+"""floods.py WHAT PORT ADMIN-PORT PID SECOND-PORT: one kind of flood against a running broker, while a good client is served. tests/bad_input/floods
 starts it."""
 import re
 import select
@@ -12,7 +12,7 @@ import urllib.request
 import kafka
 from kafka import Closed, Connection, framed, request_bytes
 
-WHAT, PORT, ADMIN_PORT, PID = sys.argv[1], *(int(x) for x in sys.argv[2:5])
+WHAT, PORT, ADMIN_PORT, PID, SECOND_PORT = sys.argv[1], *(int(x) for x in sys.argv[2:6])
 APIS = {api.name: api for api in kafka.schemas_read().values()}
 TOPIC = b"flooded"
 failures = []
@@ -98,10 +98,18 @@ def connections_end(most):
     expect(f"{metric('freshet_connections')} connections are left", False)
 
 
-def from_address(address):
+def from_address(address, port=PORT):
     connection = Connection.__new__(Connection)
-    connection.socket = socket.create_connection(("127.0.0.1", PORT), 20, (address, 0))
+    connection.socket = socket.create_connection(("127.0.0.1", port), 20, (address, 0))
     return connection
+
+
+def alter(connection, *changes):
+    """Sets (name, value), or takes it back where the value is None, for all brokers."""
+    answer = connection.tell(APIS["IncrementalAlterConfigs"], 1, {"resources": [{"resource_type": 4, "resource_name": b"", "configs": [
+        {"name": name, "config_operation": 0 if value else 1, "value": value} for name, value in changes]}]})
+    expect(f"limits are changed while it runs: {answer['responses']}", answer["responses"][0]["error_code"] == 0)
+    time.sleep(0.5)
 
 
 def flood_limits():
@@ -118,21 +126,58 @@ def flood_limits():
     time.sleep(0.5)
     expect("one that left makes room", is_served(from_address("127.0.0.3")))
 
-
-    def alter(operation):
-        answer = mine[0].tell(APIS["IncrementalAlterConfigs"], 1, {"resources": [{"resource_type": 4, "resource_name": b"",
-            "configs": [{"name": b"max.connections.per.ip", "config_operation": operation, "value": b"41"},
-                {"name": b"max.connections", "config_operation": operation, "value": b"1000"}]}]})
-        expect(f"limits are changed while it runs: {answer['responses']}", answer["responses"][0]["error_code"] == 0)
-        time.sleep(0.5)
-
-    alter(0)
+    alter(mine[0], (b"max.connections.per.ip", b"41"), (b"max.connections", b"1000"))
     mine.append(Connection(PORT))
     expect("one more", is_served(mine[-1]))
     expect("and no more", Connection(PORT).is_closed())
-    alter(1)
+    alter(mine[0], (b"max.connections.per.ip.overrides", b"127.0.0.9:2,localhost:42"))
+    mine.append(Connection(PORT))
+    expect("one more for an address with an exception", is_served(mine[-1]))
+    expect("and no more than that", Connection(PORT).is_closed())
+    exceptions = [from_address("127.0.0.9") for _ in range(3)]
+    expect("two for another one", [is_served(c) for c in exceptions] == [True, True, False])
+    others += exceptions
+    alter(mine[0], (b"max.connections.per.ip", None), (b"max.connections", None), (b"max.connections.per.ip.overrides", None))
     for connection in mine + others:
         connection.close()
+    connections_end(1)
+
+
+def serve_seconds(count, port):
+    """How long it takes until so many connections, all opened at once, are served."""
+    start = time.monotonic()
+    many = [from_address("127.0.0.2", port) for _ in range(count)]
+    served = sum(is_served(connection) for connection in many)
+    expect(f"{served} of {count} are served", served == count)
+    for connection in many:
+        connection.close()
+    return time.monotonic() - start
+
+
+def flood_rate():
+    """The mean is one over one second; SECOND_PORT is of the listener EXTERNAL."""
+    good = GoodClient()
+    control = Connection(PORT)
+    alter(control, (b"listener.name.external.max.connection.creation.rate", b"20"))
+    took = serve_seconds(100, SECOND_PORT)
+    say(f"100 connections at 20 a second: {took:.1f} s")
+    expect(f"100 connections at 20 a second took {took} s", took > 3.8)
+    expect("they waited, and none was refused", metric("freshet_connections_delayed_total") > 0 and metric("freshet_connections_refused_total") == 0)
+    delayed = metric("freshet_connections_delayed_total")
+    serve_seconds(100, PORT)
+    expect("the other listener is not throttled", metric("freshet_connections_delayed_total") == delayed)
+    alter(control, (b"listener.name.external.max.connection.creation.rate", None), (b"max.connection.creation.rate", b"20"))
+    took = serve_seconds(40, PORT) + serve_seconds(60, SECOND_PORT)
+    expect(f"100 connections at 20 a second over both took {took} s", took > 3.8)
+    alter(control, (b"max.connection.creation.rate", None), (b"listener.name.external.max.connections", b"3"))
+    delayed = metric("freshet_connections_delayed_total")
+    mine = [from_address("127.0.0.2", SECOND_PORT) for _ in range(4)]
+    expect("three of one listener are served", [is_served(c) for c in mine] == [True, True, True, False])
+    expect("the other one has room", is_served(control) and serve_seconds(10, PORT) >= 0)
+    expect("without a rate nobody waits", metric("freshet_connections_delayed_total") == delayed)
+    for connection in mine + [control]:
+        connection.close()
+    good.end()
     connections_end(1)
 
 

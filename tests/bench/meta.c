@@ -52,6 +52,8 @@ apply(struct meta_state *state, const struct meta_record *record)
 static void
 add_brokers(struct meta_state *state, int64_t epochs[BROKERS])
 {
+    const struct meta_endpoint endpoint = { BYTES_LITERAL("PLAINTEXT"),
+        BYTES_LITERAL("broker.example"), 9092 };
     const struct meta_record cluster = { .type = META_CLUSTER,
         .cluster = { uuid_number(1), META_FORMAT_VERSION } };
     apply(state, &cluster);
@@ -59,8 +61,8 @@ add_brokers(struct meta_state *state, int64_t epochs[BROKERS])
         const struct meta_record broker = { .type = META_BROKER,
             .broker = { .broker_id = i,
                     .incarnation = uuid_number(10 + (uint32_t)i),
-                    .host = BYTES_LITERAL("broker.example"),
-                    .port = 9092 } };
+                    .endpoints = &endpoint,
+                    .endpoint_count = 1 } };
         epochs[i] = apply(state, &broker).epoch;
     }
 }

@@ -35,7 +35,8 @@ int64_t __wrap_stream_read(struct stream *stream, void *data, size_t size, uint6
 void __wrap_stream_close(struct stream *stream);
 const char *__wrap_stream_peer(const struct stream *stream);
 unsigned __wrap_reactor_index(void);
-void __wrap_session_init(struct session *session, struct broker *broker, struct stream *stream);
+void __wrap_session_init(struct session *session, struct broker *broker, const char *listener,
+        struct stream *stream);
 int __wrap_session_request(struct session *session, struct buf *frame);
 void __wrap_session_done(struct session *session);
 
@@ -76,9 +77,11 @@ __wrap_reactor_index(void)
 }
 
 void
-__wrap_session_init(struct session *session, struct broker *broker, struct stream *stream)
+__wrap_session_init(
+        struct session *session, struct broker *broker, const char *listener, struct stream *stream)
 {
     session->broker = broker;
+    session->listener = listener;
     session->stream = stream;
 }
 
@@ -150,7 +153,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     };
     list_init(&net.open[0]);
     log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
-    connection_run(&net, &stream);
+    connection_run(&net, "PLAINTEXT", &stream);
     CHECK(stream.closed && list_is_empty(&net.open[0]) && atomic_load(&broker.memory.used) == 0);
     check_end(&stream, last_of(input, stream.frames), net.bad_frames);
     return 0;

@@ -104,10 +104,12 @@ watch_lease(struct broker *broker)
 int
 broker_start(struct broker *broker)
 {
+    const struct meta_endpoint endpoint = { BYTES_LITERAL("PLAINTEXT"),
+        bytes_of_string(broker->name), 9092 };
     const struct meta_options options = { .objects = broker->objects,
         .broker_id = broker->id,
-        .host = bytes_of_string(broker->name),
-        .port = 9092,
+        .endpoints = &endpoint,
+        .endpoint_count = 1,
         .former_holder = broker->last_writer,
         .lease_ns = LEASE_NS,
         .snapshot_interval = broker->snapshot_interval,

@@ -1,6 +1,7 @@
 /* M4: what a broker without a lease says of leaders. */
 #include "base/mark.h"
 #include "base/mem.h"
+#include "handlers/errors.h"
 #include "handlers/handlers.h"
 #include "handlers/leader_hint.h"
 #include "handlers/leaders.h"
@@ -37,6 +38,7 @@ bench_open(struct bench *bench, const char *name)
     bench->request.broker = bench->broker;
     bench->request.api = wire_api_find(3);
     bench->request.version = 1;
+    bench->request.listener = "PLAINTEXT";
     wire_reader_init(&bench->request.body, BYTES_LITERAL("\xff\xff\xff\xff"));
     arena_init(&bench->request.arena, REQUEST_MEMORY_MAX);
     wire_writer_init(&bench->request.answer, GIB);
@@ -82,12 +84,33 @@ FIBER_TEST(an_answer_about_leaders_waits_for_the_lease)
     struct fiber *fiber;
     ASSERT_OK(bench_open(&bench, "leaders-wait"));
     ASSERT(EVENTUALLY(leaders_find(&bench.request, partition_of(&bench))));
+    ASSERT_EQ(leaders_error(&bench.request, partition_of(&bench)), KAFKA_NONE);
     ASSERT(lease_runs_out(&bench));
+    ASSERT_EQ(leaders_error(&bench.request, partition_of(&bench)), KAFKA_LEADER_NOT_AVAILABLE);
     ASSERT_OK(fiber_spawn("store", store_comes_back, &bench, &fiber));
     handle_metadata(&bench.request);
     ASSERT(!bench.request.close && wire_writer_size(&bench.request.answer) > 0);
     ASSERT(EVENTUALLY(leaders_find(&bench.request, partition_of(&bench))));
     fiber_join(fiber);
+    ASSERT_OK(rig_stop(&bench.rig));
+    bench_close(&bench);
+}
+
+/* The bench's broker registers PLAINTEXT alone. */
+FIBER_TEST(a_leader_is_told_of_only_where_it_has_the_clients_listener)
+{
+    struct bench bench;
+    const struct meta_broker *broker;
+    ASSERT_OK(bench_open(&bench, "leaders-listener"));
+    struct leader_hints hints = { .request = &bench.request };
+    int32_t here = 1;
+    hints.ids = &here;
+    hints.count = 1;
+    ASSERT(EVENTUALLY(leaders_find(&bench.request, partition_of(&bench))));
+    ASSERT_EQ(leader_hint_endpoint(&hints, 0, &broker)->port, 9092);
+    bench.request.listener = "EXTERNAL";
+    ASSERT_EQ(leaders_error(&bench.request, partition_of(&bench)), KAFKA_LISTENER_NOT_FOUND);
+    ASSERT(!leader_hint_endpoint(&hints, 0, &broker));
     ASSERT_OK(rig_stop(&bench.rig));
     bench_close(&bench);
 }
@@ -120,10 +143,12 @@ FIBER_TEST(without_a_lease_a_broker_never_says_that_it_leads)
 static int
 succeed(struct bench *bench, struct meta **ret_meta)
 {
+    const struct meta_endpoint endpoint = { BYTES_LITERAL("PLAINTEXT"), BYTES_LITERAL("127.0.0.1"),
+        9092 };
     const struct meta_options options = { .objects = bench->rig.objects,
         .broker_id = 1,
-        .host = BYTES_LITERAL("127.0.0.1"),
-        .port = 9092,
+        .endpoints = &endpoint,
+        .endpoint_count = 1,
         .admin_host = BYTES_LITERAL("127.0.0.1"),
         .former_holder = meta_writer(bench->rig.meta) };
     return meta_start(&options, ret_meta);

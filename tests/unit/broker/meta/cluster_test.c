@@ -29,8 +29,8 @@ options_of(struct objectstore *objects, int32_t id)
 {
     return (struct meta_options){ .objects = objects,
         .broker_id = id,
-        .host = BYTES_LITERAL("localhost"),
-        .port = 9092,
+        .endpoints = test_endpoints,
+        .endpoint_count = ARRAY_SIZE(test_endpoints),
         .internal_host = BYTES_LITERAL("127.0.0.1"),
         .lease_ns = LEASE };
 }
@@ -279,15 +279,20 @@ talk_hear(struct talk *talk, enum peer_type type)
 static int
 talk_hello(struct talk *talk, const struct meta *controller, int64_t epoch, uint64_t next)
 {
+    struct meta_record record = test_broker(7, 0);
+    CLEANUP(strbuf_done) struct strbuf registration;
+    record.broker.incarnation = test_uuid(70);
+    strbuf_init(&registration, INTERNAL_HELLO_SIZE_MAX);
+    int r = meta_record_encode(&record, &registration);
     const struct peer_message hello = { .type = PEER_HELLO,
         .hello = { .cluster_id = meta_cluster_id(controller),
-                .incarnation = test_uuid(70),
                 .broker_epoch = epoch,
                 .next_sequence = next,
-                .broker = { .broker_id = 7, .host = BYTES_LITERAL("h"), .port = 1 } } };
+                .registration = strbuf_bytes(&registration) } };
     *talk = (struct talk){ 0 };
-    int r = tcp_connect("127.0.0.1", meta_internal_port(controller),
-            clock_mono_ns() + 5 * (uint64_t)NS_PER_S, &talk->stream);
+    r = r ? r
+          : tcp_connect("127.0.0.1", meta_internal_port(controller),
+                    clock_mono_ns() + 5 * (uint64_t)NS_PER_S, &talk->stream);
     return r ? r : talk_say(talk, &hello);
 }
 

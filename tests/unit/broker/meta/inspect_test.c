@@ -55,7 +55,7 @@ FIBER_TEST(a_living_cluster_is_shown_record_by_record)
     strbuf_init(&lines.text, 1 << 20);
     ASSERT_OK(objectstore_open("memory://inspect-test", &objects));
     const struct meta_options options = {
-        .objects = objects, .broker_id = 1, .host = BYTES_LITERAL("localhost"), .port = 9092
+        .objects = objects, .broker_id = 1, .endpoints = test_endpoints, .endpoint_count = 1
     };
     ASSERT_OK(meta_start(&options, &meta));
     struct meta_record topic = test_topic(5, 3);

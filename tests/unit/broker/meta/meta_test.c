@@ -32,8 +32,8 @@ options_of(struct objectstore *objects)
 {
     return (struct meta_options){ .objects = objects,
         .broker_id = 1,
-        .host = BYTES_LITERAL("localhost"),
-        .port = 9092,
+        .endpoints = test_endpoints,
+        .endpoint_count = ARRAY_SIZE(test_endpoints),
         .lease_ns = LEASE };
 }
 
@@ -67,7 +67,7 @@ FIBER_TEST(an_empty_bucket_becomes_a_cluster)
     const struct meta_broker *broker = meta_broker_find(meta_state(meta), 1);
     ASSERT(broker && broker->alive);
     ASSERT_EQ(broker->epoch, meta_broker_epoch(meta));
-    ASSERT_STRING(broker->host, "localhost");
+    ASSERT_STRING(meta_broker_endpoint(broker, "PLAINTEXT")->host, "localhost");
     ASSERT_OK(create_topic(meta, 5, 3));
     ASSERT(meta_topic_by_name(meta_state(meta), BYTES_LITERAL("topic-5")));
     ASSERT_ERROR(create_topic(meta, 5, 3), -EEXIST);

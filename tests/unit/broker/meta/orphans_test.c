@@ -23,7 +23,7 @@ static struct meta_options
 options_of(struct objectstore *objects)
 {
     return (struct meta_options){
-        .objects = objects, .broker_id = 1, .host = BYTES_LITERAL("localhost"), .port = 9092
+        .objects = objects, .broker_id = 1, .endpoints = test_endpoints, .endpoint_count = 1
     };
 }
 

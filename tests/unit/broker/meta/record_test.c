@@ -117,9 +117,46 @@ TEST(the_bytes_of_every_record_are_pinned)
     for (size_t i = 0; i < count; i++) {
         ASSERT_OK(meta_record_encode(&records[i], &all));
     }
-    ASSERT_EQ(all.size, 1219);
-    ASSERT_EQ(crc32c(strbuf_bytes(&all)), 0xe4ad6f10);
+    ASSERT_EQ(all.size, 1270);
+    ASSERT_EQ(crc32c(strbuf_bytes(&all)), 0x7d0759e3);
     strbuf_done(&all);
+}
+
+/* What brokers before version 4 wrote: one address, without the name of a listener. */
+TEST(a_broker_of_an_older_version_has_one_plaintext_endpoint)
+{
+    static const struct meta_endpoint plain = { { (const uint8_t *)"PLAINTEXT", 9 },
+        { (const uint8_t *)"localhost", 9 }, 9092 };
+    static const size_t tails[] = { [1] = 12, [2] = 4, [3] = 0 }; /* what version 3 has more */
+    struct meta_record record = test_broker(7, 1);
+    record.broker.endpoints = &plain;
+    record.broker.endpoint_count = 1;
+    for (uint8_t version = 1; version <= 3; version++) {
+        struct strbuf bytes;
+        struct arena arena;
+        struct meta_record decoded;
+        size_t size;
+        strbuf_init(&bytes, 4096);
+        arena_init(&arena, META_ARENA_SIZE);
+        ASSERT_OK(meta_record_encode(&record, &bytes));
+        /* The list's count and the name, in front of host and port. */
+        const size_t name_at = 8 + 4 + 16;
+        const size_t name_size = 4 + 4 + 9;
+        memmove(bytes.data + name_at, bytes.data + name_at + name_size,
+                bytes.size - name_at - name_size);
+        bytes.size -= name_size + tails[version];
+        bytes.data[3] = version;
+        store_be32(bytes.data + 4, (uint32_t)bytes.size - 8);
+        ASSERT_OK(meta_record_decode(strbuf_bytes(&bytes), &arena, &decoded, &size));
+        ASSERT_EQ(size, bytes.size);
+        ASSERT_EQ(decoded.broker.endpoint_count, 1);
+        ASSERT_BYTES(decoded.broker.endpoints[0].listener, BYTES_LITERAL("PLAINTEXT"));
+        ASSERT_BYTES(decoded.broker.endpoints[0].host, BYTES_LITERAL("localhost"));
+        ASSERT_EQ(decoded.broker.endpoints[0].port, 9092);
+        ASSERT_EQ(decoded.broker.admin_port, 9644);
+        arena_done(&arena);
+        strbuf_done(&bytes);
+    }
 }
 
 TEST(the_fields_of_a_commit_lie_where_the_format_says)

@@ -61,6 +61,32 @@ TEST(a_rich_state_comes_back_with_its_references)
     meta_state_free(state);
 }
 
+TEST(a_snapshot_of_version_3_gives_its_brokers_one_plaintext_endpoint)
+{
+    static const struct meta_endpoint plain = { { (const uint8_t *)"PLAINTEXT", 9 },
+        { (const uint8_t *)"old.example", 11 }, 9092 };
+    struct meta_state *state = meta_state_new();
+    struct meta_state *old;
+    struct meta_record broker = test_broker(3, 1);
+    broker.broker.endpoints = &plain;
+    broker.broker.endpoint_count = 1;
+    ASSERT_OK(test_apply(state, &broker).error);
+    struct strbuf bytes = test_bytes(state);
+    /* Head, number of brokers, id, epoch, incarnation; then the list's count and the name. */
+    const size_t name_at = 80 + 4 + 28;
+    const size_t name_size = 4 + 4 + 9;
+    memmove(bytes.data + name_at, bytes.data + name_at + name_size,
+            bytes.size - name_at - name_size);
+    bytes.size -= name_size;
+    bytes.data[5] = 3;
+    ASSERT_OK(meta_state_decode(strbuf_bytes(&bytes), &old));
+    ASSERT(test_states_equal(state, old));
+    ASSERT_STRING(meta_broker_endpoint(meta_broker_find(old, 3), "PLAINTEXT")->host, "old.example");
+    strbuf_done(&bytes);
+    meta_state_free(old);
+    meta_state_free(state);
+}
+
 TEST(a_snapshot_that_is_cut_anywhere_is_damaged)
 {
     struct meta_state *state = rich_state(2, 400);
@@ -91,7 +117,7 @@ TEST(a_snapshot_of_a_newer_freshet_is_refused_by_that_name)
     struct meta_state *state = meta_state_new();
     struct strbuf bytes = test_bytes(state);
     struct meta_state *copy;
-    store_be16(bytes.data + 4, 4);
+    store_be16(bytes.data + 4, 5);
     ASSERT_ERROR(meta_state_decode(strbuf_bytes(&bytes), &copy), -EMEDIUMTYPE);
     ASSERT(strstr(test_fault(-EMEDIUMTYPE), "newer Freshet"));
     strbuf_done(&bytes);

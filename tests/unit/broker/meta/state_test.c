@@ -59,14 +59,42 @@ TEST(broker_epochs_grow_over_all_brokers)
     meta_state_free(state);
 }
 
+TEST(a_broker_is_found_by_each_listener_of_its_newest_registration)
+{
+    int64_t epoch;
+    struct meta_state *state = test_state(&epoch);
+    const struct meta_broker *one = meta_broker_find(state, 1);
+    ASSERT_STRING(meta_broker_endpoint(one, "PLAINTEXT")->host, "localhost");
+    ASSERT_EQ(meta_broker_endpoint(one, "EXTERNAL")->port, 31092);
+    ASSERT(!meta_broker_endpoint(one, "INTERNAL"));
+    ASSERT(!meta_broker_endpoint(one, "external"));
+    struct meta_record again = test_broker(1, 9);
+    again.broker.endpoint_count = 1;
+    ASSERT_EQ(test_apply(state, &again).error, 0);
+    ASSERT(!meta_broker_endpoint(meta_broker_find(state, 1), "EXTERNAL"));
+    meta_state_free(state);
+}
+
 TEST(a_broker_with_a_bad_address_is_refused)
 {
     int64_t epoch;
     struct meta_state *state = test_state(&epoch);
     struct meta_record broker = test_broker(2, 2);
-    broker.broker.host = bytes_of("a\0b", 3);
+    static const struct meta_endpoint good = { { (const uint8_t *)"A", 1 },
+        { (const uint8_t *)"h", 1 }, 1 };
+    const struct meta_endpoint bad[] = {
+        { BYTES_LITERAL("B"), bytes_of("a\0b", 3), 1 }, { BYTES_LITERAL("B"), BYTES_NULL, 1 },
+        { bytes_of("a\0b", 3), BYTES_LITERAL("h"), 1 },
+        { BYTES_LITERAL(""), BYTES_LITERAL("h"), 1 }, good, /* twice */
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        const struct meta_endpoint endpoints[2] = { good, bad[i] };
+        broker.broker.endpoints = endpoints;
+        ASSERT_EQ(test_apply(state, &broker).error, -EINVAL);
+    }
+    broker.broker.endpoint_count = 0;
     ASSERT_EQ(test_apply(state, &broker).error, -EINVAL);
-    broker.broker.host = BYTES_NULL;
+    broker.broker.endpoint_count = META_ENDPOINTS_MAX + 1;
     ASSERT_EQ(test_apply(state, &broker).error, -EINVAL);
     broker = test_broker(-1, 2);
     ASSERT_EQ(test_apply(state, &broker).error, -EINVAL);

@@ -41,14 +41,19 @@ test_state(int64_t *ret_epoch)
     return state;
 }
 
+const struct meta_endpoint test_endpoints[2] = {
+    { { (const uint8_t *)"PLAINTEXT", 9 }, { (const uint8_t *)"localhost", 9 }, 9092 },
+    { { (const uint8_t *)"EXTERNAL", 8 }, { (const uint8_t *)"broker.example", 14 }, 31092 },
+};
+
 struct meta_record
 test_broker(int32_t id, uint32_t incarnation)
 {
     return (struct meta_record){ .type = META_BROKER,
         .broker = { .broker_id = id,
                 .incarnation = test_uuid(1000 + incarnation),
-                .host = BYTES_LITERAL("localhost"),
-                .port = 9092,
+                .endpoints = test_endpoints,
+                .endpoint_count = ARRAY_SIZE(test_endpoints),
                 .admin_host = BYTES_LITERAL("127.0.0.1"),
                 .admin_port = 9644 } };
 }

@@ -13,10 +13,13 @@ struct meta_state *test_state(int64_t *ret_epoch);
 /* Applies at the next sequence. */
 struct meta_result test_apply(struct meta_state *state, const struct meta_record *record);
 
+/* At localhost:9092, and what one other listener is told. */
+extern const struct meta_endpoint test_endpoints[2];
+
 struct meta_record test_broker(int32_t id, uint32_t incarnation);
-/* Topic n, named "topic-<n>", all partitions owned by broker 1. The arrays are static. */
 /* One whose WAL is in the bucket. */
 struct meta_record test_bucket_broker(int32_t id, uint32_t incarnation);
+/* Topic n, named "topic-<n>", all partitions owned by broker 1. The arrays are static. */
 struct meta_record test_topic(uint32_t n, int32_t partitions);
 struct meta_record test_open(
         uint32_t topic, int32_t index, int32_t broker_id, int64_t broker_epoch);

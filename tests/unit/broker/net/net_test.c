@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "net/addresses.h"
 #include "net/net.h"
+#include "net/pace.h"
 #include "reactor/clock.h"
 #include "reactor/tcp.h"
 #include "unit/test.h"
@@ -25,7 +26,10 @@ static int
 start(struct broker *broker, struct net_options options, struct net **ret_net)
 {
     options.broker = broker;
-    options.host = "127.0.0.1";
+    static const struct net_listener_options listeners[] = { { "PLAINTEXT", "127.0.0.1", 0 },
+        { "EXTERNAL", "127.0.0.1", 0 } };
+    options.listeners = listeners;
+    options.listener_count = ARRAY_SIZE(listeners);
     options.frame_size_max = options.frame_size_max ? options.frame_size_max : 1 << 20;
     options.idle_timeout_ns = options.idle_timeout_ns ? options.idle_timeout_ns : 10 * SECOND;
     options.frame_grace_ns = options.frame_grace_ns ? options.frame_grace_ns : 10 * SECOND;
@@ -36,7 +40,7 @@ start(struct broker *broker, struct net_options options, struct net **ret_net)
 static int
 client_new(struct net *net, struct stream **ret_client)
 {
-    return tcp_connect("127.0.0.1", net_port(net), DEADLINE_NONE, ret_client);
+    return tcp_connect("127.0.0.1", net_port(net, 0), DEADLINE_NONE, ret_client);
 }
 
 static int
@@ -199,6 +203,177 @@ FIBER_TEST(an_address_has_at_most_its_connections) /* C3 */
     net_stop(net);
     settings_free(settings);
     mem_free(broker);
+}
+
+static int
+put_setting(struct settings *settings, const char *key, const char *value)
+{
+    return settings_set(
+            settings, bytes_of_string(key), bytes_of_string(value), SETTING_FROM_DYNAMIC_BROKER);
+}
+
+FIBER_TEST(exceptions_by_address_count_before_the_limit_of_all)
+{
+    struct broker *broker = broker_new(0);
+    struct settings *settings = settings_new();
+    struct net *net;
+    struct stream *clients[4];
+    ASSERT_OK(put_setting(settings, "max.connections.per.ip", "1"));
+    ASSERT_OK(put_setting(settings, "max.connections.per.ip.overrides", "::1:9,localhost:2"));
+    ASSERT_OK(start(broker, (struct net_options){ .limits = settings }, &net));
+    for (int i = 0; i < 3; i++) {
+        ASSERT_OK(client_new(net, &clients[i]));
+    }
+    ASSERT(is_closed(clients[2]));
+    stream_close(clients[2]);
+    /* Taken over at once; what cannot be looked up is passed over. */
+    ASSERT_OK(put_setting(
+            settings, "max.connections.per.ip.overrides", "no-such-host.invalid:7,127.0.0.1:3"));
+    for (int i = 2; i < 4; i++) {
+        ASSERT_OK(client_new(net, &clients[i]));
+    }
+    ASSERT(is_closed(clients[3]));
+    for (int i = 0; i < 3; i++) {
+        ASSERT_OK(ask(clients[i], i));
+        ASSERT_EQ(answer(clients[i]), i);
+        stream_close(clients[i]);
+    }
+    stream_close(clients[3]);
+    net_stop(net);
+    settings_free(settings);
+    mem_free(broker);
+}
+
+FIBER_TEST(a_listener_has_at_most_its_connections_and_another_goes_on) /* C3 */
+{
+    struct broker *broker = broker_new(0);
+    struct settings *settings = settings_new();
+    struct net *net;
+    struct stream *clients[3];
+    struct stream *other;
+    ASSERT_OK(put_setting(settings, "listener.name.plaintext.max.connections", "2"));
+    ASSERT_OK(start(broker, (struct net_options){ .limits = settings }, &net));
+    unsigned marks = (unsigned)mark_count("net: a listener has its connections");
+    for (int i = 0; i < 3; i++) {
+        ASSERT_OK(client_new(net, &clients[i]));
+    }
+    ASSERT(is_closed(clients[2]));
+    ASSERT_EQ(mark_count("net: a listener has its connections"), marks + 1);
+    ASSERT_OK(tcp_connect("127.0.0.1", net_port(net, 1), DEADLINE_NONE, &other));
+    ASSERT_OK(ask(other, 9));
+    ASSERT_EQ(answer(other), 9);
+    for (int i = 0; i < 3; i++) {
+        stream_close(clients[i]);
+    }
+    stream_close(other);
+    net_stop(net);
+    settings_free(settings);
+    mem_free(broker);
+}
+
+FIBER_TEST(connections_that_come_too_fast_wait_and_are_served) /* C4 */
+{
+    struct broker *broker = broker_new(0);
+    struct settings *settings = settings_new();
+    struct net *net;
+    struct net_stats stats;
+    struct stream *clients[4];
+    struct stream *other;
+    /* A mean over one second: one at once, then one each second. */
+    ASSERT_OK(settings_set(
+            settings, BYTES_LITERAL("quota.window.num"), BYTES_LITERAL("1"), SETTING_FROM_FILE));
+    ASSERT_OK(put_setting(settings, "listener.name.plaintext.max.connection.creation.rate", "1"));
+    ASSERT_OK(start(broker, (struct net_options){ .limits = settings }, &net));
+    uint64_t marks = mark_count("net: a connection waits for its turn");
+    uint64_t before_ns = clock_mono_ns();
+    for (int i = 0; i < 4; i++) {
+        ASSERT_OK(client_new(net, &clients[i]));
+    }
+    for (int i = 0; i < 4; i++) {
+        ASSERT_OK(ask(clients[i], i));
+        ASSERT_EQ(answer(clients[i]), i);
+        stream_close(clients[i]);
+    }
+    ASSERT(clock_mono_ns() - before_ns >= 3 * SECOND - SECOND / 10);
+    ASSERT(mark_count("net: a connection waits for its turn") > marks);
+    /* The other listener has no such limit. */
+    ASSERT_OK(tcp_connect("127.0.0.1", net_port(net, 1), DEADLINE_NONE, &other));
+    ASSERT_OK(ask(other, 9));
+    ASSERT_EQ(answer(other), 9);
+    stream_close(other);
+    net_stats_get(net, &stats);
+    ASSERT_EQ(stats.refused, 0);
+    ASSERT(stats.delayed >= 1);
+    net_stop(net);
+    settings_free(settings);
+    mem_free(broker);
+}
+
+FIBER_TEST(a_listener_stops_while_a_connection_waits_for_its_turn) /* C4 */
+{
+    struct broker *broker = broker_new(0);
+    struct settings *settings = settings_new();
+    struct net *net;
+    struct net_stats stats;
+    struct stream *client;
+    /* A day for each. */
+    ASSERT_OK(settings_set(settings, BYTES_LITERAL("quota.window.size.seconds"),
+            BYTES_LITERAL("86400"), SETTING_FROM_FILE));
+    ASSERT_OK(settings_set(
+            settings, BYTES_LITERAL("quota.window.num"), BYTES_LITERAL("1"), SETTING_FROM_FILE));
+    ASSERT_OK(put_setting(settings, "max.connection.creation.rate", "0"));
+    ASSERT_OK(start(broker, (struct net_options){ .limits = settings }, &net));
+    ASSERT_OK(client_new(net, &client));
+    ASSERT_OK(ask(client, 1));
+    ASSERT_EQ(answer(client), 1);
+    stream_close(client);
+    ASSERT_OK(client_new(net, &client));
+    do {
+        ASSERT_OK(fiber_sleep_ns(1000000));
+        net_stats_get(net, &stats);
+    } while (stats.delayed == 0);
+    net_stop_listening(net);
+    ASSERT(is_closed(client));
+    stream_close(client);
+    net_stop(net);
+    settings_free(settings);
+    mem_free(broker);
+}
+
+TEST(a_pace_lets_a_window_through_at_once_and_then_the_rate)
+{
+    const struct pace_limits limits = { .rate = 4, .window_ns = 2 * SECOND, .wait_max_ns = SECOND };
+    struct pace pace = { 0 };
+    uint64_t now_ns = 1000 * SECOND;
+    for (int i = 0; i < 8; i++) {
+        ASSERT_EQ(pace_take(&pace, &limits, now_ns), 0);
+    }
+    ASSERT_EQ(pace_take(&pace, &limits, now_ns), SECOND / 4);
+    ASSERT_EQ(pace_take(&pace, &limits, now_ns + SECOND / 4), SECOND / 4);
+    /* A pause gives back what it lasted, a long one the window. */
+    ASSERT_EQ(pace_take(&pace, &limits, now_ns + SECOND), 0);
+    now_ns += 100 * SECOND;
+    for (int i = 0; i < 8; i++) {
+        ASSERT_EQ(pace_take(&pace, &limits, now_ns), 0);
+    }
+    ASSERT_EQ(pace_take(&pace, &limits, now_ns), SECOND / 4);
+}
+
+TEST(nobody_waits_longer_than_the_most_for_its_turn)
+{
+    const struct pace_limits none = { .rate = 0, .window_ns = SECOND, .wait_max_ns = SECOND };
+    const struct pace_limits all = {
+        .rate = INT32_MAX, .window_ns = SECOND, .wait_max_ns = SECOND
+    };
+    struct pace pace = { 0 };
+    ASSERT_EQ(pace_take(&pace, &none, SECOND), 0);
+    for (int i = 0; i < 10; i++) {
+        ASSERT_EQ(pace_take(&pace, &none, SECOND), SECOND);
+    }
+    pace = (struct pace){ 0 };
+    for (int i = 0; i < 1000; i++) {
+        ASSERT_EQ(pace_take(&pace, &all, SECOND), 0);
+    }
 }
 
 TEST(addresses_that_have_left_are_forgotten) /* C3 */

@@ -23,11 +23,13 @@ limits_of(void *arg, const char *topic_name, struct topic_limits *ret_limits)
 static int
 start_meta(struct rig *rig)
 {
+    const struct meta_endpoint endpoint = { BYTES_LITERAL("PLAINTEXT"), BYTES_LITERAL("127.0.0.1"),
+        9092 };
     struct meta_options options = {
         .objects = rig->objects,
         .broker_id = 1,
-        .host = BYTES_LITERAL("127.0.0.1"),
-        .port = 9092,
+        .endpoints = &endpoint,
+        .endpoint_count = 1,
         .admin_host = BYTES_LITERAL("127.0.0.1"),
         .wal_logs = rig->in_bucket ? 1 : 0,
         .former_holder = rig->writer,
@@ -358,10 +360,12 @@ rig_count(struct rig *rig, struct partition_key key, int64_t offset)
 int
 rig_register_second(struct rig *rig, struct meta_result *ret_result)
 {
+    const struct meta_endpoint endpoint = { BYTES_LITERAL("PLAINTEXT"), BYTES_LITERAL("second"),
+        9092 };
     const struct meta_record broker = { .type = META_BROKER,
         .broker = { .broker_id = 2,
                 .incarnation = { { 2 } },
-                .host = BYTES_LITERAL("second"),
-                .port = 9092 } };
+                .endpoints = &endpoint,
+                .endpoint_count = 1 } };
     return meta_propose_one(rig->meta, &broker, ret_result);
 }

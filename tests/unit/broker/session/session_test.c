@@ -77,7 +77,7 @@ bench_open(struct bench *bench)
         r = stream_adopt(&accepted, &bench->server);
     }
     if (r == 0) {
-        session_init(&bench->session, bench->broker, bench->server);
+        session_init(&bench->session, bench->broker, "PLAINTEXT", bench->server);
         bench->session.find = find;
     }
     return r;

@@ -138,6 +138,50 @@ TEST(bad_listeners_are_refused)
     settings_free(s);
 }
 
+TEST(who_listens_everywhere_is_advertised_by_the_machines_name)
+{
+    struct settings *s = settings_new();
+    const struct settings_machine machine = {
+        .processors = 1, .working_directory = "/", .host_name = "node-7"
+    };
+    ASSERT_OK(put(s, "listeners", "INTERNAL://:9092,EXTERNAL://[::1]:9093"));
+    ASSERT_OK(put(s, "listener.security.protocol.map", "INTERNAL:PLAINTEXT,EXTERNAL:PLAINTEXT"));
+    ASSERT_ERROR(settings_validate(s), -EINVAL);
+    ASSERT_OK(settings_compute(s, &machine));
+    ASSERT_STRING(settings_string(s, "advertised.listeners"),
+            "INTERNAL://node-7:9092,EXTERNAL://[::1]:9093");
+    ASSERT_OK(settings_validate(s));
+    settings_free(s);
+}
+
+TEST(a_port_is_shared_by_one_ipv4_and_one_ipv6_address_at_most)
+{
+    static const struct {
+        const char *listeners;
+        bool good;
+    } cases[] = {
+        { "PLAINTEXT://127.0.0.1:9092,B://[::1]:9092", true },
+        { "PLAINTEXT://127.0.0.1:9092,B://127.0.0.1:9093", true },
+        { "PLAINTEXT://127.0.0.1:0,B://127.0.0.1:0", true },
+        { "PLAINTEXT://127.0.0.1:9092,B://127.0.0.2:9092", false },
+        { "PLAINTEXT://a:9092,B://[::1]:9092", false },
+        { "PLAINTEXT://[::2]:9092,B://[::1]:9092", false },
+        { "PLAINTEXT://127.0.0.1:9092,B://[::1]:9092,C://[::2]:9092", false },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct settings *s = settings_new();
+        ASSERT_OK(put(s, "listener.security.protocol.map",
+                "PLAINTEXT:PLAINTEXT,B:PLAINTEXT,C:PLAINTEXT"));
+        ASSERT_OK(put(s, "listeners", cases[i].listeners));
+        int r = settings_validate(s);
+        if (cases[i].good != (r == 0)) {
+            test_fail(__FILE__, __LINE__, "%s: %d", cases[i].listeners, r);
+        }
+        settings_free(s);
+    }
+    test_pass();
+}
+
 TEST(combinations_that_cannot_work_are_refused)
 {
     static const char *const bad[][3] = {
@@ -146,6 +190,8 @@ TEST(combinations_that_cannot_work_are_refused)
         { "listeners", "SSL://h:1", "only PLAINTEXT" },
         { "listeners", "PLAINTEXT://0.0.0.0:9092", "advertised.listeners" },
         { "advertised.listeners", "SSL://h:1", "which listeners does not have" },
+        { "listener.name.internal.max.connections", "5", "listeners has no internal" },
+        { "max.connections.per.ip", "0", "max.connections.per.ip.overrides" },
         { "wal.capacity.bytes", "268435456", "reactors" },
         { "log.cache.bytes", "1000", "upload.bytes" },
     };

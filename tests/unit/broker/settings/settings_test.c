@@ -119,6 +119,76 @@ load(struct settings *settings, const char *variable, const char *other)
     return settings_load_environment(settings, environment);
 }
 
+TEST(a_listener_has_its_own_value_before_that_of_all)
+{
+    struct settings *s = settings_new();
+    ASSERT_OK(settings_set(
+            s, BYTES_LITERAL("max.connections"), BYTES_LITERAL("10"), SETTING_FROM_FILE));
+    ASSERT_EQ(settings_listener_int(s, "EXTERNAL", "max.connections"), 10);
+    ASSERT_OK(settings_set(s, BYTES_LITERAL("listener.name.external.max.connections"),
+            BYTES_LITERAL("3"), SETTING_FROM_FILE));
+    struct settings *clone = settings_clone(s);
+    ASSERT_OK(settings_set(s, BYTES_LITERAL("listener.name.external.max.connections"),
+            BYTES_LITERAL("4"), SETTING_FROM_DYNAMIC_DEFAULT));
+    ASSERT_EQ(settings_listener_int(s, "EXTERNAL", "max.connections"), 4);
+    ASSERT_EQ(settings_listener_int(s, "INTERNAL", "max.connections"), 10);
+    ASSERT_EQ(settings_listener_int(clone, "EXTERNAL", "max.connections"), 3);
+    settings_unset(s, BYTES_LITERAL("listener.name.external.max.connections"),
+            SETTING_FROM_DYNAMIC_DEFAULT);
+    ASSERT_EQ(settings_listener_int(s, "EXTERNAL", "max.connections"), 3);
+    ASSERT_STRING(settings_override_at(s, 0)->name, "listener.name.external.max.connections");
+    ASSERT(!settings_override_at(s, 1));
+    settings_free(clone);
+    settings_free(s);
+}
+
+TEST(values_of_single_listeners_are_of_known_settings_and_not_too_many) /* C1, C4 */
+{
+    static const char *const bad[] = { "listener.name.external.ssl.key.password",
+        "listener.name.external.max.connections.per.ip", "listener.name..max.connections",
+        "listener.name.max.connections", "listener.name.external." };
+    struct settings *s = settings_new();
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        ASSERT_ERROR(
+                settings_set(s, bytes_of_string(bad[i]), BYTES_LITERAL("1"), SETTING_FROM_FILE),
+                -EINVAL);
+    }
+    ASSERT(!settings_override_at(s, 0));
+    for (int i = 0; i <= SETTINGS_OVERRIDES_MAX; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "listener.name.l%d.max.connection.creation.rate", i);
+        int r = settings_set(s, bytes_of_string(key), BYTES_LITERAL("1"), SETTING_FROM_FILE);
+        ASSERT_EQ(r, i < SETTINGS_OVERRIDES_MAX ? 0 : -EINVAL);
+    }
+    settings_free(s);
+}
+
+TEST(exceptions_by_address_are_hosts_with_numbers)
+{
+    static const char *const good[] = { "", "127.0.0.1:5",
+        "a.example:0, ::1:7 ,10.0.0.1:2147483647" };
+    static const char *const bad[] = { "127.0.0.1", "h:", ":5", "h:x", "h:-1", "h:5x",
+        "h:2147483648", "h/i:5", "h:1,i" };
+    struct settings *s = settings_new();
+    const struct bytes key = BYTES_LITERAL("max.connections.per.ip.overrides");
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        ASSERT_ERROR(settings_set(s, key, bytes_of_string(bad[i]), SETTING_FROM_FILE), -EINVAL);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        ASSERT_OK(settings_set(s, key, bytes_of_string(good[i]), SETTING_FROM_FILE));
+    }
+    const char *place = good[2];
+    char host[SETTINGS_HOST_SIZE];
+    uint32_t count;
+    ASSERT_EQ(settings_per_ip_next(&place, host, &count), 1);
+    ASSERT_EQ(settings_per_ip_next(&place, host, &count), 1);
+    ASSERT_STRING(host, "::1");
+    ASSERT_EQ(count, 7);
+    ASSERT_EQ(settings_per_ip_next(&place, host, &count), 1);
+    ASSERT_EQ(settings_per_ip_next(&place, host, &count), 0);
+    settings_free(s);
+}
+
 TEST(environment_variables_set_settings)
 {
     struct settings *s = settings_new();
@@ -129,6 +199,9 @@ TEST(environment_variables_set_settings)
     ASSERT_OK(load(
             s, "FRESHET_ADVERTISED_LISTENERS=PLAINTEXT://b=1:9092", "FRESHET_BROKER_RACK=eu-1"));
     ASSERT_STRING(settings_string(s, "broker.rack"), "eu-1");
+    ASSERT_OK(load(s, "FRESHET_LISTENER_NAME_MY_IN_MAX_CONNECTIONS=7",
+            "FRESHET_LISTENER_SECURITY_PROTOCOL_MAP=A:PLAINTEXT"));
+    ASSERT_EQ(settings_listener_int(s, "MY_IN", "max.connections"), 7);
     settings_free(s);
 }
 

@@ -21,7 +21,9 @@ TEST(flat_keys_nested_maps_and_lists_are_the_same)
                       "log:\n  cleanup:\n    policy: [compact, delete]\n  segment.bytes: 1048576\n"
                       "listeners:\n  - PLAINTEXT://127.0.0.1:1\n  - \"SSL://127.0.0.1:2\"\n"
                       "auto.create.topics.enable: false\n"
-                      "broker.rack: 'eu 1'\n"));
+                      "broker.rack: 'eu 1'\n"
+                      "listener:\n  name:\n    external:\n      max.connections: 5\n"));
+    ASSERT_EQ(settings_listener_int(s, "EXTERNAL", "max.connections"), 5);
     ASSERT_EQ(settings_long(s, "log.retention.ms"), 60000);
     ASSERT_STRING(settings_string(s, "log.cleanup.policy"), "compact,delete");
     ASSERT_EQ(settings_int(s, "log.segment.bytes"), 1048576);

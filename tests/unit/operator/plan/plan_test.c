@@ -394,8 +394,6 @@ TEST(what_brokers_lack_is_told_and_nothing_is_done)
         "{\"spec\":{\"listeners\":[{\"name\":\"a\",\"port\":9092,\"tls\":{\"enabled\":true}}]}}",
         "{\"spec\":{\"listeners\":[{\"name\":\"a\",\"port\":9092,"
         "\"authentication\":{\"type\":\"scram-sha-512\"}}]}}",
-        "{\"spec\":{\"listeners\":[{\"name\":\"a\",\"port\":9092},{\"name\":\"b\",\"port\":"
-        "9093}]}}",
     };
     for (size_t i = 0; i < ARRAY_SIZE(specs); i++) {
         static struct world world;
@@ -406,6 +404,17 @@ TEST(what_brokers_lack_is_told_and_nothing_is_done)
         ASSERT_STRING(world_condition(&world, CONDITION_RECONCILED), "False/NotYet");
         world_end(&world);
     }
+}
+
+TEST(several_listeners_are_served)
+{
+    static struct world world;
+    world_begin(&world, 1,
+            "{\"spec\":{\"listeners\":[{\"name\":\"a\",\"port\":9092},{\"name\":\"b\",\"port\":"
+            "9093}]}}");
+    ASSERT_STRING(world.cluster->not_yet, "");
+    ASSERT_EQ(world.cluster->listener_count, 2);
+    world_end(&world);
 }
 
 #define DELETED                                                                                    \
