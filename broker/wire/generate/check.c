@@ -177,7 +177,7 @@ check_struct_fields(const struct checker *c, const struct schema_struct *s)
         bool compared = field->kind == KIND_STRUCT && !field->nullable_flag &&
                         (field->tag >= 0 || field->versions.min > s->versions.min ||
                                 field->versions.max < s->versions.max);
-        for (int j = 0; compared && j < field->type->field_count; j++) {
+        for (int j = 0; compared && field->type && j < field->type->field_count; j++) {
             if (field->type->fields[j].kind == KIND_STRUCT) {
                 schema_fail(c->file->path, field->line,
                         "'%s' may be absent, so it cannot hold a struct", field->name);
@@ -244,7 +244,7 @@ static void
 compute_extents(const struct checker *c, struct schema_struct *s)
 {
     struct versions all = c->message->versions;
-    s->extents = mem_alloc_array((size_t)(all.max - all.min + 1), sizeof *s->extents);
+    s->extents = mem_alloc_array((size_t)all.max - (size_t)all.min + 1, sizeof *s->extents);
     for (int version = all.min; version <= all.max; version++) {
         bool flexible = version >= c->message->flexible_min;
         struct schema_extent sum = { flexible ? 1 : 0, !flexible };

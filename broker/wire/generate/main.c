@@ -10,7 +10,7 @@
 #define OUTPUT_SIZE_MAX ((size_t)1 << 22)
 
 /* Nothing is freed here, which is not worth a report when the tree is built with sanitizers. */
-const char *__asan_default_options(void);
+const char *__asan_default_options(void); /* NOLINT(readability-identifier-naming): ASan's */
 
 const char *
 __asan_default_options(void)
@@ -21,7 +21,7 @@ __asan_default_options(void)
 static bool
 file_holds(const char *path, struct bytes bytes)
 {
-    FILE *in = fopen(path, "r");
+    FILE *in = fopen(path, "re");
     if (!in) {
         return false;
     }
@@ -40,7 +40,7 @@ write_file(const char *path, struct strbuf *text)
         schema_fail(path, 0, "the output is too long");
     }
     if (!file_holds(path, strbuf_bytes(text))) {
-        FILE *out = fopen(path, "w");
+        FILE *out = fopen(path, "we");
         bool written = out && fwrite(text->data, 1, text->size, out) == text->size;
         if (!out || fclose(out) != 0 || !written) {
             schema_fail(path, 0, "cannot be written");

@@ -357,7 +357,7 @@ schema_parse(const char *path)
     file->name = base_name(path);
     file->api_key = -1;
     strbuf_init(&file->comment, COMMENT_SIZE_MAX);
-    FILE *in = fopen(path, "r");
+    FILE *in = fopen(path, "re");
     if (!in) {
         schema_fail(path, 0, "cannot be read");
     }
