@@ -13,7 +13,8 @@ struct s3_scene {
 
 /* Opens a store on a server that answers with fn; `more` goes behind the URL's endpoint. */
 MUST_CHECK int s3_scene_begin(struct s3_scene *scene, server_fn fn, void *arg, const char *more);
-/* Also of a scene that never began. Declare the scene behind what its server reads: what is declared later ends earlier. */
+/* Also of a scene that never began. Declare the scene behind what its server reads: what is
+ * declared later ends earlier. */
 void s3_scene_end(struct s3_scene *scene);
 /* A deadline. */
 uint64_t in_ms(uint64_t ms);
