@@ -44,6 +44,8 @@ struct lease {
     struct fiber *renewer;
     void (*on_lost)(void *arg);
     void *on_lost_arg;
+    uint64_t inherited_ns; /* granted by holders before us; 0: not longer than ours */
+    uint64_t seized_ns;    /* boot time after which nobody else has granted */
     struct lease_stats stats;
 };
 
@@ -61,7 +63,8 @@ lease_content_encode(const struct lease_content *content, uint8_t ret_bytes[LEAS
     store_be64(p + 56, (uint64_t)content->epoch);
     store_be64(p + 64, content->duration_ns);
     store_be32(p + 72, (uint32_t)content->broker_id);
-    memset(p + 76, 0, 12);
+    store_be64(p + 76, content->granted_ns);
+    memset(p + 84, 0, 4);
     store_be32(p + 88, crc32c(bytes_of(p, 88)));
 }
 
@@ -87,11 +90,12 @@ lease_content_decode(struct bytes object, const char *key, struct lease_content 
     content.epoch = meta_read_i64(&in);
     content.duration_ns = meta_read_u64(&in);
     content.broker_id = meta_read_i32(&in);
-    (void)meta_read_raw(&in, 12);
+    content.granted_ns = meta_read_u64(&in);
+    (void)meta_read_raw(&in, 4);
     uint32_t crc = meta_read_u32(&in);
     if (meta_reader_end(&in) || crc != crc32c(bytes_of(object.data, LEASE_SIZE - 4)) ||
             content.epoch <= 0 || content.duration_ns > LEASE_DURATION_NS_MAX ||
-            uuid_is_zero(&content.cluster_id)) {
+            content.granted_ns > LEASE_DURATION_NS_MAX || uuid_is_zero(&content.cluster_id)) {
         return fault(-EBADMSG, "meta: %s: damaged, %zu bytes", key, object.size);
     }
     *ret_content = content;
@@ -297,14 +301,44 @@ lease_look_out(struct lease *lease, struct lease_watch *watch)
     return fault(-EBUSY, "meta: %s is held by broker %d", lease->key, now.content.broker_id);
 }
 
+uint64_t
+lease_granted_until(const struct lease *lease)
+{
+    /* Those who hold it stop an eighth earlier, by clocks of their own. */
+    return lease->inherited_ns ? lease->seized_ns + lease->inherited_ns + lease->inherited_ns / 4
+                               : 0;
+}
+
+/* What the next holder has to wait for. */
+static uint64_t
+lease_granted(const struct lease *lease)
+{
+    bool inherited = clock_boot_ns() < lease_granted_until(lease);
+    return inherited ? lease->inherited_ns : lease->options.duration_ns;
+}
+
+/* The earlier lease of our own former self counts too: it may have granted. */
+static void
+lease_inherit(struct lease *lease, const struct lease_watch *watch)
+{
+    uint64_t granted = MAX(watch->content.granted_ns, watch->content.duration_ns);
+    lease->inherited_ns = watch->exists && granted > lease->options.duration_ns ? granted : 0;
+    lease->seized_ns = clock_boot_ns();
+    if (lease->inherited_ns) {
+        MARK("lease: a longer one may be held from a former controller");
+    }
+}
+
 int
 lease_seize(struct lease *lease, const struct lease_watch *watch)
 {
+    lease_inherit(lease, watch);
     struct lease_content ours = { .cluster_id = lease->options.cluster_id,
         .holder = lease->options.holder,
         .epoch = watch->content.epoch + 1,
         .duration_ns = lease->options.duration_ns,
-        .broker_id = lease->options.broker_id };
+        .broker_id = lease->options.broker_id,
+        .granted_ns = lease_granted(lease) };
     int r = lease_write(lease, &ours, watch->exists ? &watch->etag : NULL, REQUEST_NS);
     if (r && r != -ECANCELED && r != -EACCES) {
         /* The write may have landed although its answer said otherwise. */
@@ -331,6 +365,7 @@ lease_update(struct lease *lease, int64_t epoch, bool released, uint64_t timeout
     struct lease_content content = lease->content;
     content.epoch = MAX(content.epoch, epoch);
     content.released = released;
+    content.granted_ns = lease_granted(lease);
     r = lease_write(lease, &content, &lease->etag, timeout_ns);
     if (r && r != -ECANCELED) {
         lease->stats.failures++;

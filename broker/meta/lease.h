@@ -24,6 +24,8 @@ struct lease_content {
     int32_t broker_id;
     bool released; /* the holder has stopped: nobody needs to wait */
     bool purging;  /* the bucket is being emptied: nobody may hold it ever again (meta/purge.h) */
+    uint64_t granted_ns; /* the longest lease that brokers may have from it or from holders before;
+                            0: duration_ns */
 };
 
 #define LEASE_SIZE 92u
@@ -70,6 +72,10 @@ MUST_CHECK MAY_SUSPEND int lease_look_out(struct lease *lease, struct lease_watc
 /* One write in place of what was seen. 0: ours; -EAGAIN: look again; -EACCES, -ECANCELED. */
 MUST_CHECK MAY_SUSPEND int lease_seize(struct lease *lease, const struct lease_watch *watch);
 int64_t lease_epoch(const struct lease *lease);
+/* C3: until then brokers may believe in a longer lease than ours, which a holder before us granted:
+ * it had another lease.ms, and stopped or died without anybody's wait. Boot clock; 0: none was
+ * longer. */
+uint64_t lease_granted_until(const struct lease *lease);
 /* Writes a higher epoch into the lease that we hold. -ESTALE: we hold it no more. */
 MUST_CHECK MAY_SUSPEND int lease_raise_epoch(struct lease *lease, int64_t epoch);
 

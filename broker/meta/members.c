@@ -77,7 +77,8 @@ member_is_silent(const struct meta *meta, const struct member *member)
 {
     uint64_t since = MAX(member->heard_ns, meta->hearing_ns);
     uint64_t patience = member->hung_up ? 0 : meta->lease_ns / 4;
-    return clock_boot_ns() - since > meta->lease_ns + patience;
+    uint64_t now_ns = clock_boot_ns();
+    return now_ns - since > meta->lease_ns + patience && now_ns > lease_granted_until(meta->lease);
 }
 
 static int

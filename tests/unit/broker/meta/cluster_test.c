@@ -206,6 +206,31 @@ SIM_TEST(silence_that_the_controller_could_not_hear_does_not_count)
     objectstore_close(objects);
 }
 
+/* C3: the third broker has a lease of the first controller, which had a longer one to give. */
+SIM_TEST(a_controller_with_a_shorter_lease_waits_for_those_that_the_former_one_granted)
+{
+    struct objectstore *objects = open_memory();
+    struct meta_options options = options_of(objects, 1);
+    struct meta *first;
+    options.lease_ns = 10 * LEASE;
+    ASSERT_OK(meta_start(&options, &first));
+    struct meta *second = start_broker(objects, 2);
+    struct meta *third = start_broker(objects, 3);
+    ASSERT(second && third && meta_lease_is_valid(third));
+    uint64_t granted_ns = clock_boot_ns() + 10 * LEASE - 10 * LEASE / 8;
+    meta_free(third); /* as if it were cut off: nobody hears it again */
+    ASSERT_OK(meta_stop(first));
+    ASSERT(EVENTUALLY(meta_is_controller(second)));
+    ASSERT(clock_boot_ns() < granted_ns);
+    while (clock_boot_ns() < granted_ns) {
+        ASSERT(is_alive(second, 3));
+        ASSERT_OK(fiber_sleep_ns(LEASE / 4));
+    }
+    ASSERT(EVENTUALLY(!is_alive(second, 3)));
+    ASSERT_OK(meta_stop(second));
+    objectstore_close(objects);
+}
+
 /* C2, C3 */
 FIBER_TEST(a_silent_broker_is_declared_dead_and_stays_so)
 {

@@ -43,6 +43,18 @@ make(struct objectstore *objects, uint32_t holder, uint32_t former)
     return lease_new(&options);
 }
 
+static struct lease *
+make_for(struct objectstore *objects, uint32_t holder, uint64_t duration_ns)
+{
+    const struct lease_options options = { .objects = objects,
+        .key = KEY,
+        .cluster_id = test_uuid(900),
+        .holder = test_uuid(holder),
+        .broker_id = (int32_t)holder,
+        .duration_ns = duration_ns };
+    return lease_new(&options);
+}
+
 static void
 note_lost(void *arg)
 {
@@ -234,6 +246,44 @@ SIM_TEST(a_released_lease_and_that_of_a_dead_self_are_taken_at_once)
     ASSERT_OK(take(third));
     ASSERT(clock_boot_ns() - start_ns < DURATION / 2);
     ASSERT_EQ(lease_epoch(third), 3);
+    lease_free(first);
+    lease_free(second);
+    lease_free(third);
+    objectstore_close(objects);
+}
+
+/* C3: brokers hold leases of whoever led before, however short ours is, and whoever comes after us
+ * must know of them. */
+SIM_TEST(a_longer_lease_of_former_holders_is_remembered_until_it_has_run_out)
+{
+    struct objectstore *objects = open_store();
+    struct lease *first = make_for(objects, 1, 10 * DURATION);
+    struct lease *second = make(objects, 2, 0);
+    struct lease *third = make(objects, 3, 0);
+    struct lease_content content;
+    struct object_etag etag;
+    bool lost = false;
+    ASSERT_OK(take(first));
+    ASSERT_EQ(lease_granted_until(first), 0);
+    uint64_t until_ns = clock_boot_ns() + 10 * DURATION;
+    ASSERT_OK(lease_release(first));
+    ASSERT_OK(take(second));
+    ASSERT(lease_granted_until(second) > until_ns);
+    ASSERT_OK(lease_release(second));
+    ASSERT_OK(take(third));
+    ASSERT(lease_granted_until(third) > until_ns);
+    ASSERT(mark_count("lease: a longer one may be held from a former controller") > 0);
+    ASSERT_OK(lease_renew_start(third, note_lost, &lost));
+    while (clock_boot_ns() < lease_granted_until(third)) {
+        ASSERT_OK(lease_look(objects, KEY, &content, &etag));
+        ASSERT_EQ(content.granted_ns, 10 * DURATION);
+        ASSERT_EQ(content.duration_ns, DURATION);
+        ASSERT_OK(fiber_sleep_ns(DURATION / 4));
+    }
+    ASSERT_OK(fiber_sleep_ns(DURATION));
+    ASSERT_OK(lease_look(objects, KEY, &content, &etag));
+    ASSERT_EQ(content.granted_ns, DURATION);
+    lease_renew_stop(third);
     lease_free(first);
     lease_free(second);
     lease_free(third);
