@@ -51,7 +51,7 @@ struct process {
     struct meta_endpoint endpoints[META_ENDPOINTS_MAX]; /* the advertised ones, borrowing */
     const char *data_dir;
     struct holder_admission admission;
-    struct fiber *main_fiber;
+    struct fiber *watch;
     struct take_over *take_over;
     struct wal_sweep *wal_sweep;
     struct recover_result *sum; /* of what `freshet recover` recovers, else NULL */
@@ -266,6 +266,41 @@ start_admin(struct process *p)
     return r < 0 ? r : admin_start(&options, &p->admin);
 }
 
+/* Ends the process when it can acknowledge no more: W2, M2. From the registration on: a start that
+ * waits for the store is fenced as any other, and the next one need not wait. */
+static void
+watch_main(void *arg)
+{
+    struct process *p = arg;
+    while (p->failure == 0 && fiber_sleep_ns(WATCH_INTERVAL_NS) == 0) {
+        int r = parts_error(&p->parts);
+        if (meta_is_fenced(p->meta)) {
+            r = meta_wait_fenced(p->meta); /* says why, at once */
+            r = fault_note(-ESTALE,
+                    "another broker or a newer start of this one has taken over, or the bucket was "
+                    "changed, emptied or rolled back");
+        }
+        if (r < 0 && r != -ECANCELED) {
+            p->failure = r;
+            LOG_ERROR("the broker cannot go on and ends for recovery", LOG_FAULT(r));
+            process_exit(1);
+        }
+    }
+}
+
+static int
+watch_start(struct process *p)
+{
+    return fiber_spawn("watch", watch_main, p, &p->watch);
+}
+
+static void
+watch_stop(struct process *p)
+{
+    fiber_cancel(p->watch);
+    fiber_join(TAKE_PTR(p->watch));
+}
+
 /* Up to where all that the volume holds is in objects. */
 static int
 start_recovery(struct process *p)
@@ -293,7 +328,8 @@ start_recovery(struct process *p)
         .progress = p->sum ? recover_report_progress : NULL,
         .in_bucket = wal_is_in_bucket(p),
     };
-    return parts_recover(&p->parts);
+    r = watch_start(p);
+    return r < 0 ? r : parts_recover(&p->parts);
 }
 
 /* What this broker does for those that died with a WAL in the bucket. */
@@ -378,27 +414,6 @@ stop_cleanly(struct process *p)
     return r;
 }
 
-/* Ends the process when it can acknowledge no more: W2, M2. */
-static void
-watch_main(void *arg)
-{
-    struct process *p = arg;
-    while (p->failure == 0 && fiber_sleep_ns(WATCH_INTERVAL_NS) == 0) {
-        int r = parts_error(&p->parts);
-        if (meta_is_fenced(p->meta)) {
-            r = meta_wait_fenced(p->meta); /* says why, at once */
-            r = fault_note(-ESTALE,
-                    "another broker or a newer start of this one has taken over, or the bucket was "
-                    "changed, emptied or rolled back");
-        }
-        if (r < 0 && r != -ECANCELED) {
-            p->failure = r;
-            LOG_ERROR("the broker cannot go on and ends for recovery", LOG_FAULT(r));
-            process_exit(1);
-        }
-    }
-}
-
 static struct process *
 process_new(struct process_options *options)
 {
@@ -419,6 +434,9 @@ process_recover(void *arg)
     p->sum = &sum;
     int r = start_recovery(p);
     size_t kept = quarantine_count(p->quarantine);
+    if (p->watch) {
+        watch_stop(p);
+    }
     r = r < 0 ? r : parts_close(&p->parts);
     r = r < 0 ? r : meta_stop_as(p->meta, kept == 0);
     recover_report_result(settings_int(p->settings, "node.id"), r == 0 && kept == 0, kept, &sum);
@@ -438,12 +456,8 @@ process_main(void *arg)
 {
     struct process_options *options = arg;
     struct process *p = process_new(options);
-    struct fiber *watch;
     uint64_t began = clock_mono_ns();
     int r = start(p);
-    if (r == 0) {
-        r = fiber_spawn("watch", watch_main, p, &watch);
-    }
     if (r < 0) {
         LOG_ERROR("the broker cannot start", LOG_FAULT(r));
         process_exit(1);
@@ -456,8 +470,7 @@ process_main(void *arg)
             LOG_INT("start_ms", (clock_mono_ns() - began) / NS_PER_MS));
     int signal_number = signal_wait();
     LOG_INFO("stopping", LOG_INT("signal", signal_number));
-    fiber_cancel(watch);
-    fiber_join(watch);
+    watch_stop(p);
     r = stop_cleanly(p);
     if (r < 0) {
         LOG_ERROR("the stop was not clean; what is missing in the bucket is in the wal",
