@@ -104,7 +104,9 @@ send_late(struct attempt *attempt)
 static int
 hang(const struct attempt *attempt)
 {
-    int r = fiber_sleep_until(attempt->deadline_ns);
+    uint64_t delay_ns = attempt->rule.delay_ns;
+    uint64_t patience_ns = delay_ns ? clock_mono_ns() + delay_ns : UINT64_MAX;
+    int r = fiber_sleep_until(MIN(attempt->deadline_ns, patience_ns));
     if (r < 0 && attempt->operation != OBJECT_OP_PUT) {
         return fault(r, "faulty store: %s: cancelled", attempt->key);
     }
@@ -140,7 +142,9 @@ before(struct attempt *attempt)
     if (!attempt->faulted) {
         return 0;
     }
-    rule->delay_ns = rule->delay_ns ? rule->delay_ns : NS_PER_S;
+    if (rule->kind != FAULTY_HANG) {
+        rule->delay_ns = rule->delay_ns ? rule->delay_ns : NS_PER_S;
+    }
     bool is_put = attempt->operation == OBJECT_OP_PUT;
     bool is_conditional = is_put && attempt->put->condition != OBJECT_ALWAYS;
     switch (rule->kind) {

@@ -32,10 +32,11 @@ enum faulty_kind {
     FAULTY_SLOW,      /* executed after up to `delay` */
     FAULTY_HELD,      /* executed once the set's rules are removed; no answer if its deadline comes
                          first */
-    FAULTY_HANG,      /* no answer until the deadline; not executed */
-    FAULTY_STALE,     /* list: without what was written in the last `delay` */
-    FAULTY_DENIED,    /* -EACCES */
-    FAULTY_FULL,      /* writes: -ENOSPC */
+    FAULTY_HANG,   /* no answer until the deadline, or for `delay` if one is given: so long a client
+                         waits for one try; not executed */
+    FAULTY_STALE,  /* list: without what was written in the last `delay` */
+    FAULTY_DENIED, /* -EACCES */
+    FAULTY_FULL,   /* writes: -ENOSPC */
     FAULTY_KIND_COUNT,
 };
 

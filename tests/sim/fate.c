@@ -9,6 +9,8 @@
 #include <stdio.h>
 
 #define START_NS (120ull * NS_PER_S)
+/* Whoever was declared dead in the last moments hears of it: requests of then still wait. */
+#define SETTLE_NS (60ull * NS_PER_S)
 
 static void
 tend_main(void *arg)
@@ -47,9 +49,6 @@ stop_brokers(struct world *world)
 {
     for (unsigned i = 0; i < world->plan.brokers; i++) {
         struct node *node = &world->nodes[i];
-        if (!node_is_up(node)) {
-            continue;
-        }
         sim_signal(node->process, SIGTERM);
         if (sim_wait(node->process) < 0) {
             return;
@@ -100,7 +99,12 @@ live(struct world *world)
     }
     client_init(&client, world, "reader");
     last_reading(&client);
-    world->is_read = true;
+    client_done(&client);
+    world->may_stop =
+            fiber_sleep_ns(SETTLE_NS) == 0 && wait_until(world, nodes_are_ready, LIVENESS_NS);
+    if (!world->may_stop) {
+        world_violate(world, "not all brokers are ready behind the last reading");
+    }
 }
 
 void
@@ -113,7 +117,7 @@ fate_main(void *arg)
     live(world);
     fiber_cancel(tend);
     fiber_join(tend);
-    if (world->is_read) {
+    if (world->may_stop) {
         stop_brokers(world);
     }
 }

@@ -13,6 +13,8 @@
 #define TIB (1024 * GIB)
 /* Every store has its ups and downs. */
 #define STORE_USUAL "any::slow:p=0.5:ms=30"
+/* Each try until the S3 client loses patience with it. */
+#define STORE_SILENT "any::hang:ms=15000"
 
 static const char *const store_rules[] = {
     "put:meta/log*:lost:p=0.2:n=10",
@@ -202,7 +204,7 @@ do_fault(struct world *world, struct node *node, enum plan_fault fault)
         break;
     case FAULT_STORE_CUT:
         store_heal(node);
-        store_rule(node, "any::hang");
+        store_rule(node, STORE_SILENT);
         break;
     case FAULT_CLIENT:
         client_trouble(world);

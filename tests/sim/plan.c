@@ -30,6 +30,7 @@ static const struct {
     { "gap-ms", offsetof(struct plan, gap_ms), 1, 60000 },
     { "lease-ms", offsetof(struct plan, lease_ms), 1000, 60000 },
     { "upload-ms", offsetof(struct plan, upload_ms), 10, 60000 },
+    { "bucket-wal", offsetof(struct plan, bucket_wal), 0, 1 },
 };
 
 static unsigned *
@@ -64,6 +65,7 @@ plan_draw(struct plan *plan, uint64_t seed)
             plan->faults |= (uint64_t)1 << i;
         }
     }
+    plan->bucket_wal = DRAW(0, 2) == 0;
 #undef DRAW
 }
 

@@ -41,7 +41,8 @@ struct plan {
     unsigned gap_ms;     /* most, between two faults */
     unsigned lease_ms;
     unsigned upload_ms;
-    uint64_t faults; /* 1 << enum plan_fault */
+    unsigned bucket_wal; /* 1: wal.type=s3, and the living take over from the dead */
+    uint64_t faults;     /* 1 << enum plan_fault */
     const char *log_level;
 };
 

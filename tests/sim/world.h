@@ -43,7 +43,7 @@ struct world {
     struct node nodes[PLAN_BROKERS_MAX]; /* node i has id i + 1 */
     bool calm;                           /* faults are over */
     bool closing;                        /* clients finish what they have begun, and end */
-    bool is_read;                        /* the last reading is done */
+    bool may_stop;                       /* the last reading is done, all brokers are ready */
     unsigned clients;                    /* that run */
     uint64_t began_ns;
     char violation[1024];

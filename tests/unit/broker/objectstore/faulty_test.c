@@ -193,6 +193,12 @@ FIBER_TEST(slow_and_hanging_stores_keep_to_deadlines)
     ASSERT_EQ(faulty_add("set", &slow), 1);
     ASSERT_OK(put(store, "k", "x", OBJECT_CREATE));
     ASSERT_EQ(faulty_hits("set", 1), 1);
+    struct faulty_rule patience;
+    struct object_info info;
+    ASSERT_OK(faulty_parse("head:*:hang:ms=10:n=3", &patience));
+    ASSERT_EQ(faulty_add("set", &patience), 2);
+    ASSERT_OK(objectstore_head(store, "k", DEADLINE_NONE, &info));
+    ASSERT_EQ(faulty_hits("set", 2), 3);
 }
 
 FIBER_TEST(a_stale_list_hides_what_was_just_written)
