@@ -1,5 +1,5 @@
 # Sourced by the tests of several real brokers over one store: tests/clients/lib.sh and brokers by number.
-# Gives: member_start N [KEY=VALUE...], member_launch (does not wait), member_stop N, member_kill N, member_log N, and by number
+# Gives: member_start N [KEY=VALUE...], member_launch (does not wait), member_stop N, member_kill N, member_pause N, member_log N, and by number
 # ${member_port[N]}, ${member_admin[N]}, ${member_pid[N]}, ${member_data[N]}; $BOOTSTRAP of all; cluster_kcat; leaders TOPIC.
 # shellcheck shell=bash
 # shellcheck source=../clients/lib.sh
@@ -52,6 +52,23 @@ member_is_gone() { ! kill -0 "${member_pid[$1]}" 2>/dev/null; }
 member_kill() {
     kill -KILL "${member_pid[$1]}" 2>/dev/null || true
     wait "${member_pid[$1]}" 2>/dev/null || true
+}
+# SIGSTOP; not while it holds a lock of the file:// store, where whoever else wants to write would wait for it. No other store has those.
+member_pause() {
+    while :; do
+        kill -STOP "${member_pid[$1]}"
+        sleep 0.02 # until all of its threads stand
+        [ "$STORE" = file ] && holds_store_lock "${member_pid[$1]}" || return 0
+        kill -CONT "${member_pid[$1]}"
+        sleep 0.01
+    done
+}
+holds_store_lock() { # pid
+    local inode
+    for inode in $(awk -v pid="$1" '$2 == "FLOCK" && $5 == pid { n = split($6, part, ":"); print part[n] }' /proc/locks); do
+        [ -z "$(find "$store/~lock" -inum "$inode" 2>/dev/null)" ] || return 0
+    done
+    return 1
 }
 member_log() { cat "$work/broker$1.log"; }
 # The broker ends by itself with status 1 and says why.
