@@ -11,4 +11,12 @@ const char *const mutant_names[MUTANT_COUNT] = {
     "recover-nothing",
     "no-sequences",
     "read-skips",
+    "read-unflushed",
+    "read-out-of-range",
+    "high-too-low",
+    "ack-other-offset",
+    "refuse-appended",
+    "invent-gaps",
+    "forget-commits",
+    "commit-ahead",
 };

@@ -1,5 +1,6 @@
 /* From the records of a partition to groups in memory. */
 #include "base/fault.h"
+#include "base/mutant.h"
 #include "groups/call.h"
 #include "wire/record_batch.h"
 
@@ -42,7 +43,9 @@ coordinator_replay(struct coordinator *c, const struct group_record *record)
     if (key.kind == GROUP_RECORD_GROUP) {
         return group_record_read_group(record->value, group);
     }
-    group_set_offset(group, &offset);
+    if (!MUTANT(MUTANT_FORGET_COMMITS)) {
+        group_set_offset(group, &offset);
+    }
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /* OffsetCommit, OffsetFetch and OffsetDelete. */
 #include "base/mark.h"
+#include "base/mutant.h"
 #include "groups/call.h"
 #include "groups/java_string.h"
 #include "groups/kafka_codes.h"
@@ -95,7 +96,7 @@ group_commit(struct group_commit *commit)
 static void
 fill(struct group_fetch *fetch, const struct committed *committed, struct group_offset *out)
 {
-    out->offset = committed ? committed->offset : -1;
+    out->offset = committed ? committed->offset + (MUTANT(MUTANT_COMMIT_AHEAD) ? 1 : 0) : -1;
     out->leader_epoch = committed ? committed->leader_epoch : -1;
     out->metadata = committed ? arena_dup(fetch->arena, committed->metadata) : BYTES_LITERAL("");
     out->error = CODE_NONE;

@@ -3,6 +3,7 @@
 #include "wire/messages/fetch.h"
 
 #include "base/log.h"
+#include "base/mutant.h"
 #include "handlers/errors.h"
 #include "handlers/fetch_rack.h"
 #include "handlers/fetch_readers.h"
@@ -375,7 +376,7 @@ fill_partition(const struct fetch_part *part, struct leader_hints *hints,
     *out = fetch_response_partition_data_default;
     out->partition_index = part->asked->index;
     out->error_code = part->error;
-    out->high_watermark = part->high_watermark;
+    out->high_watermark = part->high_watermark - (MUTANT(MUTANT_HIGH_TOO_LOW) ? 5 : 0);
     out->last_stable_offset = part->high_watermark;
     out->log_start_offset = part->log_start;
     out->preferred_read_replica = part->preferred;

@@ -179,6 +179,10 @@ append_judge(struct partition_append *append, struct partition *partition,
     struct producer_claim claim = record_claim_of(batch);
     switch (producer_states_check(&partition->producers, &claim, &old)) {
     case PRODUCER_APPEND:
+        if (MUTANT(MUTANT_INVENT_GAPS) && clock_mono_ns() / NS_PER_MS % 64 == 17) {
+            refuse(append, APPEND_OUT_OF_ORDER_SEQUENCE, "A planted fault.");
+            return 1;
+        }
         return 0;
     case PRODUCER_DUPLICATE:
         MARK("append: duplicate batch");
@@ -431,6 +435,17 @@ append_may_answer(const struct shard *shard, const struct partition *partition)
     return 0;
 }
 
+static void
+plant_answer(struct partition_append *append)
+{
+    if (MUTANT(MUTANT_ACK_OTHER_OFFSET) && append->base_offset % 8 == 5) {
+        append->base_offset++;
+    }
+    if (MUTANT(MUTANT_REFUSE_APPENDED) && append->in_wal && append->base_offset % 8 == 5) {
+        append->error = APPEND_NOT_LEADER;
+    }
+}
+
 int
 partition_append_wait(struct shard *shard, struct partition_append *append)
 {
@@ -440,6 +455,9 @@ partition_append_wait(struct shard *shard, struct partition_append *append)
     }
     if (append->partition) {
         r = r == 0 ? append_may_answer(shard, append->partition) : r;
+        if (r == 0 && append->error == 0) {
+            plant_answer(append);
+        }
         partition_release(append->partition);
         append->partition = NULL;
     }

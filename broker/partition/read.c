@@ -210,13 +210,20 @@ partition_read_range(struct shard *shard, struct partition *partition, int64_t *
             partition->key.index, (long long)*offset);
 }
 
+/* Q1: what may be read. */
+static int64_t
+readable_end(const struct partition *partition)
+{
+    return MUTANT(MUTANT_READ_UNFLUSHED) ? partition->tail.end_offset : partition->high_watermark;
+}
+
 /* Out of the cache: false when it does not begin there. What is followed has none, and an empty one
  * would answer for all that comes behind its end. */
 static bool
 read_tail(struct partition *partition, int64_t offset, size_t max_bytes, struct slices *slices)
 {
     return !partition->followed &&
-           log_tail_read(&partition->tail, offset, partition->high_watermark, max_bytes, slices);
+           log_tail_read(&partition->tail, offset, readable_end(partition), max_bytes, slices);
 }
 
 /* Out of the objects, or of the cache when compaction has left nothing in all objects before it. */
@@ -245,8 +252,11 @@ partition_read(struct shard *shard, struct partition *partition, int64_t offset,
     if (offset > partition->high_watermark || offset < partition_log_start(partition)) {
         return -ERANGE;
     }
-    if (offset == partition->high_watermark) {
+    if (offset == readable_end(partition)) {
         return 0;
+    }
+    if (MUTANT(MUTANT_READ_OUT_OF_RANGE) && offset % 64 == 33) {
+        return -ERANGE;
     }
     size_t before = slices->bytes;
     int r = 0;
