@@ -41,6 +41,7 @@ class Partition:
 
     def __init__(self):
         self.sent, self.acked, self.refused, self.plain = {}, {}, set(), set()
+        self.acked_somewhere = {}  # without an offset
         self.number_at, self.offset_of = {}, {}
         self.read, self.bounds, self.polled = {}, [], {}
         self.known = []  # (time, the greatest offset that was acknowledged or given to somebody until then)
@@ -93,6 +94,8 @@ class Check:
                 p.sent[e.rest[0]] = e.time
                 if e.worker.startswith("plain"):
                     p.plain.add(e.rest[0] >> PRODUCER)
+            elif e.kind == "ack" and e.rest[1] < 0:
+                p.acked_somewhere[e.rest[0]] = e
             elif e.kind == "ack":
                 number, offset = e.rest
                 self.placed(e, number, offset)
@@ -145,6 +148,10 @@ class Check:
         for number, (offset, e) in p.acked.items():
             if p.read.get(offset, (None,))[0] != number:
                 self.say("lost", e, f"record {number} was acknowledged at offset {offset}; there is {p.read.get(offset, ('nothing',))[0]}")
+        there = {number for number, _ in p.read.values()} if p.acked_somewhere else ()
+        for number, e in p.acked_somewhere.items():
+            if number not in there:
+                self.say("lost", e, f"record {number} was acknowledged without an offset, and is not there")
         for offset, (number, e) in p.polled.items():
             if p.read.get(offset, (None,))[0] != number:
                 self.say("vanished", e, f"record {number} was read at offset {offset}; there is {p.read.get(offset, ('nothing',))[0]}")
@@ -266,6 +273,13 @@ def plant_lost(lines, dice):
             line[6] = last
 
 
+def plant_lost_somewhere(lines, dice):
+    """The same, and the library did not know the offset."""
+    plant_lost(lines, dice)
+    last = next(line for line in reversed(lines) if line[2] == "ack" and line[4] == 0)
+    last[6] = -1001
+
+
 def plant_vanished(lines, dice):
     i = pick(lines, "poll", dice)
     lines[:] = [line for line in lines if not (line[2] in ("read", "ack") and line[4] == 0 and line[6] == lines[i][6])]
@@ -385,10 +399,12 @@ def check_lines(lines):
 
 def self_test():
     plants = {name[6:]: fn for name, fn in globals().items() if name.startswith("plant_")} | history_cluster.PLANTS
-    other_names = {"begins_late": "hole", "commit_gone": "commit-went-back", **history_cluster.OTHER_NAMES}
+    other_names = {"begins_late": "hole", "lost_somewhere": "lost", "commit_gone": "commit-went-back", **history_cluster.OTHER_NAMES}
     failures = []
     for seed in range(50):
-        clean = check_lines(clean_history(seed))
+        lines = clean_history(seed)
+        lines[pick(lines, "ack", random.Random(seed))][6] = -1001
+        clean = check_lines(lines)
         found = {}
         for name, plant in plants.items():
             lines = clean_history(seed)

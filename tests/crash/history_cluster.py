@@ -37,7 +37,7 @@ class ClusterCheck:
 
     def take(self, e):
         p = self.partitions.setdefault((e.topic, e.partition), Partition())
-        if e.kind in ("ack", "poll"):
+        if e.kind in ("ack", "poll") and e.rest[1] >= 0:
             p.end.add(e.time, e.rest[1] + 1)
         elif e.kind == "leader":
             self.leader(p, e)
