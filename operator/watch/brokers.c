@@ -7,40 +7,19 @@
 #include "base/strbuf.h"
 #include "kube/clock.h"
 #include "resource/names.h"
+#include "watch/asker.h"
 
 #include <stdio.h>
 
 #define TICK_MS 500
-#define TIMEOUT_MS 3000
 #define ANSWER_MAX ((size_t)256 << 10)
-
-struct question {
-    struct list node;
-    struct brokers *brokers;
-    struct http_transfer *transfer;
-    char uid[64];
-    int id;
-    char cluster[QUEUE_KEY_SIZE];
-};
 
 struct brokers {
     struct http *http;
     struct cache *cache;
     struct http_timer timer;
-    struct list questions; /* under way */
-    size_t count;
+    struct asker asker;
 };
-
-static bool
-is_asked(const struct brokers *brokers, const char *uid)
-{
-    LIST_FOREACH (node, &brokers->questions) {
-        if (strcmp(CONTAINER_OF(node, struct question, node)->uid, uid) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
 
 static bool
 is_news(const struct broker_view *view, const struct broker *told)
@@ -88,10 +67,10 @@ answer_take(struct broker_view *view, const struct question *question,
 }
 
 static void
-on_answer(void *arg, const struct http_answer *answer)
+on_answer(void *arg, const struct question *question, const struct http_answer *answer)
 {
-    struct question *question = arg;
-    struct cache *cache = question->brokers->cache;
+    struct brokers *brokers = arg;
+    struct cache *cache = brokers->cache;
     struct broker_view *view = cache_view(cache, question->uid);
     struct broker told;
     if (view && answer_take(view, question, answer, &told)) {
@@ -102,37 +81,6 @@ on_answer(void *arg, const struct http_answer *answer)
         view->is_known = true;
         view->told_ms = clock_now_ms();
     }
-    list_remove(&question->node);
-    question->brokers->count--;
-    mem_free(question);
-}
-
-static void
-ask(struct brokers *brokers, const struct pod *pod, const char *cluster_key)
-{
-    char url[160];
-    bool is_v6 = strchr(pod->ip, ':') != NULL;
-    struct question *question = mem_alloc(sizeof *question);
-    question->brokers = brokers;
-    question->id = pod->id;
-    snprintf(question->uid, sizeof question->uid, "%s", pod->meta.uid);
-    snprintf(question->cluster, sizeof question->cluster, "%s", cluster_key);
-    snprintf(url, sizeof url, is_v6 ? "http://[%.60s]:%d/v1/broker" : "http://%.60s:%d/v1/broker",
-            pod->ip, ADMIN_PORT);
-    struct http_request request = {
-        .method = "GET",
-        .url = url,
-        .timeout_ms = TIMEOUT_MS,
-        .answer_max = ANSWER_MAX,
-        .done = on_answer,
-        .arg = question,
-    };
-    if (http_start(brokers->http, &request, &question->transfer) < 0) {
-        mem_free(question);
-        return;
-    }
-    list_push_back(&brokers->questions, &question->node);
-    brokers->count++;
 }
 
 static bool
@@ -154,10 +102,10 @@ look_at(struct brokers *brokers, const struct pod *pod)
                           : state == BROKER_ACTIVE                ? BROKERS_SLOW_MS
                                                                   : BROKERS_SLOW_MS / 3;
     int64_t now_ms = clock_now_ms();
-    if (now_ms - view->asked_ms >= interval_ms && brokers->count < BROKERS_UNDER_WAY_MAX &&
-            !is_asked(brokers, pod->meta.uid)) {
+    if (now_ms - view->asked_ms >= interval_ms && brokers->asker.count < BROKERS_UNDER_WAY_MAX &&
+            !asker_has_asked(&brokers->asker, pod->meta.uid)) {
         view->asked_ms = now_ms;
-        ask(brokers, pod, key);
+        asker_ask(&brokers->asker, pod, key);
     }
 }
 
@@ -201,7 +149,12 @@ brokers_start(struct http *http, struct cache *cache)
     brokers->cache = cache;
     brokers->timer.fn = on_tick;
     brokers->timer.arg = brokers;
-    list_init(&brokers->questions);
+    brokers->asker = (struct asker){ .http = http,
+        .path = "/v1/broker",
+        .answer_max = ANSWER_MAX,
+        .answered = on_answer,
+        .arg = brokers };
+    asker_init(&brokers->asker);
     http_timer_start(http, &brokers->timer, TICK_MS);
     return brokers;
 }
@@ -213,10 +166,6 @@ brokers_stop(struct brokers *brokers)
         return;
     }
     http_timer_stop(&brokers->timer);
-    LIST_FOREACH_SAFE (node, &brokers->questions) {
-        struct question *question = CONTAINER_OF(node, struct question, node);
-        http_cancel(question->transfer);
-        mem_free(question);
-    }
+    asker_stop(&brokers->asker);
     mem_free(brokers);
 }

@@ -5,26 +5,18 @@
 #include "base/mem.h"
 #include "kube/clock.h"
 #include "resource/names.h"
+#include "watch/asker.h"
 
 #include <stdio.h>
 
 #define TICK_MS 1000
-#define TIMEOUT_MS 3000
 #define ANSWER_MAX ((size_t)1 << 20)
-
-struct question {
-    struct list node;
-    struct rosters *rosters;
-    struct http_transfer *transfer;
-    char cluster[QUEUE_KEY_SIZE];
-};
 
 struct rosters {
     struct http *http;
     struct cache *cache;
     struct http_timer timer;
-    struct list questions; /* under way */
-    size_t count;
+    struct asker asker;
 };
 
 /* All or nothing: who is missing in half a list would seem to be unregistered. */
@@ -69,39 +61,10 @@ answer_take(struct cache *cache, const char *cluster, const struct http_answer *
 }
 
 static void
-on_answer(void *arg, const struct http_answer *answer)
+on_answer(void *arg, const struct question *question, const struct http_answer *answer)
 {
-    struct question *question = arg;
-    answer_take(question->rosters->cache, question->cluster, answer);
-    list_remove(&question->node);
-    question->rosters->count--;
-    mem_free(question);
-}
-
-static void
-ask(struct rosters *rosters, const struct pod *pod, const char *cluster)
-{
-    char url[160];
-    bool is_v6 = strchr(pod->ip, ':') != NULL;
-    struct question *question = mem_alloc(sizeof *question);
-    question->rosters = rosters;
-    snprintf(question->cluster, sizeof question->cluster, "%s", cluster);
-    snprintf(url, sizeof url, is_v6 ? "http://[%.60s]:%d/v1/brokers" : "http://%.60s:%d/v1/brokers",
-            pod->ip, ADMIN_PORT);
-    struct http_request request = {
-        .method = "GET",
-        .url = url,
-        .timeout_ms = TIMEOUT_MS,
-        .answer_max = ANSWER_MAX,
-        .done = on_answer,
-        .arg = question,
-    };
-    if (http_start(rosters->http, &request, &question->transfer) < 0) {
-        mem_free(question);
-        return;
-    }
-    list_push_back(&rosters->questions, &question->node);
-    rosters->count++;
+    struct rosters *rosters = arg;
+    answer_take(rosters->cache, question->cluster, answer);
 }
 
 /* A broker that serves, as far as is known: others may not follow the metadata log. */
@@ -123,14 +86,14 @@ on_tick(void *arg)
     {
         const struct pod *pod = entry->object;
         char key[QUEUE_KEY_SIZE];
-        if (rosters->count == ROSTERS_UNDER_WAY_MAX || !may_know(rosters->cache, pod)) {
+        if (rosters->asker.count == ROSTERS_UNDER_WAY_MAX || !may_know(rosters->cache, pod)) {
             continue;
         }
         cache_key(key, pod->meta.namespace, pod->meta.cluster);
         struct roster *roster = cache_roster_make(rosters->cache, key);
         if (!roster->asked_ms || now_ms - roster->asked_ms >= ROSTERS_MS) {
             roster->asked_ms = now_ms;
-            ask(rosters, pod, key);
+            asker_ask(&rosters->asker, pod, key);
         }
     }
 }
@@ -143,7 +106,12 @@ rosters_start(struct http *http, struct cache *cache)
     rosters->cache = cache;
     rosters->timer.fn = on_tick;
     rosters->timer.arg = rosters;
-    list_init(&rosters->questions);
+    rosters->asker = (struct asker){ .http = http,
+        .path = "/v1/brokers",
+        .answer_max = ANSWER_MAX,
+        .answered = on_answer,
+        .arg = rosters };
+    asker_init(&rosters->asker);
     http_timer_start(http, &rosters->timer, TICK_MS);
     return rosters;
 }
@@ -155,10 +123,6 @@ rosters_stop(struct rosters *rosters)
         return;
     }
     http_timer_stop(&rosters->timer);
-    LIST_FOREACH_SAFE (node, &rosters->questions) {
-        struct question *question = CONTAINER_OF(node, struct question, node);
-        http_cancel(question->transfer);
-        mem_free(question);
-    }
+    asker_stop(&rosters->asker);
     mem_free(rosters);
 }
