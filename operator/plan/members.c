@@ -146,6 +146,13 @@ member_broker(const struct planner *planner, const struct member *member)
 }
 
 bool
+member_is_stranded(const struct member *member)
+{
+    return member->claim && member->claim->node_is_gone && member->ledger != CLAIM_EMPTY &&
+           member->pod && member->pod->pod->is_unschedulable;
+}
+
+bool
 member_is_to_be_undrained(const struct planner *planner, const struct member *member)
 {
     const struct broker *broker = member_broker(planner, member);

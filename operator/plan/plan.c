@@ -65,8 +65,21 @@ plan_mark(
     action->epoch = epoch;
 }
 
+static void
+loss_claim(struct planner *planner, const struct member *member)
+{
+    const struct meta *meta = &member->claim->claim->meta;
+    struct action *action = plan_action(planner, ACTION_DELETE_CLAIM, member->id);
+    action_set(&action->name, meta->name);
+    action_set(&action->uid, meta->uid);
+    action_set(&action->version, meta->version);
+    action_event(action, "WalLossAccepted", "Delete", "broker %d: its lost volume", member->id);
+    action->is_warning = true;
+}
+
 /* P6: what a human gave up for that broker, step by step; false: nothing. A broker that still runs
- * ends by SIGTERM, which uploads what it can. */
+ * ends by SIGTERM, which uploads what it can. Where no node takes the pod, pod and claim go in one
+ * step: without the pod nobody would know. */
 static bool
 loss_plan(struct planner *planner, const struct member *member)
 {
@@ -74,21 +87,17 @@ loss_plan(struct planner *planner, const struct member *member)
     bool is_going = claim && claim->meta.is_deleting;
     bool is_lost = claim && member->ledger != CLAIM_EMPTY && (claim->is_lost || is_going);
     bool is_refused = member->state == MEMBER_STUCK && !member->pod->pod->accepts_loss;
-    if (!cluster_accepts_loss(planner->in->cluster, member->id) || !(is_lost || is_refused)) {
+    bool is_stranded = member_is_stranded(member);
+    if (!cluster_accepts_loss(planner->in->cluster, member->id) ||
+            !(is_lost || is_refused || is_stranded)) {
         return false;
     }
-    if (member->pod) {
-        if (member->state != MEMBER_ENDING && member->state != MEMBER_LOST) {
-            plan_delete_pod(planner, member, "WalLossAccepted", "its log is given up");
-            CONTAINER_OF(planner->plan->actions.prev, struct action, node)->is_warning = true;
-        }
-    } else if (is_lost && !is_going) {
-        struct action *action = plan_action(planner, ACTION_DELETE_CLAIM, member->id);
-        action_set(&action->name, claim->meta.name);
-        action_set(&action->uid, claim->meta.uid);
-        action_set(&action->version, claim->meta.version);
-        action_event(action, "WalLossAccepted", "Delete", "broker %d: its lost volume", member->id);
-        action->is_warning = true;
+    if (member->pod && member->state != MEMBER_ENDING && member->state != MEMBER_LOST) {
+        plan_delete_pod(planner, member, "WalLossAccepted", "its log is given up");
+        CONTAINER_OF(planner->plan->actions.prev, struct action, node)->is_warning = true;
+    }
+    if ((is_stranded || (is_lost && !member->pod)) && !is_going) {
+        loss_claim(planner, member);
     }
     return true;
 }

@@ -31,8 +31,9 @@
  *
  * P6  A volume that is lost, or that its broker refuses, is given up only for a broker that a human
  * named in an annotation; then its claim, if it is lost, and its pod are made anew, and the new pod
- * starts with wal.recovery.accept.loss. Crash scenario: a volume is detached for a minute and looks
- * lost; records that were acknowledged and lie on it only would be forgotten.
+ * starts with wal.recovery.accept.loss. Lost is also a volume that was made for a node that is none
+ * any more, when no other node takes the pod. Crash scenario: a volume is detached for a minute and
+ * looks lost; records that were acknowledged and lie on it only would be forgotten.
  *
  * P9  A registered broker that has neither claim nor pod any more is unregistered once it is dead,
  * by its epoch, when its log is proven empty: the brokers see to that and refuse else. Then its id
@@ -65,7 +66,8 @@ struct plan_pod {
 
 struct plan_claim {
     const struct claim *claim;
-    int64_t since_ms; /* when its state became so */
+    int64_t since_ms;  /* when its state became so */
+    bool node_is_gone; /* the node that its volume was made for is none any more */
 };
 
 /* What there is of one kind of children. */

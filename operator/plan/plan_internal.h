@@ -112,5 +112,7 @@ void plan_mark(struct planner *planner, const struct member *member, enum claim_
 void plan_again(struct planner *planner, int64_t after_ms);
 /* What the broker in the member's pod said, when it said it lately; else NULL. */
 const struct broker *member_broker(const struct planner *planner, const struct member *member);
+/* Its volume was made for a node that is gone, and no other node takes its pod. */
+bool member_is_stranded(const struct member *member);
 /* An active broker that said that it drains, or has drained. */
 bool member_is_to_be_undrained(const struct planner *planner, const struct member *member);

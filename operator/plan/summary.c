@@ -138,6 +138,12 @@ degraded_make(struct planner *planner)
                 "uploaded may be gone with it. If it will not come back, give it up by the "
                 "annotation " ANNOTATION_ACCEPT_LOSS ": \"%d\"",
                 member->id, member->id);
+    } else if ((member = find_if(planner, member_is_stranded))) {
+        status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "WalLost",
+                "the volume of broker %d was made for node %s, which is gone, and no other node "
+                "takes its pod: %s. If neither comes back, give it up by the "
+                "annotation " ANNOTATION_ACCEPT_LOSS ": \"%d\"",
+                member->id, member->claim->claim->node, member->pod->pod->message, member->id);
     } else if ((member = first(planner, MEMBER_STUCK, CLAIM_ACTIVE))) {
         trouble_tell(planner, member);
     } else if ((member = find_if(planner, is_unschedulable))) {

@@ -50,6 +50,13 @@ pods_gather(const struct cache *cache, const struct cluster *cluster, struct see
     }
 }
 
+static bool
+is_gone(const struct cache *cache, const char *node)
+{
+    return *node && cache->has_nodes && cache->nodes.is_synced &&
+           !table_find(&cache->nodes, "", node);
+}
+
 static void
 claims_gather(const struct cache *cache, const struct cluster *cluster, struct seen *seen)
 {
@@ -61,6 +68,7 @@ claims_gather(const struct cache *cache, const struct cluster *cluster, struct s
             struct plan_claim *claim = &seen->claims[seen->claim_count++];
             claim->claim = entry->object;
             claim->since_ms = entry->flags_ms;
+            claim->node_is_gone = is_gone(cache, claim->claim->node);
         }
     }
 }

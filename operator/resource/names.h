@@ -24,6 +24,7 @@
 #define SELECTOR_LEDGER LABEL_LEDGER "=true"
 /* On volume claims, which are the ledger of identities. State: absent, "draining", "empty". */
 #define ANNOTATION_STATE "freshet.dev/state"
+#define ANNOTATION_SELECTED_NODE "volume.kubernetes.io/selected-node"
 #define ANNOTATION_EPOCH "freshet.dev/drained-epoch" /* with "empty": whose proof it is */
 /* hash of the bucket and prefix it belongs to */
 #define ANNOTATION_STORE "freshet.dev/store"

@@ -209,6 +209,7 @@ claim_parse(const cJSON *object, struct claim **ret_claim)
     claim->zone = label(object, LABEL_ZONE);
     claim->store = mem_strdup(json_member(object, "metadata/annotations", ANNOTATION_STORE));
     claim->size = mem_strdup(json_member(object, "spec/resources/requests", "storage"));
+    claim->node = mem_strdup(json_member(object, "metadata/annotations", ANNOTATION_SELECTED_NODE));
     claim->state = state_of(json_member(object, "metadata/annotations", ANNOTATION_STATE));
     claim->epoch =
             number_parse(json_member(object, "metadata/annotations", ANNOTATION_EPOCH), INT64_MAX);
@@ -236,6 +237,7 @@ claim_free(struct claim *claim)
         mem_free(claim->zone);
         mem_free(claim->store);
         mem_free(claim->size);
+        mem_free(claim->node);
         mem_free(claim);
     }
 }

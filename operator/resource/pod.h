@@ -31,6 +31,7 @@ struct claim {
     char *zone;
     char *store; /* hash of bucket and prefix */
     char *size;  /* as requested */
+    char *node;  /* that the volume was made for; "": any, or not made yet */
     enum claim_state state;
     int64_t epoch; /* of the proof, with CLAIM_EMPTY; -1 */
     bool is_bound;

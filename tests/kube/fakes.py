@@ -198,6 +198,7 @@ class Kubelet:
         self.node_of = lambda number: "node-1"
         self.dead_nodes = set()  # whose pods neither start nor end
         self.stuck_volumes = set()  # names of claims that are still attached to a dead node
+        self.given_up = set()  # names of claims that may go although they aren't empty
         self.purged = []  # arguments of purges that were carried out
         self.purge_refused = ""  # the last words of those that are not
         self.unbound = set()  # names of claims that get no volume
@@ -230,7 +231,7 @@ class Kubelet:
         for claim in claims.values():
             self.claim_turn(claim)
         for name in set(self.claims_seen) - set(claims):
-            if self.claims_seen.pop(name) not in ("empty", "lost") and self.keeps_claims:
+            if self.claims_seen.pop(name) not in ("empty", "lost") and self.keeps_claims and name not in self.given_up:
                 self.errors.append(f"P1: claim {name} went without the mark that it is empty")
         pods = self.api.get(self.base + "/pods")["items"]
         for pod in pods:
@@ -278,9 +279,10 @@ class Kubelet:
             return
         if wanted and claims[wanted].get("status", {}).get("phase") == "Lost":
             return
-        if wanted in self.unbound:
+        home = claims[wanted]["metadata"].get("annotations", {}).get("volume.kubernetes.io/selected-node") if wanted else None
+        if wanted in self.unbound or (home and not self.api.get(f"/api/v1/nodes/{home}")):
             condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-                         "message": "pod has unbound immediate PersistentVolumeClaims"}
+                         "message": "node(s) didn't match PersistentVolume's node affinity" if home else "pod has unbound immediate PersistentVolumeClaims"}
             self.api.call("PATCH", path + "/status", {"status": {"phase": "Pending", "conditions": [condition]}}, "application/merge-patch+json")
             return
         if "nodeName" not in pod["spec"]:

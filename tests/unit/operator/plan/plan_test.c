@@ -213,6 +213,13 @@ static const struct row loss_rows[] = {
     { "being deleted, its broker runs: it uploads", 2, { OK, OK " deleting" }, "delete-pod 1" },
     { "its broker refuses its volume", 2, { OK, "stuck" }, "delete-pod 1" },
     { "and does so although it is allowed to go on", 2, { OK, "stuck accepts" }, "" },
+    { "its node is gone and no other takes it: pod and claim", 2,
+            { OK, "starting unschedulable gone" }, "delete-pod 1, delete-claim 1" },
+    { "its node is gone, another took it", 2, { OK, "starting gone" }, "" },
+    { "no node takes it, but its own is there", 2, { OK, "starting unschedulable" }, "" },
+    { "its claim goes", 2, { OK, "starting unschedulable gone deleting" }, "delete-pod 1" },
+    { "P6: nobody gave up broker 0's, whose node is gone", 2, { "starting unschedulable gone", OK },
+            "" },
     { "P6: nobody gave up broker 0's", 2, { "nopod lost", OK }, "" },
     { "P6: nor when it refuses its volume", 2, { "stuck", OK }, "" },
     { "once it serves it is left alone", 2, { OK, OK " accepts" }, "" },
@@ -227,6 +234,17 @@ TEST(p6_a_log_is_given_up_only_where_a_human_said_so)
     rows_accept = "1";
     rows_check(loss_rows, ARRAY_SIZE(loss_rows), "{}");
     rows_accept = NULL;
+}
+
+TEST(p6_a_volume_without_its_node_is_told_of)
+{
+    static struct world world;
+    world_begin(&world, 2, "{}");
+    world_broker(&world, 0, OK);
+    world_broker(&world, 1, "starting unschedulable gone");
+    ASSERT_STRING(world_plan(&world), "");
+    ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/WalLost");
+    world_end(&world);
 }
 
 static const struct row retain_rows[] = {

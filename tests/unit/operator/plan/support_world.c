@@ -149,6 +149,7 @@ pod_make(struct world *world, int id, const char *words)
         .phase = has(words, "ended") ? POD_FAILED : POD_RUNNING,
         .is_ready = has(words, "ready"),
         .accepts_loss = has(words, "accepts"),
+        .is_unschedulable = has(words, "unschedulable"),
         .trouble = has(words, "stuck") ? trouble : empty,
         .message = empty };
     pod->meta.is_deleting = has(words, "ending");
@@ -176,6 +177,7 @@ claim_make(struct world *world, int id, const char *words)
         .zone = world->names[row][2],
         .store = has(words, "foreign") ? other : world->names[row][3],
         .size = size,
+        .node = empty,
         .state = has(words, "draining") ? CLAIM_DRAINING
                  : has(words, "empty")  ? CLAIM_EMPTY
                                         : CLAIM_ACTIVE,
@@ -183,7 +185,8 @@ claim_make(struct world *world, int id, const char *words)
         .is_bound = true,
         .is_lost = has(words, "lost") };
     claim->meta.is_deleting = has(words, "deleting");
-    world->plan_claims[world->claim_count++] = (struct plan_claim){ claim, NOW_MS - 400000 };
+    world->plan_claims[world->claim_count++] =
+            (struct plan_claim){ claim, NOW_MS - 400000, has(words, "gone") };
 }
 
 void

@@ -36,9 +36,9 @@ void world_end(struct world *world);
 void world_wish(struct world *world, int replicas, const char *spec);
 
 /* A broker with pod and claim; the words, in any order:
- *   ready starting stuck(with a reason) ending ended old(revision) nopod noclaim
+ *   ready starting stuck(with a reason) unschedulable ending ended old(revision) nopod noclaim
  *   accepts (of the pod: started with accepted loss)
- *   draining empty lost foreign deleting (of the claim), drained-role (of the pod)
+ *   draining empty lost foreign deleting gone(its node) (of the claim), drained-role (of the pod)
  *   says:active says:draining says:drained says:drained-dirty says:nothing
  *   ghost ghost-alive (registered, without claim and pod)
  *   node:ok node:down node:cordoned zone:X young (ready for a moment only) few (partitions) */

@@ -128,6 +128,7 @@ static const struct {
     { "{\"freshet.dev/state\":\"empty\",\"freshet.dev/drained-epoch\":\"12\"}", CLAIM_EMPTY, 12 },
     { "{\"freshet.dev/state\":\"Empty\"}", CLAIM_ACTIVE, -1 },
     { "{\"freshet.dev/state\":7}", CLAIM_ACTIVE, -1 },
+    { "{\"volume.kubernetes.io/selected-node\":\"n\"}", CLAIM_ACTIVE, -1 },
 };
 
 TEST(a_claim_is_empty_only_when_it_says_so_exactly)
@@ -140,6 +141,7 @@ TEST(a_claim_is_empty_only_when_it_says_so_exactly)
         ASSERT_OK(claim_parse(json, &claim));
         ASSERT_EQ(claim->state, claims[i].state);
         ASSERT_EQ(claim->epoch, claims[i].epoch);
+        ASSERT_STRING(claim->node, strstr(text, "selected-node") ? "n" : "");
         claim_free(claim);
     }
 }
