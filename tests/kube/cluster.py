@@ -14,9 +14,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "../..")
 CLIENT_TOOL = os.environ.get("CLIENT_TOOL", os.path.join(ROOT, "build/release/tests/clients/client_tool"))
 FOLDER = os.environ.get("KUBE_FOLDER", "")
+NODE, NODE_PORT = os.environ.get("OUTSIDE_NODE", ""), 31090
 NAMESPACE, SYSTEM, RELEASE, NAME = "freshet-acceptance", "freshet-system", "freshet", "main"
 PARTITIONS, RATE = 6, 400
-WAL_TYPE = os.environ.get("WAL_TYPE", "volume")
+WAL_TYPE, ACCESS_MODE = os.environ.get("WAL_TYPE", "volume"), os.environ.get("ACCESS_MODE", "ReadWriteOncePod")
 STARTED = time.monotonic()
 
 STORE = """
@@ -197,11 +198,16 @@ class Group:
         return [*self.files, asked]
 
 
+def listeners(outside):
+    """Clients inside are sent to load balancers too, where there are some; to the pods where those outside come by node ports."""
+    if NODE:
+        return [{"name": "kafka", "port": 9092}, {"name": "outside", "port": 9094, "type": "nodeport", "host": NODE, "nodePort": NODE_PORT}]
+    return [{"name": "kafka", "port": 9092, **({"type": "loadbalancer", "host": outside} if outside else {})}]
+
+
 def cluster_spec(replicas, outside):
-    # One listener, which is all that a broker has so far: clients inside are sent to the load balancers too.
-    listeners = [{"name": "kafka", "port": 9092, **({"type": "loadbalancer", "host": outside} if outside else {})}]
     return {"apiVersion": "freshet.dev/v1alpha1", "kind": "FreshetCluster", "metadata": {"name": NAME, "namespace": NAMESPACE},
-            "spec": {"replicas": replicas, "listeners": listeners, "wal": {"type": WAL_TYPE, "size": "1Gi", "accessMode": "ReadWriteOncePod"},
+            "spec": {"replicas": replicas, "listeners": listeners(outside), "wal": {"type": WAL_TYPE, "size": "1Gi", "accessMode": ACCESS_MODE},
                      "objectStore": {"bucket": "freshet", "prefix": "kube", "region": "us-east-1", "endpoint": f"http://s3.{NAMESPACE}.svc:7070",
                                      "pathStyle": True, "credentials": {"secretName": "s3"}},
                      "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
@@ -239,21 +245,28 @@ def leaders(topic):
     return [p["leader"] for p in found]
 
 
-def kill_pod(pod, namespace=NAMESPACE):
-    """SIGKILL for the process of a pod on the node of hack/kube-up; elsewhere the pod is deleted by force, which comes near."""
-    uid, killed = pod["metadata"]["uid"], False
-    for pid in filter(str.isdigit, os.listdir("/proc")) if FOLDER else ():
+def processes(pod):
+    """The ids of a pod's freshet processes, where its node shares this machine's kernel: hack/kube-up, kind."""
+    uid = pod["metadata"]["uid"]
+    for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
-                is_in_pod = uid in file.read()
+                is_in_pod = uid in file.read().replace("_", "-")  # systemd's names have _
             with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
                 if is_in_pod and file.read().startswith("freshet"):
-                    os.kill(int(pid), signal.SIGKILL)
-                    killed = True
+                    yield int(pid)
         except OSError:
             continue
+
+
+def kill_pod(pod, namespace=NAMESPACE):
+    """SIGKILL for the process of a pod where it is of this machine; elsewhere the pod is deleted by force, which comes near."""
+    killed = list(processes(pod))
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
     if not killed:
         assert not FOLDER, "no process of " + pod["metadata"]["name"]
+        say(f"{pod['metadata']['name']} is of another machine: deleted by force")
         kubectl("delete", "pod", pod["metadata"]["name"], "--force", "--grace-period=0", "--wait=false", namespace=namespace)
 
 
@@ -274,6 +287,8 @@ class World:
             with open(os.path.join(FOLDER, "run/number"), encoding="utf-8") as file:
                 net = f"198.19.{file.read().strip()}"
             self.outside, self.bootstrap = f"{net}.10{{id}}", f"{net}.200:9092"
+        elif NODE:
+            self.bootstrap = f"{NODE}:{NODE_PORT}"
         self.measured = {}
 
     def measure(self, what, value, unit="s"):
