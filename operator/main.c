@@ -122,7 +122,9 @@ rooms_open(struct operator_state *state)
     act_init(&state->act, &state->kube, &state->cache, state->events);
     state->reconciler = (struct reconciler){ .cache = &state->cache,
         .act = &state->act,
-        .settings = { options->image_repository, FRESHET_VERSION } };
+        /* With a kubeconfig we are somewhere else than where its context looks. */
+        .settings = { options->image_repository, FRESHET_VERSION,
+                credentials->kubeconfig ? "" : credentials->namespace } };
     return 0;
 }
 

@@ -139,7 +139,10 @@ external_plan(struct planner *planner, const struct listener *listener)
                 listener->name, planner->members[i].id);
         snprintf(id, sizeof id, "%d", planner->members[i].id);
         cJSON *one = external_new(planner, listener, name, planner->members[i].id + 1);
-        cJSON *selector = json_object(json_object(one, "spec"), "selector");
+        cJSON *spec = json_object(one, "spec");
+        cJSON *selector = json_object(spec, "selector");
+        /* Nobody else has its partitions: clients are to be there before the next probe is. */
+        json_set_bool(spec, "publishNotReadyAddresses", true);
         selector_set(planner, selector, NULL);
         json_set(selector, LABEL_BROKER_ID, id);
         apply(planner, CHILD_SERVICE, one);
@@ -166,8 +169,26 @@ policy_port(cJSON *rule, int port)
     json_set(item, "protocol", "TCP");
 }
 
-/* Clients reach the listeners; the admin port is for brokers of this cluster and the operator, the
- * internal one for brokers only. */
+static void
+policy_brokers(const struct planner *planner, cJSON *rule)
+{
+    cJSON *peer = json_push(json_array(rule, "from"));
+    selector_set(planner, json_object(json_object(peer, "podSelector"), "matchLabels"), NULL);
+}
+
+static void
+policy_operator(const struct planner *planner, cJSON *rule)
+{
+    cJSON *peer = json_push(json_array(rule, "from"));
+    cJSON *spaces = json_object(peer, "namespaceSelector");
+    if (*planner->in->settings->namespace) {
+        json_set(json_object(spaces, "matchLabels"), "kubernetes.io/metadata.name",
+                planner->in->settings->namespace);
+    }
+    json_set(json_object(json_object(peer, "podSelector"), "matchLabels"), LABEL_NAME, MANAGED_BY);
+}
+
+/* P11. Clients reach the listeners from everywhere. */
 static void
 policy_plan(struct planner *planner)
 {
@@ -182,16 +203,11 @@ policy_plan(struct planner *planner)
     }
     cJSON *admin = json_push(json_array(spec, "ingress"));
     policy_port(admin, ADMIN_PORT);
-    cJSON *peers = json_push(json_array(admin, "from"));
-    selector_set(planner, json_object(json_object(peers, "podSelector"), "matchLabels"), NULL);
-    cJSON *operator= json_push(json_array(admin, "from"));
-    json_object(operator, "namespaceSelector");
-    json_set(json_object(json_object(operator, "podSelector"), "matchLabels"), LABEL_NAME,
-            MANAGED_BY);
+    policy_brokers(planner, admin);
+    policy_operator(planner, admin);
     cJSON *internal = json_push(json_array(spec, "ingress"));
     policy_port(internal, INTERNAL_PORT);
-    cJSON *brokers = json_push(json_array(internal, "from"));
-    selector_set(planner, json_object(json_object(brokers, "podSelector"), "matchLabels"), NULL);
+    policy_brokers(planner, internal);
     apply(planner, CHILD_POLICY, object);
 }
 

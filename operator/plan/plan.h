@@ -48,6 +48,11 @@
  * it has succeeded. Crash scenario: killed between its start and its end; the pod goes on, and the
  * next operator waits for it or starts it again.
  *
+ * P11  The network policy opens the admin port to brokers of the cluster and to pods of the
+ * operator's name in the operator's namespace only, where that is known; the internal port to
+ * brokers only. Crash scenario: a pod of any tenant gives itself the operator's label, and drains
+ * brokers and deletes topics.
+ *
  * P5  Nothing is planned for a cluster that is paused, and a claim of another bucket is never
  * used. */
 
@@ -79,6 +84,7 @@ struct plan_child {
 struct plan_settings {
     const char *image_repository; /* "registry/freshet" */
     const char *version;          /* the operator's own */
+    const char *namespace;        /* of the operator's pod; "": it is in none that is known */
 };
 
 struct plan_input {

@@ -208,6 +208,8 @@ TEST(a_listener_on_node_ports_has_a_fixed_one_for_each_broker)
     ASSERT_STRING(json_text(all, "spec/type"), "NodePort");
     ASSERT_EQ(json_int(cJSON_GetArrayItem(json_at(all, "spec/ports"), 0), "nodePort", 0), 30100);
     ASSERT_EQ(json_int(cJSON_GetArrayItem(json_at(one, "spec/ports"), 0), "nodePort", 0), 30103);
+    ASSERT(!json_bool(all, "spec/publishNotReadyAddresses", false));
+    ASSERT(json_bool(one, "spec/publishNotReadyAddresses", false));
     world_end(&world);
     world_begin(&world, 1,
             "{\"spec\":{\"listeners\":[{\"name\":\"out\",\"port\":9094,\"type\":\"nodeport\","
@@ -238,6 +240,43 @@ TEST(a_pod_monitor_is_made_where_it_is_wished)
     const cJSON *endpoint = cJSON_GetArrayItem(json_at(monitor, "spec/podMetricsEndpoints"), 0);
     ASSERT_STRING(json_text(endpoint, "port"), "admin");
     world_end(&world);
+}
+
+/* P11 */
+TEST(p11_the_admin_port_is_for_brokers_and_the_operator_in_its_namespace)
+{
+    static struct world world;
+    static const char *const namespaces[] = { "system", "" };
+    static const char *const wished[] = {
+        "{\"ports\":[{\"port\":9190,\"protocol\":\"TCP\"}],\"from\":[{\"podSelector\":{"
+        "\"matchLabels\":{\"freshet.dev/cluster\":\"c\"}}},{\"namespaceSelector\":{"
+        "\"matchLabels\":{\"kubernetes.io/metadata.name\":\"system\"}},\"podSelector\":{"
+        "\"matchLabels\":{\"app.kubernetes.io/name\":\"freshet-operator\"}}}]}",
+        "{\"ports\":[{\"port\":9190,\"protocol\":\"TCP\"}],\"from\":[{\"podSelector\":{"
+        "\"matchLabels\":{\"freshet.dev/cluster\":\"c\"}}},{\"namespaceSelector\":{},"
+        "\"podSelector\":{\"matchLabels\":{\"app.kubernetes.io/name\":\"freshet-operator\"}}}]}",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++) {
+        world_begin(&world, 1,
+                "{\"spec\":{\"pdb\":{\"enabled\":false},\"listeners\":[{\"name\":\"kafka\","
+                "\"port\":9092},{\"name\":\"out\",\"port\":9094}]}}");
+        world.settings.namespace = namespaces[i];
+        world_plan(&world);
+        const cJSON *policy = made(&world, ACTION_APPLY, "c");
+        ASSERT_STRING(json_text(policy, "kind"), "NetworkPolicy");
+        const cJSON *rules = json_at(policy, "spec/ingress");
+        ASSERT_EQ(cJSON_GetArraySize(rules), 3);
+        CLEANUP(mem_freep) char *clients = json_print(cJSON_GetArrayItem(rules, 0));
+        CLEANUP(mem_freep) char *admin = json_print(cJSON_GetArrayItem(rules, 1));
+        CLEANUP(mem_freep) char *internal = json_print(cJSON_GetArrayItem(rules, 2));
+        ASSERT_STRING(clients, "{\"ports\":[{\"port\":9092,\"protocol\":\"TCP\"},{\"port\":9094,"
+                               "\"protocol\":\"TCP\"}]}");
+        ASSERT_STRING(admin, wished[i]);
+        ASSERT_STRING(internal,
+                "{\"ports\":[{\"port\":9191,\"protocol\":\"TCP\"}],\"from\":[{\"podSelector\":{"
+                "\"matchLabels\":{\"freshet.dev/cluster\":\"c\"}}}]}");
+        world_end(&world);
+    }
 }
 
 /* P6 */

@@ -58,7 +58,7 @@ world_begin(struct world *world, int replicas, const char *spec)
     json_setup();
     memset(world, 0, sizeof *world);
     list_init(&world->plan.actions);
-    world->settings = (struct plan_settings){ "registry/freshet", "0.1.0" };
+    world->settings = (struct plan_settings){ "registry/freshet", "0.1.0", "system" };
     world_wish(world, replicas, spec);
 }
 
