@@ -102,8 +102,8 @@ bootstrap_plan(struct planner *planner)
 
 /* `number`: 0 for the Service of all, 1 above a broker's id. */
 static cJSON *
-external_new(const struct planner *planner, const struct listener *listener, const char *name,
-        int number)
+listener_service_new(const struct planner *planner, const struct listener *listener,
+        const char *name, int number)
 {
     cJSON *object = object_new(planner, &KUBE_SERVICES, name, true);
     cJSON *spec = json_object(object, "spec");
@@ -119,33 +119,52 @@ external_new(const struct planner *planner, const struct listener *listener, con
         json_set_int(cJSON_GetArrayItem(json_array(spec, "ports"), 0), "nodePort",
                 listener->node_port + number);
     } else {
-        json_set(spec, "type", "LoadBalancer");
+        json_set(spec, "type", listener->type == LISTENER_INTERNAL ? "ClusterIP" : "LoadBalancer");
     }
     return object;
 }
 
-/* One for all and one for each broker. */
+char *
+listener_service_name(
+        const struct cluster *cluster, const char *listener, int id, char out[OBJECT_NAME_SIZE])
+{
+    snprintf(out, OBJECT_NAME_SIZE, "%.40s-%.11s-%d", cluster->meta.name, listener, id);
+    return out;
+}
+
+/* The address of one broker, which clients are told. It leads to the pod as soon as that has an
+ * address, and until it is gone: whether the broker is ready says whether it may be a client's
+ * first, not whether those that it leads for may talk to it. What a probe needs to see that, and
+ * everybody behind it to hear of it, is seconds in which its partitions would be out of reach. */
 static void
-external_plan(struct planner *planner, const struct listener *listener)
+broker_service_plan(struct planner *planner, const struct listener *listener, int id)
 {
     char name[OBJECT_NAME_SIZE];
-    char id[16];
-    snprintf(name, sizeof name, "%.40s-%.11s", planner->in->cluster->meta.name, listener->name);
-    cJSON *all = external_new(planner, listener, name, 0);
-    selector_set(planner, json_object(json_object(all, "spec"), "selector"), ROLE_BROKER);
-    apply(planner, CHILD_SERVICE, all);
+    char number[16];
+    snprintf(number, sizeof number, "%d", id);
+    listener_service_name(planner->in->cluster, listener->name, id, name);
+    cJSON *object = listener_service_new(planner, listener, name, id + 1);
+    cJSON *spec = json_object(object, "spec");
+    json_set_bool(spec, "publishNotReadyAddresses", true);
+    cJSON *selector = json_object(spec, "selector");
+    selector_set(planner, selector, NULL);
+    json_set(selector, LABEL_BROKER_ID, number);
+    apply(planner, CHILD_SERVICE, object);
+}
+
+/* One for each broker, and one for all where the bootstrap Service isn't it. */
+static void
+listener_plan(struct planner *planner, const struct listener *listener)
+{
+    char name[OBJECT_NAME_SIZE];
+    if (listener->type != LISTENER_INTERNAL) {
+        snprintf(name, sizeof name, "%.40s-%.11s", planner->in->cluster->meta.name, listener->name);
+        cJSON *all = listener_service_new(planner, listener, name, 0);
+        selector_set(planner, json_object(json_object(all, "spec"), "selector"), ROLE_BROKER);
+        apply(planner, CHILD_SERVICE, all);
+    }
     for (size_t i = 0; i < planner->count; i++) {
-        snprintf(name, sizeof name, "%.40s-%.11s-%d", planner->in->cluster->meta.name,
-                listener->name, planner->members[i].id);
-        snprintf(id, sizeof id, "%d", planner->members[i].id);
-        cJSON *one = external_new(planner, listener, name, planner->members[i].id + 1);
-        cJSON *spec = json_object(one, "spec");
-        cJSON *selector = json_object(spec, "selector");
-        /* Nobody else has its partitions: clients are to be there before the next probe is. */
-        json_set_bool(spec, "publishNotReadyAddresses", true);
-        selector_set(planner, selector, NULL);
-        json_set(selector, LABEL_BROKER_ID, id);
-        apply(planner, CHILD_SERVICE, one);
+        broker_service_plan(planner, listener, planner->members[i].id);
     }
 }
 
@@ -299,9 +318,7 @@ children_plan(struct planner *planner)
     headless_plan(planner);
     bootstrap_plan(planner);
     for (size_t i = 0; i < cluster->listener_count; i++) {
-        if (cluster->listeners[i].type != LISTENER_INTERNAL) {
-            external_plan(planner, &cluster->listeners[i]);
-        }
+        listener_plan(planner, &cluster->listeners[i]);
     }
     if (cluster->has_budget) {
         budget_plan(planner);

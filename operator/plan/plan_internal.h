@@ -63,6 +63,9 @@ cJSON *object_new(const struct planner *planner, const struct kube_kind *kind, c
 #define OBJECT_NAME_SIZE 80
 char *pod_name(const struct planner *planner, int id, char out[OBJECT_NAME_SIZE]);
 char *claim_name(const struct planner *planner, int id, char out[OBJECT_NAME_SIZE]);
+/* The Service that leads to one broker by one listener. */
+char *listener_service_name(
+        const struct cluster *cluster, const char *listener, int id, char out[OBJECT_NAME_SIZE]);
 /* store.url of the brokers. */
 struct strbuf;
 void store_url(const struct cluster *cluster, struct strbuf *out);

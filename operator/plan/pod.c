@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-#define STARTUP_PERIOD_S 2
-#define STARTUP_TRIES 450 /* 15 minutes: a full log is read and uploaded before the broker serves */
+#define STARTUP_PERIOD_S 1
+#define STARTUP_TRIES 900 /* 15 minutes: a full log is read and uploaded before the broker serves */
 
 char *
 pod_name(const struct planner *planner, int id, char out[OBJECT_NAME_SIZE])
@@ -66,7 +66,7 @@ static void
 env_advertised(const struct planner *planner, int id, cJSON *list)
 {
     const struct cluster *cluster = planner->in->cluster;
-    char pod[OBJECT_NAME_SIZE];
+    char service[OBJECT_NAME_SIZE];
     struct strbuf text;
     strbuf_init(&text, 8192);
     for (size_t i = 0; i < cluster->listener_count; i++) {
@@ -77,8 +77,11 @@ env_advertised(const struct planner *planner, int id, cJSON *list)
         }
         strbuf_append_string(&text, "://");
         if (listener->type == LISTENER_INTERNAL) {
-            strbuf_printf(&text, "%s.%s-brokers.%s.svc", pod_name(planner, id, pod),
-                    cluster->meta.name, cluster->meta.namespace);
+            /* Not the pod's own name: whoever has looked that up goes on to the address of the pod
+             * before, for as long as the name's answer may be kept. */
+            strbuf_printf(&text, "%s.%s.svc",
+                    listener_service_name(cluster, listener->name, id, service),
+                    cluster->meta.namespace);
         } else {
             host_of(&text, listener->host, id);
         }
@@ -197,7 +200,7 @@ container_make(const struct planner *planner, int id, const char *zone, cJSON *c
     container_port(container, "admin", ADMIN_PORT);
     probe(container, "startupProbe", "/healthz", STARTUP_PERIOD_S, STARTUP_TRIES);
     probe(container, "livenessProbe", "/healthz", 10, 6);
-    probe(container, "readinessProbe", "/readyz", 2, 2);
+    probe(container, "readinessProbe", "/readyz", 1, 3);
     mount(container, "wal", "/var/lib/freshet");
     mount(container, "config", "/etc/freshet");
     mount(container, "tmp", "/tmp");

@@ -35,7 +35,7 @@ TEST(a_pod_has_its_volume_its_name_and_the_restricted_profile)
     ASSERT_STRING(json_member(pod, "metadata/labels", "team"), "x");
     ASSERT_STRING(json_member(pod, "metadata/labels", "freshet.dev/broker-id"), "0");
     CLEANUP(mem_freep) char *env = json_print(json_at(container, "env"));
-    ASSERT(strstr(env, "KAFKA://c-0.c-brokers.ns.svc:9092"));
+    ASSERT(strstr(env, "KAFKA://c-kafka-0.ns.svc:9092"));
     /* Brokers find each other inside, even where the first listener is for clients outside. */
     ASSERT(strstr(env, "\"FRESHET_INTERNAL_ADVERTISED_HOST\",\"value\":\"c-0.c-brokers.ns.svc\""));
     ASSERT(strstr(env, "\"secretKeyRef\":{\"name\":\"s3\",\"key\":\"accessKeyId\"}"));
@@ -219,6 +219,23 @@ TEST(a_listener_on_node_ports_has_a_fixed_one_for_each_broker)
     CLEANUP(mem_freep)
     char *env = json_print(json_at(cJSON_GetArrayItem(json_at(pod, "spec/containers"), 0), "env"));
     ASSERT(strstr(env, "OUT://node.example.com:30101"));
+    world_end(&world);
+}
+
+TEST(a_broker_has_an_address_that_outlives_its_pod)
+{
+    static struct world world;
+    world_begin(&world, 1, "{}");
+    world_broker(&world, 0, "ready says:active");
+    world_plan(&world);
+    const cJSON *one = made(&world, ACTION_APPLY, "c-kafka-0");
+    ASSERT_STRING(json_text(one, "spec/type"), "ClusterIP");
+    ASSERT(json_bool(one, "spec/publishNotReadyAddresses", false));
+    ASSERT_STRING(json_member(one, "spec/selector", "freshet.dev/broker-id"), "0");
+    ASSERT(!json_at(one, "spec/clusterIP"));
+    ASSERT(!made(&world, ACTION_APPLY, "c-kafka"));
+    /* Where clients begin they find those that are ready. */
+    ASSERT(!json_at(made(&world, ACTION_APPLY, "c-bootstrap"), "spec/publishNotReadyAddresses"));
     world_end(&world);
 }
 
