@@ -132,6 +132,7 @@ members_make(struct planner *planner)
         if (member->ledger == CLAIM_ACTIVE && !member->is_foreign) {
             planner->active++;
             planner->lost += member->state == MEMBER_LOST;
+            planner->sure += member->state != MEMBER_LOST && member->claim;
             planner->unavailable += is_unavailable(planner, member);
         }
     }

@@ -102,6 +102,18 @@ loss_plan(struct planner *planner, const struct member *member)
     return true;
 }
 
+#define CLAIM_MISSED_MS 30000 /* a claim is seen a moment after its pod */
+
+/* A pod whose claim somebody removed before any node took it: it never starts, and hides from
+ * ghosts_plan (P9) that the broker has no volume any more. */
+static bool
+waits_for_nothing(const struct planner *planner, const struct member *member)
+{
+    return planner->in->cluster->wal_is_volume && member->pod && !member->claim &&
+           !*member->pod->pod->node && !member->pod->pod->meta.is_deleting &&
+           planner->in->now_ms - member->pod->since_ms >= CLAIM_MISSED_MS;
+}
+
 /* Pods that ended, and claims without a pod (P3). */
 static void
 repair_plan(struct planner *planner)
@@ -116,7 +128,9 @@ repair_plan(struct planner *planner)
                 !member->pod->pod->meta.is_deleting) {
             plan_create_claim(planner, member->id, member->zone); /* somebody removed it */
         }
-        if (member->state == MEMBER_ENDED) {
+        if (waits_for_nothing(planner, member)) {
+            plan_delete_pod(planner, member, "BrokerRemoved", "its volume claim is gone");
+        } else if (member->state == MEMBER_ENDED) {
             plan_delete_pod(planner, member, "BrokerRestarted", "its pod has ended");
         } else if (needs_pod && !member->claim->claim->meta.is_deleting &&
                    !member->claim->claim->is_lost) {

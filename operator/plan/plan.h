@@ -28,6 +28,8 @@
  *
  * P4  A lost node's brokers are replaced by new ids once the node was lost for long enough, and
  * never more of them than half of what is wished: then it is more likely we who are cut off.
+ * Nobody who serves is drained because lost ones are counted. Crash scenario: one node is lost and
+ * its broker replaced, then another one: four brokers where three are wished, of which two serve.
  *
  * P6  A volume that is lost, or that its broker refuses, is given up only for a broker that a human
  * named in an annotation; then its claim, if it is lost, and its pod are made anew, and the new pod

@@ -106,6 +106,7 @@ scale_in(struct planner *planner, int surplus)
                 member->id, planner->wished);
         member->ledger = CLAIM_DRAINING;
         planner->active--;
+        planner->sure--;
     }
 }
 
@@ -128,6 +129,7 @@ take_back(struct planner *planner, enum claim_state ledger, int *missing)
         }
         member->ledger = CLAIM_ACTIVE;
         planner->active++;
+        planner->sure++;
         (*missing)--;
     }
 }
@@ -211,10 +213,11 @@ void
 scale_plan(struct planner *planner)
 {
     int missing = planner->wished - serving_wishes(planner);
+    int surplus = planner->sure - planner->wished;
     planner->is_short = missing > 0;
     if (missing > 0) {
         scale_out(planner, missing);
-    } else if (missing < 0) {
-        scale_in(planner, -missing);
+    } else if (surplus > 0) {
+        scale_in(planner, surplus);
     }
 }

@@ -201,9 +201,9 @@ progressing_make(struct planner *planner)
     } else if (planner->active < cluster->replicas) {
         status_condition(status, CONDITION_PROGRESSING, TRUTH_TRUE, "ScalingOut",
                 "%d of %d brokers", planner->active, cluster->replicas);
-    } else if (planner->active > planner->wished && cluster->replicas > 0) {
+    } else if (planner->sure > planner->wished && cluster->replicas > 0) {
         status_condition(status, CONDITION_PROGRESSING, TRUTH_TRUE, "Draining",
-                "%d brokers are to go", planner->active - planner->wished);
+                "%d brokers are to go", planner->sure - planner->wished);
     } else if ((back = coming_back(planner)) && cluster->replicas > 0) {
         status_condition(status, CONDITION_PROGRESSING, TRUTH_TRUE, "Undraining",
                 "broker %d takes partitions and clients again", back->id);

@@ -147,6 +147,7 @@ static const struct {
     { 2, { "ready", "stuck" }, CONDITION_DEGRADED, "True/BrokerStuck" },
     { 2, { "ready old", "stuck" }, CONDITION_PROGRESSING, "False/RolloutStuck" },
     { 2, { "ready", "ready", "starting node:down" }, CONDITION_DEGRADED, "True/NodeLost" },
+    { 2, { "ready", "ready", "starting node:down" }, CONDITION_PROGRESSING, "False/Idle" },
     { 1, { "ready", "ready draining says:draining" }, CONDITION_PROGRESSING, "True/Draining" },
     { 1, { "ready", "ready draining says:draining" }, CONDITION_SCALE_IN_BLOCKED,
             "True/DrainTimedOut" },

@@ -102,6 +102,9 @@ TEST(p2_a_surge_serves_before_old_brokers_go)
 
 static const struct row ghost_rows[] = {
     { "its claim is gone", 1, { OK, "ghost" }, "unregister-gone 1" },
+    { "its claim was removed while its pod waited for a node", 1,
+            { OK, "starting unbound noclaim" }, "delete-pod 1" },
+    { "a claim may be seen after its pod", 1, { OK, "starting unbound noclaim young" }, "" },
     { "it lives: nobody knows why", 1, { OK, "ghost-alive" }, "" },
     { "nobody is there to write it down", 1, { "starting", "ghost" }, "" },
     { "its id is nobody's", 2, { OK, "ghost" }, "create-claim 2, create-pod 2, unregister-gone 1" },
@@ -310,6 +313,10 @@ static const struct row lost_rows[] = {
             "mark-claim 3 draining" },
     { "P4: two of three are rather our own fault", 3,
             { OK " node:ok", "starting node:down", "starting node:down" }, "" },
+    { "P4: a second one, when the first is replaced: nobody who serves is drained", 3,
+            { OK, "starting node:down", "starting node:down", OK }, "" },
+    { "P4: fewer are wished: not those who serve alone", 1, { OK, OK, "starting node:down" },
+            "mark-claim 1 draining" },
     { "a broker that is ready isn't lost", 3, { OK, OK, OK " node:down" }, "" },
 };
 

@@ -144,7 +144,7 @@ pod_make(struct world *world, int id, const char *words)
         .revision = has(words, "old") ? old : world->revision,
         .role = has(words, "drained-role") ? draining : broker,
         .zone = world->names[row][2],
-        .node = world->names[row][4],
+        .node = has(words, "unbound") ? empty : world->names[row][4],
         .ip = ip,
         .phase = has(words, "ended") ? POD_FAILED : POD_RUNNING,
         .is_ready = has(words, "ready"),

@@ -41,7 +41,8 @@ void world_wish(struct world *world, int replicas, const char *spec);
  *   draining empty lost foreign deleting gone(its node) (of the claim), drained-role (of the pod)
  *   says:active says:draining says:drained says:drained-dirty says:nothing
  *   ghost ghost-alive (registered, without claim and pod)
- *   node:ok node:down node:cordoned zone:X young (ready for a moment only) few (partitions) */
+ *   node:ok node:down node:cordoned unbound (no node has taken it) zone:X
+ *   young (ready for a moment only) few (partitions) */
 void world_broker(struct world *world, int id, const char *words);
 
 /* The plan at time 1000000, without what is applied: "create-claim 0, create-pod 0, ..." */
