@@ -57,10 +57,13 @@ keep_object(void *arg, const struct wal_objects_seen *seen)
 {
     struct bucket_log *b = arg;
     const struct wal_object_log *log = &seen->header.log;
-    if (strcmp(seen->state, "damaged") == 0) {
-        audit_finding(b->audit, "wal", "damaged");
+    if (strcmp(seen->state, "damaged") == 0 || strcmp(seen->state, "header damaged") == 0) {
+        audit_finding(b->audit, "wal", seen->state);
         inspect_string(&b->audit->out, "key", seen->key);
-        return inspect_line_end(&b->audit->out);
+        int r = inspect_line_end(&b->audit->out);
+        if (r < 0 || seen->header.slot == 0) {
+            return r;
+        }
     }
     if (log->broker_id != b->log.broker_id || log->incarnation != b->log.incarnation ||
             log->index != b->log.index) {

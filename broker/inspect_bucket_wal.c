@@ -37,7 +37,8 @@ object_line(void *arg, const struct wal_objects_seen *seen)
 {
     struct inspect *inspect = arg;
     bool valid = strcmp(seen->state, "valid") == 0;
-    inspect->damaged += strcmp(seen->state, "damaged") == 0 ? 1 : 0;
+    bool proven = strcmp(seen->state, "header damaged") == 0;
+    inspect->damaged += strcmp(seen->state, "damaged") == 0 || proven ? 1 : 0;
     inspect_line_begin(inspect, "wal-object");
     inspect_string(inspect, "key", seen->key);
     inspect_unsigned(inspect, "size", seen->size);
@@ -50,7 +51,7 @@ object_line(void *arg, const struct wal_objects_seen *seen)
         inspect_unsigned(inspect, "acknowledged", seen->header.acknowledged);
     }
     int r = inspect_line_end(inspect);
-    return r < 0 || !valid ? r : records_lines(inspect, seen);
+    return r < 0 || !(valid || proven) ? r : records_lines(inspect, seen);
 }
 
 int

@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/mark.h"
 #include "base/mem.h"
 #include "reactor/clock.h"
 #include "reactor/crash_point.h"
@@ -83,19 +84,29 @@ log_recover(const struct take_over_options *options, int32_t broker_id, int64_t 
     return r < 0 ? r : closed;
 }
 
-/* L5: how many logs there are is in log 0. Its taker reads it; whoever is first fences it. */
+/* L5: how many logs there are is in log 0; whoever is first fences it. Where it cannot be read the
+ * next one knows, and one that never began is behind the last, or all are empty (L6). */
 MUST_CHECK MAY_SUSPEND static int
 log_count(const struct take_over_options *options, int32_t broker_id, int64_t incarnation,
         uint32_t *ret_count)
 {
-    const struct wal_objects_options first = former_log(options, broker_id, incarnation, 0);
-    struct wal *wal;
-    int r = wal_objects_fence(&first, &wal);
-    if (r < 0) {
-        return r;
+    uint32_t count = WAL_OBJECT_LOGS_UNKNOWN;
+    uint32_t index = 0;
+    int r = 0;
+    for (; r == 0 && count == WAL_OBJECT_LOGS_UNKNOWN && index < WAL_OBJECT_LOGS_MAX; index++) {
+        const struct wal_objects_options former =
+                former_log(options, broker_id, incarnation, index);
+        struct wal *wal;
+        r = wal_objects_fence(&former, &wal);
+        if (r == 0) {
+            count = wal_objects_log_count(wal);
+            r = wal_close(wal);
+        }
     }
-    *ret_count = wal_objects_log_count(wal);
-    return wal_close(wal);
+    if (r == 0) {
+        *ret_count = count == 0 ? index - 1 : count == WAL_OBJECT_LOGS_UNKNOWN ? index : count;
+    }
+    return r;
 }
 
 /* The logs of one incarnation that are ours: those whose index is `share` modulo `shares`. */
@@ -104,8 +115,11 @@ incarnation_recover(const struct take_over_options *options, int32_t broker_id, 
         int32_t share, int32_t shares, struct recover_result *sum)
 {
     uint32_t count = 0;
-    int r = share == 0 ? log_recover(options, broker_id, incarnation, 0, sum, &count)
-                       : log_count(options, broker_id, incarnation, &count);
+    int r = share == 0 ? log_recover(options, broker_id, incarnation, 0, sum, &count) : 0;
+    if (r == 0 && (share != 0 || count == WAL_OBJECT_LOGS_UNKNOWN)) {
+        MARK("take over: the number of logs is asked for");
+        r = log_count(options, broker_id, incarnation, &count);
+    }
     for (uint32_t i = (uint32_t)(share ? share : shares); r == 0 && i < count;
             i += (uint32_t)shares) {
         uint32_t ignored;

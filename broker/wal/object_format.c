@@ -98,6 +98,47 @@ wal_object_body(struct bytes object, const struct wal_object_header *header, con
     return 0;
 }
 
+/* The records go through the whole body, and there are as many as the header says. */
+static bool
+records_fit(struct bytes body, uint32_t count)
+{
+    size_t at = 0;
+    struct wal_object_record record;
+    for (uint32_t i = 0; i < count; i++) {
+        if (wal_object_record_next(body, &at, &record) < 0) {
+            return false;
+        }
+    }
+    return at == body.size;
+}
+
+int
+wal_object_prove(struct bytes object, const struct wal_object_log *log, uint64_t slot,
+        struct wal_object_header *ret_header, struct bytes *ret_body)
+{
+    if (object.size < WAL_OBJECT_HEADER) {
+        return -EBADMSG;
+    }
+    struct wal_object_header header = header_fields(object.data);
+    struct bytes body = bytes_of(object.data + WAL_OBJECT_HEADER, object.size - WAL_OBJECT_HEADER);
+    bool same = header.kind == WAL_OBJECT_RECORDS && header.slot == slot &&
+                header.log.broker_id == log->broker_id &&
+                header.log.incarnation == log->incarnation && header.log.index == log->index;
+    if (!same || body.size != header.body_size || crc32c(body) != header.body_crc ||
+            !records_fit(body, header.record_count)) {
+        return -EBADMSG;
+    }
+    *ret_header = (struct wal_object_header){ .log = header.log,
+        .kind = header.kind,
+        .slot = slot,
+        .first_sequence = header.first_sequence,
+        .record_count = header.record_count,
+        .body_size = header.body_size,
+        .body_crc = header.body_crc };
+    *ret_body = body;
+    return 0;
+}
+
 void
 wal_object_record_encode(
         uint32_t size, uint16_t tag, uint32_t crc, uint8_t out[WAL_OBJECT_RECORD_HEADER])

@@ -53,6 +53,12 @@ MUST_CHECK int wal_object_header_decode(
 MUST_CHECK int wal_object_body(struct bytes object, const struct wal_object_header *header,
         const char *key, struct bytes *ret_body);
 
+/* For an object whose header is damaged: 0 when what is left of it names the log and the slot, and
+ * size, CRC and number of records fit the body, which is whole then. Of ret_header only those are
+ * set, and first_sequence, which nothing proves. -EBADMSG: nothing is proven. */
+MUST_CHECK int wal_object_prove(struct bytes object, const struct wal_object_log *log,
+        uint64_t slot, struct wal_object_header *ret_header, struct bytes *ret_body);
+
 void wal_object_record_encode(
         uint32_t size, uint16_t tag, uint32_t crc, uint8_t out[WAL_OBJECT_RECORD_HEADER]);
 struct wal_object_record {

@@ -26,7 +26,18 @@
  *
  * L5  Log 0 has an object before any other log has and before any partition opens in that
  *     incarnation, and each object says how many logs there are: who fences log 0 in its first slot
- *     knows that nothing was acknowledged anywhere. Crash: a log is overlooked.
+ *     knows that nothing was acknowledged anywhere. No partition opens before all logs have begun:
+ *     the same is known by who fences any of them in its first slot. Crash: a log is overlooked.
+ *
+ * L6  An object whose header cannot be read is taken for the writer's, and settled: it fills its
+ *     slot, and may have said that all slots before it are trimmed. So behind the newest readable
+ *     object nothing that is empty is trusted: each empty slot up to such an object gets a fence,
+ *     and so does the first one behind it, where the log ends; and it begins no earlier than at the
+ *     lowest object there is (L3). What the records of such an object were is said by its body,
+ *     where size, CRC and count in the header still fit it; else it is damage (W3). Crash: the
+ *     newest object rots. A fence in the slot that an older object calls wanted, and that was
+ *     removed, stops nobody: a paused broker acknowledges behind it. No fence at all leaves all
+ *     partitions of the dead broker to people, with one object of one log.
  *
  * Limits: WAL_OBJECTS_IN_FLIGHT, WAL_OBJECT_GATHER_SIZE, WAL_OBJECTS_MAX, and those of wal.h.
  * Format: docs/formats/wal.md, "In the bucket". */
@@ -51,19 +62,22 @@ MUST_CHECK MAY_SUSPEND int wal_objects_create(
         const struct wal_objects_options *options, struct wal **ret_wal);
 /* A former log, which is fenced when this returns (L2): wal_replay reads it in place, wal_start
  * does nothing, wal_close frees. May be done again, by anybody. Waits while the store is away.
- * -EMEDIUMTYPE: of another cluster; -EBADMSG: the newest object's header is damaged; -ECANCELED. */
+ * -EMEDIUMTYPE: of another cluster; -EBADMSG: the headers of the newest objects are damaged, and
+ * between them more slots are empty than fences can fill; -ECANCELED. */
 MUST_CHECK MAY_SUSPEND int wal_objects_fence(
         const struct wal_objects_options *options, struct wal **ret_wal);
-/* Of a fenced log: how many logs its incarnation has (L5); 0: it never began. */
+#define WAL_OBJECT_LOGS_UNKNOWN UINT32_MAX
+/* Of a fenced log: how many logs its incarnation has (L5); 0: it never began, nor will it;
+ * WAL_OBJECT_LOGS_UNKNOWN: no object of it can be read, ask the next (L6). */
 uint32_t wal_objects_log_count(const struct wal *wal);
 
 /* What wal_objects_inspect found in one slot. */
 struct wal_objects_seen {
     const char *key;
     uint64_t size;
-    struct wal_object_header header;
-    const char *state; /* "valid", "fence", "damaged" */
-    struct bytes body; /* when valid: for wal_object_record_next */
+    struct wal_object_header header; /* damaged: log and slot, as the key says */
+    const char *state; /* "valid", "fence", "damaged"; "header damaged": its body is proven (L6) */
+    struct bytes body; /* when valid or proven: for wal_object_record_next */
 };
 typedef int (*wal_objects_fn)(void *arg, const struct wal_objects_seen *seen);
 /* Calls fn for each object under WAL_OBJECT_ROOT, in order of keys. Changes nothing. */

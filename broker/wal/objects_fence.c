@@ -5,7 +5,8 @@
  *        -> the first empty slot from there on: create a fence
  *             0, or a fence is there   the log ends here
  *             the writer's object      it was quicker: the next slot; a writer that lives is
- *                                      stopped by a fence some slots ahead first */
+ *                                      stopped by a fence some slots ahead first
+ *   the newest cannot be read (L6): a fence in all that is empty up to it, and behind it */
 #include "base/crc.h"
 #include "base/endian.h"
 #include "base/fault.h"
@@ -21,6 +22,7 @@
 #define LIST_MAX 1000
 #define FENCE_AHEAD ((uint64_t)2 * WAL_OBJECTS_IN_FLIGHT) /* no writer has begun that slot yet */
 #define DAMAGED_READS_MAX 4
+#define FENCE_EMPTY_MAX 1024 /* more than one removal leaves behind that fails half-way */
 
 /* The slots of the log that a listing showed, ascending. */
 struct found {
@@ -145,23 +147,46 @@ list_wait(struct wal_objects *objects, struct found *found)
     }
 }
 
-/* From the writer's newest object: where the log begins, and how many logs there are. -EAGAIN: it
- * was removed meanwhile, the writer lives. */
+/* L6 */
+static void
+unread_note(struct wal_objects *objects, const struct found *found, uint64_t slot)
+{
+    if (objects->unread == 0) {
+        MARK("wal: objects: a fence passes over an object that cannot be read");
+        LOG_WARN("an object of a former write-ahead log cannot be read: it is taken for the "
+                 "writer's",
+                LOG_INT("slot", slot), LOG_FAULT(-EBADMSG));
+        objects->unread = slot;
+        objects->log_count = WAL_OBJECT_LOGS_UNKNOWN;
+        objects->trimmed = found->slots[0];
+    }
+}
+
+/* From the writer's newest object that can be read: where the log begins, and how many logs there
+ * are. -EAGAIN: it was removed meanwhile, the writer lives. */
 MUST_CHECK MAY_SUSPEND static int
 newest_read(struct wal_objects *objects, const struct found *found)
 {
     objects->trimmed = 1;
+    objects->known = 0;
+    objects->unread = 0;
     objects->log_count = 0;
     for (size_t i = found->count; i > 0; i--) {
         struct wal_object_header header;
-        int r = header_wait(objects, found->slots[i - 1], &header);
+        uint64_t slot = found->slots[i - 1];
+        int r = header_wait(objects, slot, &header);
+        if (r == -EBADMSG) {
+            unread_note(objects, found, slot);
+            continue;
+        }
         if (r < 0) {
             return r == -ENOENT ? -EAGAIN : r;
         }
         if (header.kind == WAL_OBJECT_RECORDS) {
-            objects->trimmed = header.trimmed;
+            objects->trimmed = MAX(header.trimmed, objects->trimmed);
+            objects->known = header.acknowledged;
             objects->log_count = header.log_count;
-            return 0;
+            break;
         }
     }
     return 0;
@@ -210,6 +235,9 @@ fence_slot(struct wal_objects *objects, uint64_t slot)
         if (r == -EEXIST) {
             struct wal_object_header header;
             r = header_wait(objects, slot, &header);
+            if (r == -EBADMSG) {
+                return 1; /* L6 */
+            }
             return r == -ENOENT ? -EAGAIN : r < 0 ? r : header.kind == WAL_OBJECT_RECORDS;
         }
         if (r == 0 || r == -ECANCELED) {
@@ -266,6 +294,9 @@ fence_place(struct wal_objects *objects, const struct found *found, uint64_t *re
     for (uint64_t slot = place - 1; slot > settled; slot--) {
         struct wal_object_header header;
         int r = header_wait(objects, slot, &header);
+        if (r == -EBADMSG) {
+            continue; /* L6 */
+        }
         if (r < 0) {
             return r == -ENOENT ? -EAGAIN : r;
         }
@@ -280,15 +311,52 @@ fence_place(struct wal_objects *objects, const struct found *found, uint64_t *re
     return 0;
 }
 
-/* What the writer has called trimmed up to the fence may be gone: it went on while we looked. */
+/* L6: all that is empty up to the highest slot that cannot be read. */
 MUST_CHECK MAY_SUSPEND static int
-trimmed_read(struct wal_objects *objects)
+fence_empty(struct wal_objects *objects, const struct found *found)
+{
+    char prefix[WAL_OBJECT_KEY_SIZE];
+    unsigned count = 0;
+    size_t at = 0;
+    wal_object_prefix(&objects->log, prefix);
+    for (uint64_t slot = MAX(objects->trimmed, objects->known + 1); slot < objects->unread;
+            slot++) {
+        while (at < found->count && found->slots[at] < slot) {
+            at++;
+        }
+        if (at < found->count && found->slots[at] == slot) {
+            continue;
+        }
+        MARK("wal: objects: a fence in a slot that may have been trimmed");
+        if (count++ == FENCE_EMPTY_MAX) {
+            return fault(-EBADMSG, "wal: objects of %s cannot be read, and too many are missing",
+                    prefix);
+        }
+        int r = fence_slot(objects, slot);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+/* What the writer has called trimmed up to the fence may be gone: it went on while we looked. Where
+ * that cannot be read the lowest object says it. */
+MUST_CHECK MAY_SUSPEND static int
+trimmed_read(struct wal_objects *objects, struct found *found)
 {
     struct wal_object_header header;
     if (objects->end_slot <= objects->trimmed) {
         return 0;
     }
     int r = header_wait(objects, objects->end_slot - 1, &header);
+    if (r == -EBADMSG) {
+        r = list_wait(objects, found);
+        if (r == 0 && found->count) {
+            objects->trimmed = MAX(objects->trimmed, found->slots[0]);
+        }
+        return r;
+    }
     if (r < 0) {
         return r == -ENOENT ? -EAGAIN : r;
     }
@@ -304,13 +372,16 @@ fence_once(struct wal_objects *objects, struct found *found)
     if (r == 0) {
         r = newest_read(objects, found);
     }
-    if (r == 0) {
+    if (r == 0 && objects->unread) {
+        slot = objects->unread + 1;
+        r = fence_empty(objects, found);
+    } else if (r == 0) {
         r = fence_place(objects, found, &slot);
     }
     if (r == 0) {
         r = fence_from(objects, slot);
     }
-    return r < 0 ? r : trimmed_read(objects);
+    return r < 0 ? r : trimmed_read(objects, found);
 }
 
 int

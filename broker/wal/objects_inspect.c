@@ -21,11 +21,18 @@ inspect_one(struct objectstore *store, const struct object_list_entry *entry, wa
     if (r < 0) {
         return r == -ENOENT ? 0 : r; /* removed since it was listed */
     }
-    r = wal_object_header_decode(buf_bytes(object), entry->key, &seen.header);
-    if (r == 0 && seen.header.slot == slot && seen.header.log.broker_id == log.broker_id &&
-            seen.header.log.incarnation == log.incarnation && seen.header.log.index == log.index &&
-            wal_object_body(buf_bytes(object), &seen.header, entry->key, &seen.body) == 0) {
-        seen.state = seen.header.kind == WAL_OBJECT_FENCE ? "fence" : "valid";
+    struct wal_object_header header;
+    seen.header.log = log;
+    seen.header.slot = slot;
+    r = wal_object_header_decode(buf_bytes(object), entry->key, &header);
+    if (r == 0 && header.slot == slot && header.log.broker_id == log.broker_id &&
+            header.log.incarnation == log.incarnation && header.log.index == log.index &&
+            wal_object_body(buf_bytes(object), &header, entry->key, &seen.body) == 0) {
+        seen.header = header;
+        seen.state = header.kind == WAL_OBJECT_FENCE ? "fence" : "valid";
+    } else if (r == -EBADMSG &&
+               wal_object_prove(buf_bytes(object), &log, slot, &seen.header, &seen.body) == 0) {
+        seen.state = "header damaged";
     }
     fault_clear();
     return fn(arg, &seen);

@@ -62,6 +62,8 @@ struct wal_objects {
     int32_t fencer_id;
     uint64_t fencer_epoch;
     uint64_t trimmed;  /* where it begins */
+    uint64_t known;    /* all up to it were settled, the newest readable object says */
+    uint64_t unread;   /* the highest slot behind that one whose header is damaged (L6); 0: none */
     uint64_t end_slot; /* where the fence is */
     uint64_t ahead;    /* so far ahead a writer that lives is stopped */
     bool stopped;      /* it was */

@@ -1,6 +1,7 @@
 /* Reading a fenced log in place: a window of objects at a time, in order, held against the chain of
  * nonces. What cannot be read is reported, never skipped silently (W3). */
 #include "base/fault.h"
+#include "base/log.h"
 #include "base/mark.h"
 #include "base/mem.h"
 #include "wal/objects_internal.h"
@@ -20,6 +21,7 @@ struct replay {
     struct uuid nonce;
     uint32_t crc;
     bool damaged; /* objects before this one could not be read */
+    bool gap;     /* slots before it were trimmed, or never settled (L6) */
 };
 
 struct window_get {
@@ -52,7 +54,7 @@ window_get_one(void *arg)
     }
 }
 
-/* -EBADMSG: it is not what must be in that slot. */
+/* 1: a fence before the end (L6). -EBADMSG: it is not what must be in that slot. */
 MUST_CHECK static int
 object_check(const struct replay *replay, uint64_t slot, const char *key, struct bytes object,
         struct wal_object_header *ret_header, struct bytes *ret_body)
@@ -68,10 +70,12 @@ object_check(const struct replay *replay, uint64_t slot, const char *key, struct
     if (r < 0) {
         return r;
     }
+    if (header.kind == WAL_OBJECT_FENCE) {
+        return 1;
+    }
     bool follows = !replay->chained || (uuid_equal(&header.previous_nonce, &replay->nonce) &&
                                                header.previous_crc == replay->crc);
-    if (header.kind != WAL_OBJECT_RECORDS || !follows ||
-            (replay->next && header.first_sequence < replay->next)) {
+    if (!follows || (replay->next && header.first_sequence < replay->next)) {
         return fault(-EBADMSG, "wal: %s does not follow the object before it", key);
     }
     *ret_header = header;
@@ -112,6 +116,29 @@ records_deliver(struct replay *replay, const struct wal_object_header *header, s
     return r < 0 ? r : 0;
 }
 
+/* L6: its body is whole, and its records are those behind the object before. 1: it proves
+ * nothing. */
+MUST_CHECK MAY_SUSPEND static int
+proven_deliver(struct replay *replay, uint64_t slot, const char *key, struct bytes object)
+{
+    struct wal_object_header header;
+    struct bytes body;
+    bool placed = replay->next > 0 && !replay->gap; /* else the next object says its place */
+    if (replay->damaged || wal_object_header_decode(object, key, &header) != -EBADMSG ||
+            wal_object_prove(object, &replay->wal->objects->log, slot, &header, &body) < 0) {
+        return 1;
+    }
+    MARK("wal: objects: a body is proven without its header");
+    LOG_WARN(
+            "the header of an object of a former write-ahead log is damaged, its records are whole",
+            LOG_STR("key", key), LOG_INT("records", header.record_count));
+    header.first_sequence = placed ? replay->next : header.first_sequence;
+    replay->chained = false;
+    int r = records_deliver(replay, &header, body);
+    replay->next = placed ? replay->next : 0;
+    return r;
+}
+
 MUST_CHECK MAY_SUSPEND static int
 object_deliver(struct replay *replay, uint64_t slot, struct buf *object)
 {
@@ -124,15 +151,26 @@ object_deliver(struct replay *replay, uint64_t slot, struct buf *object)
     if (r == -EMEDIUMTYPE || r == -EPROTONOSUPPORT) {
         return r;
     }
+    const struct wal_objects *objects = replay->wal->objects;
+    if (r == 1 || (!object && objects->unread && slot <= objects->known)) {
+        replay->gap = true;
+        replay->chained = false;
+        return 0;
+    }
     if (r < 0) {
+        r = object ? proven_deliver(replay, slot, key, buf_bytes(object)) : 1;
+        if (r != 1) {
+            return r;
+        }
         MARK("wal: objects: an object cannot be read");
         replay->damaged = true;
         replay->chained = false;
         return 0;
     }
-    if (replay->damaged || (replay->next && header.first_sequence > replay->next)) {
+    if (replay->damaged || (replay->next && header.first_sequence > replay->next && !replay->gap)) {
         r = damage_report(replay, header.first_sequence);
     }
+    replay->gap = false;
     replay->nonce = header.nonce;
     replay->crc = header.header_crc;
     replay->chained = true;

@@ -1,5 +1,6 @@
 /* A WAL in the bucket through the partitions: a crash, a start that recovers it in place (K3),
  * damage that is nobody's loss, and the end of what is over (L4). */
+#include "base/mark.h"
 #include "base/mem.h"
 #include "partition/wal_sweep.h"
 #include "reactor/clock.h"
@@ -33,6 +34,26 @@ wal_objects(struct rig *rig, int64_t epoch)
     }
     object_list_done(&list);
     return count;
+}
+
+/* Flips a bit of an object; again, and it is as it was. */
+static int
+flip(struct rig *rig, int64_t epoch, uint64_t slot, size_t at)
+{
+    const struct wal_object_log log = { .broker_id = 1, .incarnation = (uint64_t)epoch };
+    char key[WAL_OBJECT_KEY_SIZE];
+    CLEANUP(buf_unrefp) struct buf *object = NULL;
+    wal_object_key(&log, slot, key);
+    int r = objectstore_get(rig->objects, key, OBJECT_WHOLE, DEADLINE_NONE, &object, NULL);
+    if (r < 0) {
+        return r;
+    }
+    object->data[at < object->size ? at : object->size - 1] ^= 1;
+    const struct iovec part = { object->data, object->size };
+    const struct object_put put = {
+        .key = key, .parts = &part, .part_count = 1, .deadline_ns = DEADLINE_NONE
+    };
+    return objectstore_put(rig->objects, &put, NULL);
 }
 
 FIBER_TEST(what_a_crash_leaves_in_the_bucket_is_recovered_once)
@@ -94,18 +115,7 @@ FIBER_TEST(a_damaged_object_keeps_its_partitions_closed_and_the_log_where_it_is)
         ASSERT_OK(append(&rig, rig.key));
     }
     int64_t epoch = meta_broker_epoch(rig.meta);
-    const struct wal_object_log log = { .broker_id = 1, .incarnation = (uint64_t)epoch };
-    char key[WAL_OBJECT_KEY_SIZE];
-    CLEANUP(buf_unrefp) struct buf *object = NULL;
-    wal_object_key(&log, 3, key);
-    ASSERT_OK(objectstore_get(rig.objects, key, OBJECT_WHOLE, DEADLINE_NONE, &object, NULL));
-    uint8_t kept = object->data[object->size - 1];
-    object->data[object->size - 1] ^= 1;
-    const struct iovec part = { object->data, object->size };
-    const struct object_put put = {
-        .key = key, .parts = &part, .part_count = 1, .deadline_ns = DEADLINE_NONE
-    };
-    ASSERT_OK(objectstore_put(rig.objects, &put, NULL));
+    ASSERT_OK(flip(&rig, epoch, 3, SIZE_MAX));
     ASSERT_OK(rig_crash(&rig));
     ASSERT_OK(rig_start(&rig));
     ASSERT(rig.recovered.quarantined_partitions > 0);
@@ -114,8 +124,7 @@ FIBER_TEST(a_damaged_object_keeps_its_partitions_closed_and_the_log_where_it_is)
     ASSERT_EQ(rig_description(&rig, rig.key)->owner_broker_epoch, epoch);
     ASSERT_EQ(rig_description(&rig, rig.key)->end_offset, 1);
     /* Restored, all of it is there. */
-    object->data[object->size - 1] = kept;
-    ASSERT_OK(objectstore_put(rig.objects, &put, NULL));
+    ASSERT_OK(flip(&rig, epoch, 3, SIZE_MAX));
     ASSERT_OK(rig_crash(&rig));
     quarantine_free(rig.quarantine);
     rig.quarantine = quarantine_new();
@@ -124,6 +133,55 @@ FIBER_TEST(a_damaged_object_keeps_its_partitions_closed_and_the_log_where_it_is)
     ASSERT_EQ(rig_count(&rig, rig.key, 0), 4);
     ASSERT_OK(rig_stop(&rig));
     quarantine_free(rig.quarantine);
+}
+
+/* L6: the newest header rots. Where the body is proven nothing is lost; where it is not the
+ * log is fenced all the same, and what came before is committed. */
+FIBER_TEST(a_damaged_newest_object_does_not_keep_the_log_from_its_recovery)
+{
+    struct rig rig;
+    ASSERT_OK(rig_new_in_bucket(&rig, "bucket-newest"));
+    rig.quarantine = quarantine_new();
+    for (int i = 0; i < 4; i++) {
+        ASSERT_OK(append(&rig, rig.key));
+    }
+    int64_t epoch = meta_broker_epoch(rig.meta);
+    const size_t body_crc = 121;
+    ASSERT_OK(flip(&rig, epoch, 5, body_crc));
+    ASSERT_OK(rig_crash(&rig));
+    ASSERT_OK(rig_start(&rig));
+    ASSERT(quarantine_has(rig.quarantine, rig.key));
+    ASSERT_EQ(rig_description(&rig, rig.key)->end_offset, 3);
+    ASSERT_OK(flip(&rig, epoch, 5, body_crc));
+    ASSERT_OK(flip(&rig, epoch, 5, 60)); /* in its nonce */
+    ASSERT_OK(rig_crash(&rig));
+    quarantine_free(rig.quarantine);
+    rig.quarantine = quarantine_new();
+    ASSERT_OK(rig_start(&rig));
+    ASSERT_EQ(rig.recovered.quarantined_partitions, 0);
+    ASSERT_EQ(rig_count(&rig, rig.key, 0), 4);
+    ASSERT_OK(rig_stop(&rig));
+    quarantine_free(rig.quarantine);
+}
+
+/* L5, L6: no object of log 0 says how many logs there are. */
+FIBER_TEST(logs_are_counted_where_none_says_how_many_there_are)
+{
+    struct rig rig;
+    ASSERT_OK(rig_new_in_bucket(&rig, "bucket-count"));
+    for (int i = 0; i < 4; i++) {
+        ASSERT_OK(append(&rig, rig.key));
+    }
+    for (uint64_t slot = 1; slot <= 5; slot++) {
+        ASSERT_OK(flip(&rig, meta_broker_epoch(rig.meta), slot, 60));
+    }
+    ASSERT_OK(rig_crash(&rig));
+    ASSERT_OK(rig_start(&rig));
+    ASSERT(mark_count("take over: the number of logs is asked for") > 0);
+    ASSERT_EQ(rig.recovered.quarantined_partitions, 0);
+    ASSERT_EQ(rig.recovered.records_committed, 4);
+    ASSERT_EQ(rig_count(&rig, rig.key, 0), 4);
+    ASSERT_OK(rig_stop(&rig));
 }
 
 /* L4: the controller dies, or the store fails, in the middle of a removal. */
