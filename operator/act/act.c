@@ -145,6 +145,18 @@ finalizer(struct act *act, const struct act_for *cluster, const struct action *a
     return r;
 }
 
+/* A pod that is there is in the way of its name, and of a quota: its end makes room for both. */
+static int
+try_pod(struct act *act, const struct act_for *cluster, const struct action *action)
+{
+    int r = kube_try(act->kube, &KUBE_PODS, cluster->namespace, action->object);
+    if (r == -EEXIST || r == -EDQUOT) {
+        fault_clear();
+        return 0;
+    }
+    return r;
+}
+
 static int
 act_one(struct act *act, const struct act_for *cluster, struct action *action)
 {
@@ -156,6 +168,8 @@ act_one(struct act *act, const struct act_for *cluster, struct action *action)
         return create(act, cluster, action, claim_kind(action), claim_table(act, action));
     case ACTION_CREATE_POD:
         return create(act, cluster, action, &KUBE_PODS, &cache->pods);
+    case ACTION_TRY_POD:
+        return try_pod(act, cluster, action);
     case ACTION_DELETE_POD:
         return delete_and_look(act, cluster, action, &KUBE_PODS, &cache->pods);
     case ACTION_DELETE_CLAIM:
@@ -175,8 +189,6 @@ act_one(struct act *act, const struct act_for *cluster, struct action *action)
         return act_broker(act, cluster, action);
     case ACTION_SETTINGS:
         return act_settings(act, action->ip, action->object);
-    case ACTION_TELL:
-        return 0;
     case ACTION_ADD_FINALIZER:
     case ACTION_REMOVE_FINALIZER:
         return finalizer(act, cluster, action);
@@ -199,31 +211,97 @@ tell(struct act *act, const struct act_for *cluster, const struct action *action
     }
 }
 
+/* A4 */
+struct refusals {
+    int error; /* the first; 0: none */
+    char *text;
+    bool is_child_refused;
+    bool is_last_done;
+};
+
+static bool
+is_refusal(int error)
+{
+    return error == -EEXIST || error == -EINVAL || error == -EACCES || error == -EDQUOT;
+}
+
+static void
+refusals_add(struct refusals *refusals, const struct action *action, int error)
+{
+    if (!refusals->error) {
+        refusals->error = error;
+        refusals->text = mem_strdup(log_fault_text(error));
+    }
+    refusals->is_child_refused = refusals->is_child_refused || action->kind == ACTION_APPLY;
+    fault_clear();
+}
+
+static bool
+is_held_up(const struct refusals *refusals, const struct action *action)
+{
+    return (action->needs_children && refusals->is_child_refused) ||
+           (action->needs_last && !refusals->is_last_done);
+}
+
+static void
+note_done(struct act *act, const struct act_for *cluster, const struct action *action)
+{
+    if (action->kind != ACTION_APPLY && action->kind != ACTION_TRY_POD) {
+        LOG_INFO("done", LOG_STR("cluster", cluster->name),
+                LOG_STR("namespace", cluster->namespace),
+                LOG_STR("action", action_name(action->kind)), LOG_STR("name", action->name),
+                LOG_INT("broker", action->id));
+    }
+    tell(act, cluster, action);
+}
+
+/* Negative: the pass ends here. */
+static int
+step(struct act *act, const struct act_for *cluster, struct action *action,
+        struct refusals *refusals)
+{
+    if (is_held_up(refusals, action)) {
+        refusals->is_last_done = false;
+        return 0;
+    }
+    int r = act_one(act, cluster, action);
+    action->is_done = r == 0;
+    refusals->is_last_done = r == 0;
+    if (r == 0) {
+        note_done(act, cluster, action);
+        return 0;
+    }
+    if (action->kind == ACTION_SETTINGS || action->kind == ACTION_FORGET) {
+        action->failure = r;
+        action->failure_text = mem_strdup(log_fault_text(r));
+        return 0;
+    }
+    r = fault_note(r, "%s %s", action_name(action->kind), action->name);
+    if (action->is_base || !is_refusal(r)) {
+        return r;
+    }
+    refusals_add(refusals, action, r);
+    return 0;
+}
+
 int
 act_run(struct act *act, const struct cluster *cluster, struct list *actions)
 {
     struct act_for copy;
+    struct refusals refusals = { .is_last_done = true };
     snprintf(copy.namespace, sizeof copy.namespace, "%s", cluster->meta.namespace);
     snprintf(copy.name, sizeof copy.name, "%s", cluster->meta.name);
     snprintf(copy.uid, sizeof copy.uid, "%s", cluster->meta.uid);
+    int r = 0;
     LIST_FOREACH (node, actions) {
-        struct action *action = CONTAINER_OF(node, struct action, node);
-        int r = act_one(act, &copy, action);
-        if (r < 0 && (action->kind == ACTION_SETTINGS || action->kind == ACTION_FORGET)) {
-            action->failure = r;
-            action->failure_text = mem_strdup(log_fault_text(r));
-            continue;
-        }
-        action->is_done = r == 0;
+        r = step(act, &copy, CONTAINER_OF(node, struct action, node), &refusals);
         if (r < 0) {
-            return fault_note(r, "%s %s", action_name(action->kind), action->name);
+            break;
         }
-        if (action->kind != ACTION_APPLY) {
-            LOG_INFO("done", LOG_STR("cluster", copy.name), LOG_STR("namespace", copy.namespace),
-                    LOG_STR("action", action_name(action->kind)), LOG_STR("name", action->name),
-                    LOG_INT("broker", action->id));
-        }
-        tell(act, &copy, action);
     }
-    return 0;
+    if (r == 0 && refusals.error) {
+        r = fault(refusals.error, "%s", refusals.text);
+    }
+    mem_free(refusals.text);
+    return r;
 }

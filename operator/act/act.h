@@ -1,6 +1,6 @@
 #pragma once
-/* Does what was planned, one action after the other, and stops at the first that fails: the next
- * pass looks at the world again and plans anew.
+/* Does what was planned, one action after the other, and stops at the first that fails, but for
+ * refusals (A4): the next pass looks at the world again and plans anew.
  *
  * A1  Every step can be the last one before a crash, and every step can come twice: each names
  * what it expects (uid, resourceVersion, epoch), and the state between steps is on the objects,
@@ -13,7 +13,13 @@
  *
  * A3  A volume claim is marked empty only while it is as it was seen when the proof was read, and
  * deleted only with that mark, by uid. Crash scenario: a drain is cancelled at the moment of its
- * end; the late mark would let a volume with acknowledged records be deleted. */
+ * end; the late mark would let a volume with acknowledged records be deleted.
+ *
+ * A4  What the API server refuses (a name that is taken, quota, policy, rights) holds up what needs
+ * it and nothing else: a child new brokers and rollouts, a volume claim the pod on it, a pod that
+ * would not be taken the end of the one in its place. The first refusal is the pass's result.
+ * Crash scenario: a disruption budget of the same name, made by somebody else, keeps the pods of
+ * dead brokers from being made again; a rollout to a pod that is refused ends a broker. */
 
 #include "act/action.h"
 #include "kube/events.h"

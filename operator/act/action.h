@@ -7,6 +7,7 @@ enum action_kind {
     ACTION_APPLY,        /* a child: create, or make our fields what they must be */
     ACTION_CREATE_CLAIM, /* -EEXIST: somebody else's. Of claims see is_ledger */
     ACTION_CREATE_POD,
+    ACTION_TRY_POD,      /* whether the API server would take the pod `object` in its place */
     ACTION_DELETE_POD,   /* by uid; the pod's own grace period */
     ACTION_DELETE_CLAIM, /* by uid, and by version where the mark is what allows it */
     ACTION_DELETE_CHILD, /* by uid */
@@ -18,7 +19,6 @@ enum action_kind {
     ACTION_UNREGISTER, /* with the epoch */
     ACTION_FORGET,     /* the same of a broker whose claim is gone. Its failure holds up nothing */
     ACTION_SETTINGS,   /* `object`: the body of POST /v1/config. Its failure holds up nothing */
-    ACTION_TELL,       /* the event, and nothing else */
     ACTION_ADD_FINALIZER,
     ACTION_REMOVE_FINALIZER,
 };
@@ -42,6 +42,10 @@ struct action {
     const char *event_action;
     char *event_note;
     bool is_warning;
+    /* A4: what a refusal holds up. */
+    bool is_base;        /* refused: all that comes after */
+    bool needs_children; /* held up when a child was refused */
+    bool needs_last;     /* held up unless the action before it was done */
     bool is_done;
     /* Of an action whose failure doesn't end the pass. */
     int failure;        /* negative errno */

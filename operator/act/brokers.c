@@ -39,7 +39,7 @@ url_of(const struct action *action, struct strbuf *url)
         strbuf_append_string(url, "/drain");
     } else if (action->kind == ACTION_UNDRAIN) {
         strbuf_append_string(url, "/cordon");
-    } else {
+    } else if (action->epoch >= 0) {
         strbuf_printf(url, "?epoch=%lld", (long long)action->epoch);
     }
 }

@@ -118,6 +118,21 @@ has_cause(const cJSON *status, const char *reason)
     return false;
 }
 
+/* A 403 is the authorizer's, or of an admission plug-in (quota, Pod Security, a policy), which has
+ * nothing to do with our rights. Only the words tell them apart. */
+static int
+forbidden(const cJSON *status)
+{
+    const char *words = json_text(status, "message");
+    if (has_cause(status, "NamespaceTerminating")) {
+        return -ESHUTDOWN;
+    }
+    if (strstr(words, "exceeded quota")) {
+        return -EDQUOT;
+    }
+    return !*words || strstr(words, " cannot ") ? -EACCES : -EINVAL;
+}
+
 static int
 error_of(const struct http_answer *answer, const cJSON *status)
 {
@@ -131,7 +146,7 @@ error_of(const struct http_answer *answer, const cJSON *status)
     case 401:
         return -EACCES;
     case 403:
-        return has_cause(status, "NamespaceTerminating") ? -ESHUTDOWN : -EACCES;
+        return forbidden(status);
     case 400:
     case 405:
     case 415:

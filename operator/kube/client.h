@@ -7,9 +7,11 @@
  *   -EEXIST       409 AlreadyExists
  *   -ESTALE       409 otherwise: somebody else changed it; read again and decide anew
  *   -EKEYEXPIRED  410: the resourceVersion or the continue token is too old
- *   -EACCES       401 after the token was read again, 403
+ *   -EACCES       401 after the token was read again, 403 of the authorizer
+ *   -EDQUOT       403 of a quota that is used up
  *   -ESHUTDOWN    403 because the namespace is going away: create nothing there
- *   -EINVAL       400, 405, 415, 422: the same request will never work; tell a human
+ *   -EINVAL       400, 405, 415, 422, 403 of admission (a policy, a missing account): the same
+ *                 request will never work; tell a human
  *   -EBUSY        429, and 503 with Retry-After
  *   others        no answer or 5xx: see kube_is_unknown
  *
@@ -90,6 +92,9 @@ MUST_CHECK int kube_get(struct kube *kube, const struct kube_kind *kind, const c
 /* POST; -EEXIST when the name is taken. */
 MUST_CHECK int kube_create(struct kube *kube, const struct kube_kind *kind, const char *namespace,
         const cJSON *object, cJSON **ret_json);
+/* The same, but nothing is made: whether it would be. -EEXIST: it would, were the name free. */
+MUST_CHECK int kube_try(struct kube *kube, const struct kube_kind *kind, const char *namespace,
+        const cJSON *object);
 /* Server-side apply by KUBE_FIELD_MANAGER, forced: says what the fields that we own must be. `sub`
  * is NULL or "status". The object has apiVersion, kind and metadata.name. */
 MUST_CHECK int kube_apply(struct kube *kube, const struct kube_kind *kind, const char *namespace,

@@ -48,6 +48,15 @@ kube_create(struct kube *kube, const struct kube_kind *kind, const char *namespa
 }
 
 int
+kube_try(
+        struct kube *kube, const struct kube_kind *kind, const char *namespace, const cJSON *object)
+{
+    struct kube_call call = { "POST", NULL, "application/json", object };
+    return call_at(kube, &(struct place){ kind, namespace, NULL, NULL }, &call,
+            "?dryRun=All&fieldManager=" KUBE_FIELD_MANAGER "&fieldValidation=Strict", NULL);
+}
+
+int
 kube_apply(struct kube *kube, const struct kube_kind *kind, const char *namespace, const char *sub,
         const cJSON *object, cJSON **ret_json)
 {

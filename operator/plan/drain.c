@@ -36,6 +36,12 @@ drain_step(struct planner *planner, const struct member *member)
 {
     const struct broker *broker = member_broker(planner, member);
     plan_again(planner, LOOK_AGAIN_MS);
+    if (member_never_began(planner, member)) {
+        plan_mark(planner, member, CLAIM_EMPTY, -1);
+        struct action *action = CONTAINER_OF(planner->plan->actions.prev, struct action, node);
+        action_event(action, "DrainCompleted", "Drain", "broker %d: it never began", member->id);
+        return;
+    }
     if (!member->pod) {
         return; /* repair makes one */
     }

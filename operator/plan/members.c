@@ -160,6 +160,18 @@ member_is_to_be_undrained(const struct planner *planner, const struct member *me
     return broker && (broker->state == BROKER_DRAINING || broker->state == BROKER_DRAINED);
 }
 
+bool
+member_never_began(const struct planner *planner, const struct member *member)
+{
+    const struct claim *claim = member->claim ? member->claim->claim : NULL;
+    bool is_waiting = member->pod && !*member->pod->pod->node;
+    if (!claim || member->is_foreign || claim->is_lost || (member->pod && !is_waiting)) {
+        return false;
+    }
+    bool is_unknown = is_waiting && roster_is_told(planner) && !roster_find(planner, member->id);
+    return !claim->is_bound || is_unknown;
+}
+
 const struct member *
 member_witness(const struct planner *planner)
 {

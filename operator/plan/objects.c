@@ -37,13 +37,14 @@ object_new(const struct planner *planner, const struct kube_kind *kind, const ch
     return object;
 }
 
-static void
+static struct action *
 apply(struct planner *planner, enum child_kind child, cJSON *object)
 {
     struct action *action = plan_action(planner, ACTION_APPLY, -1);
     action->child = child;
     action->object = object;
     action_set(&action->name, json_text(object, "metadata/name"));
+    return action;
 }
 
 static void
@@ -81,7 +82,7 @@ headless_plan(struct planner *planner)
         service_port(spec, cluster->listeners[i].name, cluster->listeners[i].port);
     }
     service_port(spec, "admin", ADMIN_PORT);
-    apply(planner, CHILD_SERVICE, object);
+    apply(planner, CHILD_SERVICE, object)->is_base = true; /* by it brokers find each other */
 }
 
 /* Where clients begin: brokers that are ready and stay. */
@@ -314,7 +315,7 @@ void
 children_plan(struct planner *planner)
 {
     const struct cluster *cluster = planner->in->cluster;
-    apply(planner, CHILD_CONFIG_MAP, cJSON_Duplicate(planner->config, true));
+    apply(planner, CHILD_CONFIG_MAP, cJSON_Duplicate(planner->config, true))->is_base = true;
     headless_plan(planner);
     bootstrap_plan(planner);
     for (size_t i = 0; i < cluster->listener_count; i++) {

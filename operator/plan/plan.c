@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+#define RIVAL_AGAIN_MS 5000
+
 struct action *
 plan_action(struct planner *planner, enum action_kind kind, int id)
 {
@@ -23,7 +25,7 @@ plan_again(struct planner *planner, int64_t after_ms)
     *again_ms = *again_ms < 0 ? after_ms : MIN(*again_ms, after_ms);
 }
 
-void
+struct action *
 plan_delete_pod(
         struct planner *planner, const struct member *member, const char *reason, const char *why)
 {
@@ -31,9 +33,10 @@ plan_delete_pod(
     action_set(&action->name, member->pod->pod->meta.name);
     action_set(&action->uid, member->pod->pod->meta.uid);
     action_event(action, reason, "Delete", "broker %d: %s", member->id, why);
+    return action;
 }
 
-void
+struct action *
 plan_create_pod(struct planner *planner, int id, const char *zone, const char *why)
 {
     char name[OBJECT_NAME_SIZE];
@@ -41,15 +44,17 @@ plan_create_pod(struct planner *planner, int id, const char *zone, const char *w
     action_set(&action->name, pod_name(planner, id, name));
     action->object = object_pod(planner, id, zone);
     action_event(action, "BrokerCreated", "Create", "broker %d: %s", id, why);
+    return action;
 }
 
-void
+struct action *
 plan_create_claim(struct planner *planner, int id, const char *zone)
 {
     char name[OBJECT_NAME_SIZE];
     struct action *action = plan_action(planner, ACTION_CREATE_CLAIM, id);
     action_set(&action->name, claim_name(planner, id, name));
     action->object = object_claim(planner, id, zone);
+    return action;
 }
 
 void
@@ -93,8 +98,8 @@ loss_plan(struct planner *planner, const struct member *member)
         return false;
     }
     if (member->pod && member->state != MEMBER_ENDING && member->state != MEMBER_LOST) {
-        plan_delete_pod(planner, member, "WalLossAccepted", "its log is given up");
-        CONTAINER_OF(planner->plan->actions.prev, struct action, node)->is_warning = true;
+        plan_delete_pod(planner, member, "WalLossAccepted", "its log is given up")->is_warning =
+                true;
     }
     if ((is_stranded || (is_lost && !member->pod)) && !is_going) {
         loss_claim(planner, member);
@@ -114,14 +119,53 @@ waits_for_nothing(const struct planner *planner, const struct member *member)
            planner->in->now_ms - member->pod->since_ms >= CLAIM_MISSED_MS;
 }
 
+static bool
+claim_is_as_wished(const struct cluster *cluster, const struct claim *claim)
+{
+    bool is_exclusive = strcmp(cluster->wal_access_mode, "ReadWriteOncePod") == 0;
+    bool has_zone = !*claim->zone && cluster->zone_count == 0;
+    for (size_t i = 0; i < cluster->zone_count; i++) {
+        has_zone = has_zone || strcmp(cluster->zones[i], claim->zone) == 0;
+    }
+    return claim->is_exclusive == is_exclusive && has_zone &&
+           quantity_bytes(claim->size) >= quantity_bytes(cluster->wal_size);
+}
+
+/* P12: a claim that was never bound and isn't as wished now; false: nothing. */
+static bool
+remake_plan(struct planner *planner, const struct member *member)
+{
+    const struct cluster *cluster = planner->in->cluster;
+    const struct claim *claim = member->claim ? member->claim->claim : NULL;
+    bool is_waiting = member->pod && !*member->pod->pod->node && member->state != MEMBER_ENDING;
+    bool is_other = claim && !claim->is_bound && !claim_is_as_wished(cluster, claim);
+    if (!is_other || claim->meta.is_deleting || !member_never_began(planner, member)) {
+        return false;
+    }
+    if (is_waiting) {
+        struct action *action = plan_delete_pod(planner, member, "BrokerRestarted",
+                "its volume claim is made anew, as it is wished now");
+        action_set(&action->version, member->pod->pod->meta.version); /* a node may have it */
+    } else if (!member->pod) {
+        struct action *action = plan_action(planner, ACTION_DELETE_CLAIM, member->id);
+        action_set(&action->name, claim->meta.name);
+        action_set(&action->uid, claim->meta.uid);
+        action_set(&action->version, claim->meta.version);
+        action_event(action, "PvcDeleted", "Delete", "broker %d: never bound", member->id);
+    }
+    return true;
+}
+
 /* Pods that ended, and claims without a pod (P3). */
 static void
 repair_plan(struct planner *planner)
 {
     for (size_t i = 0; i < planner->count; i++) {
         const struct member *member = &planner->members[i];
-        bool needs_pod = member->state == MEMBER_MISSING && member->ledger != CLAIM_EMPTY;
-        if (member->is_foreign || loss_plan(planner, member)) {
+        bool is_going = member->ledger == CLAIM_DRAINING && member_never_began(planner, member);
+        bool needs_pod =
+                member->state == MEMBER_MISSING && member->ledger != CLAIM_EMPTY && !is_going;
+        if (member->is_foreign || loss_plan(planner, member) || remake_plan(planner, member)) {
             continue;
         }
         if (member->pod && !member->claim && !planner->in->cluster->wal_is_volume &&
@@ -229,6 +273,10 @@ cluster_plan(struct planner *planner)
     if (cluster->meta.is_deleting) {
         teardown_plan(planner);
         return;
+    }
+    if (planner->in->rival) {
+        plan_again(planner, RIVAL_AGAIN_MS);
+        return; /* P13 */
     }
     if (cluster->listener_count == 0) {
         return; /* N1 */

@@ -55,13 +55,26 @@
  * brokers only. Crash scenario: a pod of any tenant gives itself the operator's label, and drains
  * brokers and deletes topics.
  *
+ * P12  A broker that never began has an empty log: its pod was never given to a node and either its
+ * volume claim was never bound, or no broker is registered under its id. On its way out its claim
+ * is marked EMPTY without an epoch, and its id is unregistered as whoever has it, which brokers
+ * refuse if it began after all. While its claim is unbound it may also be made anew as wished now.
+ * Crash scenario: three brokers too many are wished for by mistake, no node takes them, and they
+ * wait for ever to be drained.
+ *
+ * P13  Of several clusters with the same place in the same bucket nothing is planned for the
+ * younger ones but their end, and that without the objects. Crash scenario: the prefix of another
+ * cluster is copied along with its manifest; the new brokers take the ids of the running ones from
+ * them.
+ *
  * P5  Nothing is planned for a cluster that is paused, and a claim of another bucket is never
  * used. */
 
 #include "act/action.h"
 #include "status/status.h"
 
-#define PLAN_NEW_BROKERS_MAX 8 /* in one pass */
+/* Not ready at a time: a mistyped number is seen before it is paid for. */
+#define PLAN_NEW_BROKERS_MAX 8
 
 struct plan_pod {
     const struct pod *pod;
@@ -99,6 +112,7 @@ struct plan_input {
     const struct plan_child *children;
     size_t child_count;
     const struct roster *roster; /* or NULL: nobody told */
+    const struct cluster *rival; /* P12: or NULL */
     int64_t now_ms;
 };
 

@@ -47,6 +47,8 @@ struct planner {
 void members_make(struct planner *planner);
 const struct member *member_find(const struct planner *planner, int id);
 const char *member_state_name(enum member_state state);
+/* P12 */
+bool member_never_began(const struct planner *planner, const struct member *member);
 /* Somebody who serves, and can write a record into the metadata log; or NULL. */
 const struct member *member_witness(const struct planner *planner);
 
@@ -82,6 +84,8 @@ void drains_plan(struct planner *planner);
 void retirements_plan(struct planner *planner);
 /* ghosts.c: what is left of brokers whose claims are gone (P9). */
 void ghosts_plan(struct planner *planner);
+/* Whether somebody told lately who is registered. */
+bool roster_is_told(const struct planner *planner);
 /* Registered under that id, as far as was told lately; NULL: not, or not known. */
 const struct roster_entry *roster_find(const struct planner *planner, int id);
 /* purge.c: whether nothing is left to be done for the bucket; else plans the next step (P10). */
@@ -107,10 +111,10 @@ void summary_make(struct planner *planner);
 #define ANSWER_MS_MAX 45000
 
 struct action *plan_action(struct planner *planner, enum action_kind kind, int id);
-void plan_delete_pod(
+struct action *plan_delete_pod(
         struct planner *planner, const struct member *member, const char *reason, const char *why);
-void plan_create_pod(struct planner *planner, int id, const char *zone, const char *why);
-void plan_create_claim(struct planner *planner, int id, const char *zone);
+struct action *plan_create_pod(struct planner *planner, int id, const char *zone, const char *why);
+struct action *plan_create_claim(struct planner *planner, int id, const char *zone);
 void plan_mark(struct planner *planner, const struct member *member, enum claim_state state,
         int64_t epoch);
 void plan_again(struct planner *planner, int64_t after_ms);

@@ -23,7 +23,8 @@ cluster_id_make(struct planner *planner)
 bool
 cluster_is_purged(const struct planner *planner)
 {
-    return planner->in->cluster->meta.is_deleting && planner->in->cluster->deletes_objects;
+    return planner->in->cluster->meta.is_deleting && planner->in->cluster->deletes_objects &&
+           !planner->in->rival;
 }
 
 static const struct plan_pod *
@@ -58,22 +59,6 @@ purge_create(struct planner *planner)
     action->is_warning = true;
 }
 
-/* Once for each time that the condition comes. */
-static void
-failure_tell(struct planner *planner, const struct pod *pod)
-{
-    const cJSON *item;
-    cJSON_ArrayForEach(item, planner->in->cluster->conditions)
-    {
-        if (strcmp(json_text(item, "reason"), "PurgeFailed") == 0) {
-            return;
-        }
-    }
-    struct action *action = plan_action(planner, ACTION_TELL, -1);
-    action_event(action, "PurgeFailed", "Delete", "%s: %s", pod->trouble, pod->message);
-    action->is_warning = true;
-}
-
 static void
 purge_stop(struct planner *planner, const struct pod *pod)
 {
@@ -100,8 +85,6 @@ purge_plan(struct planner *planner)
         purge_create(planner);
     } else if (!is_wished || pod->phase == POD_FAILED) {
         purge_stop(planner, pod);
-    } else if (*pod->trouble) {
-        failure_tell(planner, pod);
     }
     return false;
 }

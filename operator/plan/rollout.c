@@ -6,7 +6,7 @@
 static bool
 is_stale(const struct member *member)
 {
-    return member->ledger == CLAIM_ACTIVE && member->pod && !member->is_current &&
+    return member->pod && member->ledger != CLAIM_EMPTY && !member->is_current &&
            !member->is_foreign && member->state != MEMBER_ENDING && member->state != MEMBER_ENDED &&
            member->state != MEMBER_LOST;
 }
@@ -24,16 +24,31 @@ new_revision_is_stuck(const struct planner *planner)
 }
 
 /* A stuck pod of an old revision serves nobody: replacing it costs nothing and ends a bad rollout.
- * */
+ * One that drains, too: it cannot be drained before it starts. Neither does one that no
+ * node has. */
 static void
 replace_stuck(struct planner *planner)
 {
     for (size_t i = 0; i < planner->count; i++) {
         const struct member *member = &planner->members[i];
-        if (is_stale(member) && member->state == MEMBER_STUCK) {
+        bool is_waiting =
+                is_stale(member) && member->state == MEMBER_STARTING && !*member->pod->pod->node;
+        if (is_waiting || (is_stale(member) && member->state == MEMBER_STUCK)) {
             plan_delete_pod(planner, member, "BrokerRestarted", "it was stuck, and is out of date");
         }
     }
+}
+
+/* A4: nobody who serves ends for a pod that would be refused. */
+static void
+replace(struct planner *planner, const struct member *member)
+{
+    char name[OBJECT_NAME_SIZE];
+    struct action *try = plan_action(planner, ACTION_TRY_POD, member->id);
+    action_set(&try->name, pod_name(planner, member->id, name));
+    try->object = object_pod(planner, member->id, member->zone);
+    try->needs_children = true;
+    plan_delete_pod(planner, member, "BrokerRestarted", "a new revision")->needs_last = true;
 }
 
 void
@@ -53,8 +68,8 @@ rollout_plan(struct planner *planner)
     int room = cluster->rollout_max_unavailable - planner->unavailable;
     for (size_t i = planner->count; i-- > 0 && room > 0;) {
         const struct member *member = &planner->members[i];
-        if (is_stale(member) && member->state == MEMBER_READY) {
-            plan_delete_pod(planner, member, "BrokerRestarted", "a new revision");
+        if (is_stale(member) && member->ledger == CLAIM_ACTIVE && member->state == MEMBER_READY) {
+            replace(planner, member);
             room--;
         }
     }

@@ -144,6 +144,17 @@ unused_id(const struct planner *planner, int from)
     return from;
 }
 
+static int
+brokers_coming(const struct planner *planner)
+{
+    int count = 0;
+    for (size_t i = 0; i < planner->count; i++) {
+        enum member_state state = planner->members[i].state;
+        count += state == MEMBER_STARTING || state == MEMBER_STUCK;
+    }
+    return count;
+}
+
 static void
 scale_out(struct planner *planner, int missing)
 {
@@ -151,13 +162,14 @@ scale_out(struct planner *planner, int missing)
     int id = -1;
     take_back(planner, CLAIM_DRAINING, &missing);
     take_back(planner, CLAIM_EMPTY, &missing);
-    for (int made = 0; made < missing && made < PLAN_NEW_BROKERS_MAX; made++) {
+    int room = PLAN_NEW_BROKERS_MAX - brokers_coming(planner);
+    for (int made = 0; made < missing && made < room; made++) {
         size_t index = 0;
         const char *zone = zone_for_new(planner, more, &index);
         more[index]++;
         id = unused_id(planner, id + 1);
-        plan_create_claim(planner, id, zone);
-        plan_create_pod(planner, id, zone, "a new broker");
+        plan_create_claim(planner, id, zone)->needs_children = true;
+        plan_create_pod(planner, id, zone, "a new broker")->needs_last = true;
     }
 }
 

@@ -251,7 +251,14 @@ reconciled_make(struct planner *planner)
 {
     struct status *status = &planner->plan->status;
     const struct cluster *cluster = planner->in->cluster;
-    if (*cluster->not_yet) {
+    const struct cluster *rival = planner->in->rival;
+    if (rival) {
+        status_condition(status, CONDITION_RECONCILED, TRUTH_FALSE, "StoreInUse",
+                "FreshetCluster %s/%s has bucket \"%s\" with prefix \"%s\" already, and two "
+                "clusters cannot share it: nothing is done. Make this one anew with a prefix of "
+                "its own, or delete the other one",
+                rival->meta.namespace, rival->meta.name, cluster->bucket, cluster->prefix);
+    } else if (*cluster->not_yet) {
         status_condition(status, CONDITION_RECONCILED, TRUTH_FALSE, "NotYet",
                 "%s; until it is "
                 "taken back %s",

@@ -38,6 +38,7 @@ step_plan(struct reconciler *reconciler, const struct cluster *cluster, struct p
         .children = seen.children,
         .child_count = seen.child_count,
         .roster = seen.roster,
+        .rival = seen.rival,
         .now_ms = clock_now_ms(),
     };
     plan_make(&input, ret_plan);
@@ -54,6 +55,8 @@ reconcile_reason(int error)
         return "NameConflict";
     case -EINVAL:
         return "Refused";
+    case -EDQUOT:
+        return "QuotaExceeded";
     case -EACCES:
         return "Forbidden";
     case -ESHUTDOWN:
@@ -67,13 +70,33 @@ reconcile_reason(int error)
     }
 }
 
+/* What to do, in front of what happened; "". */
+static const char *
+advice(int error)
+{
+    switch (error) {
+    case -EINVAL:
+        return "the API server refuses it; change what it names: ";
+    case -EDQUOT:
+        return "the quota of the namespace is used up; raise it, or wish for less: ";
+    case -EACCES:
+        return "the operator lacks a right; give its role what the chart gives: ";
+    default:
+        return "";
+    }
+}
+
+/* The same again is in the log once. */
 static void
-step_tell_error(struct plan *plan, int error)
+step_tell_error(struct plan *plan, const struct cluster *cluster, const char *key, int error)
 {
     const char *reason = error < 0 ? reconcile_reason(error) : NULL;
     if (reason) {
-        status_condition(&plan->status, CONDITION_RECONCILED, TRUTH_FALSE, reason, "%s",
-                log_fault_text(error));
+        status_condition(&plan->status, CONDITION_RECONCILED, TRUTH_FALSE, reason, "%s%s",
+                advice(error), log_fault_text(error));
+    }
+    if (error < 0 && (!cluster || !status_is_told(&plan->status, cluster, CONDITION_RECONCILED))) {
+        LOG_WARN("a pass was cut off", LOG_STR("cluster", key), LOG_FAULT(error));
     }
 }
 
@@ -115,6 +138,28 @@ step_tell_ghosts(struct plan *plan)
     }
 }
 
+/* An event for each new trouble, once the status tells of it: a pass that cannot tell comes again.
+ */
+static void
+step_events(struct reconciler *reconciler, const struct cluster *cluster, const struct plan *plan,
+        const bool is_trouble[CONDITION_COUNT])
+{
+    for (size_t i = 0; i < CONDITION_COUNT; i++) {
+        const struct condition *condition = &plan->status.conditions[i];
+        if (is_trouble[i]) {
+            events_tell(reconciler->act->events,
+                    &(struct event){
+                            .regarding = { &KUBE_CLUSTERS, cluster->meta.namespace,
+                                    cluster->meta.name, cluster->meta.uid },
+                            .is_warning = true,
+                            .reason = condition->reason,
+                            .action = "Reconcile",
+                            .note = condition->message,
+                    });
+        }
+    }
+}
+
 /* The cluster may have changed or gone while actions waited: it is looked up again. What changed
  * has its own pass (T3). */
 static int
@@ -126,13 +171,25 @@ step_status(struct reconciler *reconciler, const char *key, const char *uid, str
             (cluster->meta.is_deleting && !cluster->has_finalizer)) {
         return 0;
     }
+    bool is_trouble[CONDITION_COUNT];
     status_sum_up(&plan->status);
+    for (size_t i = 0; i < CONDITION_COUNT; i++) {
+        is_trouble[i] = status_is_trouble(&plan->status, cluster, (enum condition_type)i);
+    }
     CLEANUP(json_freep)
     cJSON *object =
             status_render(&plan->status, cluster, reconciler->settings.version, clock_time(now));
     int r = act_status(
             reconciler->act, &KUBE_CLUSTERS, &reconciler->cache->clusters, &cluster->meta, object);
-    return r == -ENOENT ? 0 : r;
+    if (r == -ENOENT) {
+        fault_clear();
+        return 0;
+    }
+    cluster = cluster_of(reconciler, key); /* the write may have replaced it */
+    if (r == 0 && cluster) {
+        step_events(reconciler, cluster, plan, is_trouble);
+    }
+    return r;
 }
 
 void
@@ -174,12 +231,11 @@ reconcile_cluster(struct reconciler *reconciler, const char *key, const struct c
     snprintf(uid, sizeof uid, "%s", cluster->meta.uid);
     step_plan(reconciler, cluster, plan);
     int r = act_run(reconciler->act, cluster, &plan->actions);
-    step_tell_error(plan, r);
+    step_tell_error(plan, cluster_of(reconciler, key), key, r);
     step_tell_settings(plan, cluster_of(reconciler, key));
     step_tell_ghosts(plan);
     if (r < 0) {
         reconciler->failures++;
-        LOG_WARN("a pass was cut off", LOG_STR("cluster", key), LOG_FAULT(r));
     }
     int status_error = is_let_go(plan) ? 0 : step_status(reconciler, key, uid, plan);
     *ret_again_ms = plan->again_ms < 0 ? RECONCILE_RESYNC_MS

@@ -92,6 +92,21 @@ children_gather(const struct cache *cache, const struct cluster *cluster, struct
     }
 }
 
+/* P13 */
+static const struct cluster *
+rival_of(const struct cache *cache, const struct cluster *cluster)
+{
+    TABLE_FOREACH(entry, &cache->clusters)
+    {
+        const struct cluster *other = entry->object;
+        if (other && strcmp(other->meta.uid, cluster->meta.uid) != 0 &&
+                cluster_is_rival(cluster, other)) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
 void
 seen_gather(const struct cache *cache, const struct cluster *cluster, struct seen *ret_seen)
 {
@@ -99,6 +114,7 @@ seen_gather(const struct cache *cache, const struct cluster *cluster, struct see
     pods_gather(cache, cluster, ret_seen);
     claims_gather(cache, cluster, ret_seen);
     children_gather(cache, cluster, ret_seen);
+    ret_seen->rival = rival_of(cache, cluster);
     char key[QUEUE_KEY_SIZE];
     ret_seen->roster =
             cache_roster(cache, cache_key(key, cluster->meta.namespace, cluster->meta.name));

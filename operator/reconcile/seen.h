@@ -11,6 +11,7 @@ struct seen {
     struct plan_child *children;
     size_t child_count;
     const struct roster *roster; /* or NULL */
+    const struct cluster *rival; /* or NULL */
 };
 
 /* Borrows from the cache: no call may come between this and the end of the plan. seen_done. */

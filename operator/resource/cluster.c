@@ -184,6 +184,8 @@ cluster_parse(const cJSON *object, struct cluster **ret_cluster)
     struct cluster *cluster = mem_alloc(sizeof *cluster);
     int r = meta_parse(object, &cluster->meta);
     const cJSON *spec = json_at(object, "spec");
+    snprintf(cluster->created, sizeof cluster->created, "%s",
+            json_text(object, "metadata/creationTimestamp"));
     const cJSON *conditions = json_at(object, "status/conditions");
     cluster->spec = cJSON_IsObject(spec) ? cJSON_Duplicate(spec, true) : cJSON_CreateObject();
     cluster->conditions = cJSON_IsArray(conditions) ? cJSON_Duplicate(conditions, true) : NULL;
@@ -219,6 +221,16 @@ cluster_free(struct cluster *cluster)
         mem_free(cluster->cluster_id);
         mem_free(cluster);
     }
+}
+
+bool
+cluster_is_rival(const struct cluster *a, const struct cluster *b)
+{
+    bool is_same = strcmp(a->endpoint, b->endpoint) == 0 && strcmp(a->bucket, b->bucket) == 0 &&
+                   strcmp(a->prefix, b->prefix) == 0;
+    int order = strcmp(b->created, a->created);
+    order = order ? order : strcmp(b->meta.uid, a->meta.uid);
+    return is_same && order < 0;
 }
 
 char *

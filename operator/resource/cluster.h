@@ -30,6 +30,7 @@ struct listener {
 
 struct cluster {
     struct meta meta;
+    char created[24];  /* metadata.creationTimestamp */
     cJSON *spec;       /* owned; what follows borrows from it */
     cJSON *conditions; /* of the status, owned, or NULL */
     cJSON *settings;   /* of the status: set for all brokers while they run; owned, or NULL */
@@ -82,6 +83,8 @@ MUST_CHECK int cluster_parse(const cJSON *object, struct cluster **ret_cluster);
 void cluster_free(struct cluster *cluster);
 /* Whether a human has said that what the log of that broker had is given up. */
 bool cluster_accepts_loss(const struct cluster *cluster, int id);
+/* Whether b, which is another one, has the same place in the same bucket and came before. */
+bool cluster_is_rival(const struct cluster *a, const struct cluster *b);
 /* Eight hexadecimal digits that say which bucket and prefix the data of a volume belongs to. */
 #define STORE_HASH_SIZE 17
 char *cluster_store_hash(const struct cluster *cluster, char out[STORE_HASH_SIZE]);

@@ -5,8 +5,10 @@
 #include "resource/names.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #define MESSAGE_SIZE_MAX 200
+#define SHORT_RUN_S 300 /* a container that ended sooner never worked */
 #define TOPOLOGY_ZONE "topology.kubernetes.io/zone"
 
 /* Reasons of waiting containers that a human or another revision must end. */
@@ -109,6 +111,39 @@ is_trouble(const char *reason)
     return false;
 }
 
+/* Of the kubelet's clock. -1: none. */
+static int64_t
+seconds_of(const char *text)
+{
+    struct tm time = { 0 };
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &time);
+    return end ? (int64_t)timegm(&time) : -1;
+}
+
+/* Between two waits of a crash loop its container runs for a moment; that it ends again and again
+ * is still so. */
+static bool
+keeps_ending(const cJSON *item)
+{
+    const cJSON *last = json_at(item, "lastState/terminated");
+    int64_t began_s = seconds_of(json_text(last, "startedAt"));
+    int64_t ended_s = seconds_of(json_text(last, "finishedAt"));
+    bool was_short = began_s >= 0 && ended_s >= began_s && ended_s - began_s < SHORT_RUN_S;
+    return json_int(item, "restartCount", 0) >= 2 && !json_bool(item, "ready", false) &&
+           json_int(last, "exitCode", 0) != 0 && was_short;
+}
+
+static char *
+why_ended(const cJSON *item)
+{
+    const cJSON *last = json_at(item, "lastState/terminated");
+    const char *exit = json_text(last, "message");
+    if (strcmp(json_text(last, "reason"), "OOMKilled") == 0) {
+        return mem_strdup("OOMKilled: it took more memory than resources.limits.memory");
+    }
+    return *exit ? last_line(exit) : cut(json_text(item, "state/waiting/message"));
+}
+
 static void
 containers_parse(const cJSON *object, struct pod *pod)
 {
@@ -117,11 +152,10 @@ containers_parse(const cJSON *object, struct pod *pod)
     {
         const char *reason = json_text(item, "state/waiting/reason");
         pod->restarts += (int)json_int(item, "restartCount", 0);
+        reason = !is_trouble(reason) && keeps_ending(item) ? "CrashLoopBackOff" : reason;
         if (!pod->trouble && is_trouble(reason)) {
-            const char *exit = json_text(item, "lastState/terminated/message");
-            const char *message = json_text(item, "state/waiting/message");
             pod->trouble = mem_strdup(reason);
-            pod->message = *exit ? last_line(exit) : cut(message);
+            pod->message = why_ended(item);
         }
     }
 }
@@ -213,6 +247,8 @@ claim_parse(const cJSON *object, struct claim **ret_claim)
     claim->state = state_of(json_member(object, "metadata/annotations", ANNOTATION_STATE));
     claim->epoch =
             number_parse(json_member(object, "metadata/annotations", ANNOTATION_EPOCH), INT64_MAX);
+    const cJSON *mode = cJSON_GetArrayItem(json_at(object, "spec/accessModes"), 0);
+    claim->is_exclusive = strcmp(json_text(mode, ""), "ReadWriteOncePod") == 0;
     claim->is_bound = strcmp(phase, "Bound") == 0;
     claim->is_lost = strcmp(phase, "Lost") == 0;
     *ret_claim = claim;

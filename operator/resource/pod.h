@@ -33,7 +33,8 @@ struct claim {
     char *size;  /* as requested */
     char *node;  /* that the volume was made for; "": any, or not made yet */
     enum claim_state state;
-    int64_t epoch; /* of the proof, with CLAIM_EMPTY; -1 */
+    int64_t epoch;     /* of the proof, with CLAIM_EMPTY; -1 */
+    bool is_exclusive; /* ReadWriteOncePod */
     bool is_bound;
     bool is_lost;
 };

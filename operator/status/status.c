@@ -100,6 +100,49 @@ condition_before(const struct cluster *cluster, const char *type)
     return NULL;
 }
 
+/* Sums of others, and what only says that something is under way, are none. */
+static bool
+is_bad(const struct condition *condition, enum condition_type type)
+{
+    switch (type) {
+    case CONDITION_DEGRADED:
+    case CONDITION_SCALE_IN_BLOCKED:
+        return condition->truth == TRUTH_TRUE;
+    case CONDITION_RECONCILED:
+        return condition->truth == TRUTH_FALSE;
+    case CONDITION_PROGRESSING:
+        return condition->truth == TRUTH_FALSE && strcmp(condition->reason, "Idle") != 0;
+    case CONDITION_CONFIG_APPLIED:
+        return condition->truth == TRUTH_FALSE && strcmp(condition->reason, "Rejected") == 0;
+    case CONDITION_READY:
+    case CONDITION_AVAILABLE:
+    case CONDITION_PAUSED:
+    case CONDITION_COUNT:
+        break;
+    }
+    return false;
+}
+
+bool
+status_is_trouble(
+        const struct status *status, const struct cluster *cluster, enum condition_type type)
+{
+    const struct condition *condition = &status->conditions[type];
+    const cJSON *before = condition_before(cluster, types[type]);
+    return is_bad(condition, type) &&
+           (strcmp(json_text(before, "status"), truths[condition->truth]) != 0 ||
+                   strcmp(json_text(before, "reason"), condition->reason) != 0);
+}
+
+bool
+status_is_told(const struct status *status, const struct cluster *cluster, enum condition_type type)
+{
+    const struct condition *condition = &status->conditions[type];
+    const cJSON *before = condition_before(cluster, types[type]);
+    return strcmp(json_text(before, "reason"), condition->reason) == 0 &&
+           strcmp(json_text(before, "message"), condition->message) == 0;
+}
+
 static void
 conditions_render(
         const struct status *status, const struct cluster *cluster, cJSON *json, const char *now)

@@ -73,6 +73,13 @@ void status_condition(struct status *status, enum condition_type type, enum trut
         const char *reason, const char *format, ...);
 /* Ready from the others: the last step. */
 void status_sum_up(struct status *status);
+/* Whether that condition tells of trouble, and of another one than the status that the cluster has:
+ * what is worth an event. */
+bool status_is_trouble(
+        const struct status *status, const struct cluster *cluster, enum condition_type type);
+/* Whether the status that the cluster has says the same in that condition, word by word. */
+bool status_is_told(
+        const struct status *status, const struct cluster *cluster, enum condition_type type);
 /* The object for an apply of the status subresource. `cluster` is the one of the plan, perhaps a
  * newer form of it: its conditions are those that came before. `now` in the form of metav1.Time. */
 cJSON *status_render(const struct status *status, const struct cluster *cluster,

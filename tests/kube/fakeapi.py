@@ -218,12 +218,16 @@ class Handler(BaseHTTPRequestHandler):
             meta["continue"] = str(end)
         return {"kind": "List", "metadata": meta, "items": chosen[begin:end]}
 
-    def on_post(self, place, _, body):
+    def on_post(self, place, query, body):
         if place.sub == "binding":
             new = copy.deepcopy(self.store.find(place.key))
             new["spec"]["nodeName"] = body["target"]["name"]
             return 201, self.store.write(place.key, new, None)
         namespace = "" if place.plural == "namespaces" else place.namespace
+        if query.get("dryRun"):
+            if (place.plural, namespace, body["metadata"]["name"]) in self.store.objects:
+                raise Problem(409, "AlreadyExists", body["metadata"]["name"])
+            return 201, body
         return 201, self.store.create(place.plural, namespace, body)
 
     def on_put(self, place, _, body):

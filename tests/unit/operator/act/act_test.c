@@ -17,6 +17,7 @@ struct shelf {
     const char *owner; /* uid of the object's owner; NULL: there is none */
     bool is_stale;     /* writes are refused: it isn't as expected */
     bool is_absent;    /* the kind isn't there */
+    bool refuses;      /* what is posted is invalid */
     char log[4096];
 };
 
@@ -35,7 +36,9 @@ serve(struct server_request *request, void *arg)
             "\"8\",\"ownerReferences\":[{\"controller\":true,\"uid\":\"%s\"}],\"labels\":{"
             "\"freshet.dev/cluster\":\"c\"}}}",
             shelf->owner ? shelf->owner : "u");
-    if (shelf->is_absent) {
+    if (shelf->refuses) {
+        server_json(request, 422, "{\"reason\":\"Invalid\"}");
+    } else if (shelf->is_absent) {
         server_json(request, 404, "{\"reason\":\"NotFound\"}");
     } else if (shelf->is_stale) {
         server_json(request, 409, "{\"reason\":\"Conflict\"}");
@@ -156,6 +159,46 @@ TEST(a3_a_mark_names_the_claim_as_it_was_seen)
     add(&bench, ACTION_DELETE_POD);
     ASSERT_ERROR(act_run(&bench.act, &bench.cluster, &bench.actions), -ESTALE);
     ASSERT_EQ(atomic_load(&bench.server->count), 2); /* nothing after the first that failed */
+    bench_end(&bench);
+}
+
+/* A4 */
+TEST(a4_a_refusal_holds_up_what_needs_it_and_nothing_else)
+{
+    static struct bench bench;
+    bench_begin(&bench);
+    bench.shelf.owner = "somebody";
+    add_service(&bench);
+    add(&bench, ACTION_CREATE_CLAIM)->needs_children = true;
+    add(&bench, ACTION_CREATE_POD)->needs_last = true;
+    struct action *mark = add(&bench, ACTION_MARK_CLAIM);
+    ASSERT_ERROR(act_run(&bench.act, &bench.cluster, &bench.actions), -EEXIST);
+    ASSERT(strstr(fault_text(), "does not belong to this cluster"));
+    ASSERT_EQ(atomic_load(&bench.server->count), 3); /* of them one for the mark */
+    ASSERT(mark->is_done);
+    LIST_FIRST(&bench.actions, struct action, node)->is_base = true;
+    ASSERT_ERROR(act_run(&bench.act, &bench.cluster, &bench.actions), -EEXIST);
+    ASSERT_EQ(atomic_load(&bench.server->count), 5); /* what all needs */
+    bench_end(&bench);
+}
+
+/* A4 */
+TEST(a4_a_pod_ends_only_for_one_that_would_be_taken)
+{
+    static struct bench bench;
+    bench_begin(&bench);
+    struct action *try = add(&bench, ACTION_TRY_POD);
+    try->object = cJSON_CreateObject();
+    struct action *end = add(&bench, ACTION_DELETE_POD);
+    end->needs_last = true;
+    action_set(&end->uid, "o");
+    bench.shelf.refuses = true;
+    ASSERT_ERROR(act_run(&bench.act, &bench.cluster, &bench.actions), -EINVAL);
+    ASSERT_STRING(bench.shelf.log, "POST \n");
+    bench.shelf.refuses = false;
+    bench.shelf.owner = "u"; /* its name is taken: by the one that is to end */
+    ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
+    ASSERT_STRING(bench.shelf.log, "POST \nPOST \nDELETE \nGET \n");
     bench_end(&bench);
 }
 

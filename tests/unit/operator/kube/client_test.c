@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define STATUS(reason) "{\"kind\":\"Status\",\"reason\":\"" reason "\",\"message\":\"told\"}"
+#define SAYS(words) "{\"kind\":\"Status\",\"reason\":\"Forbidden\",\"message\":\"" words "\"}"
 
 struct script {
     int status;
@@ -49,7 +50,11 @@ static const struct {
     { 409, STATUS("AlreadyExists"), -EEXIST },
     { 409, STATUS("Conflict"), -ESTALE },
     { 410, STATUS("Expired"), -EKEYEXPIRED },
-    { 403, STATUS("Forbidden"), -EACCES },
+    { 403, SAYS("User \\\"u\\\" cannot create resource \\\"pods\\\""), -EACCES },
+    { 403, "", -EACCES },
+    { 403, SAYS("exceeded quota: q, requested: pods=1, used: pods=2"), -EDQUOT },
+    { 403, SAYS("failed quota: q: must specify limits.cpu"), -EINVAL },
+    { 403, SAYS("violates PodSecurity"), -EINVAL },
     { 403, "{\"details\":{\"causes\":[{\"reason\":\"NamespaceTerminating\"}]}}", -ESHUTDOWN },
     { 422, STATUS("Invalid"), -EINVAL },
     { 415, "no json at all", -EINVAL },

@@ -144,7 +144,7 @@ pod_make(struct world *world, int id, const char *words)
         .revision = has(words, "old") ? old : world->revision,
         .role = has(words, "drained-role") ? draining : broker,
         .zone = world->names[row][2],
-        .node = has(words, "unbound") ? empty : world->names[row][4],
+        .node = has(words, "waiting") ? empty : world->names[row][4],
         .ip = ip,
         .phase = has(words, "ended") ? POD_FAILED : POD_RUNNING,
         .is_ready = has(words, "ready"),
@@ -182,7 +182,8 @@ claim_make(struct world *world, int id, const char *words)
                  : has(words, "empty")  ? CLAIM_EMPTY
                                         : CLAIM_ACTIVE,
         .epoch = has(words, "empty") ? 40 + id : -1,
-        .is_bound = true,
+        .is_exclusive = !has(words, "shared"),
+        .is_bound = !has(words, "unbound"),
         .is_lost = has(words, "lost") };
     claim->meta.is_deleting = has(words, "deleting");
     world->plan_claims[world->claim_count++] =
@@ -244,7 +245,8 @@ world_plan(struct world *world)
         .claim_count = world->claim_count,
         .children = world->plan_children,
         .child_count = world->child_count,
-        .roster = world->roster.count ? &world->roster : NULL,
+        .roster = world->roster.told_ms ? &world->roster : NULL,
+        .rival = world->rival,
         .now_ms = NOW_MS,
     };
     plan_done(&world->plan);

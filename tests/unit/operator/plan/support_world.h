@@ -20,6 +20,7 @@ struct world {
     struct plan_child plan_children[WORLD_MAX];
     struct roster_entry registered[WORLD_MAX];
     struct roster roster;
+    struct cluster *rival; /* or NULL */
     size_t pod_count;
     size_t claim_count;
     size_t child_count;
@@ -39,9 +40,11 @@ void world_wish(struct world *world, int replicas, const char *spec);
  *   ready starting stuck(with a reason) unschedulable ending ended old(revision) nopod noclaim
  *   accepts (of the pod: started with accepted loss)
  *   draining empty lost foreign deleting gone(its node) (of the claim), drained-role (of the pod)
+ *   waiting (for a node)
+ *   unbound shared (ReadWriteOnce, of the claim)
  *   says:active says:draining says:drained says:drained-dirty says:nothing
  *   ghost ghost-alive (registered, without claim and pod)
- *   node:ok node:down node:cordoned unbound (no node has taken it) zone:X
+ *   node:ok node:down node:cordoned zone:X
  *   young (ready for a moment only) few (partitions) */
 void world_broker(struct world *world, int id, const char *words);
 

@@ -189,6 +189,46 @@ TEST(the_last_line_of_a_broker_that_ended_is_why)
     pod_free(pod);
 }
 
+/* What a crash loop looks like while its container runs for a moment. */
+static const struct {
+    const char *status; /* of the container */
+    const char *trouble;
+    const char *message;
+} loops[] = {
+    { "\"restartCount\":2,\"lastState\":{\"terminated\":{\"exitCode\":1,\"message\":\"why\","
+      "\"startedAt\":\"2026-01-01T00:00:00Z\",\"finishedAt\":\"2026-01-01T00:00:01Z\"}}",
+            "CrashLoopBackOff", "why" },
+    { "\"restartCount\":2,\"lastState\":{\"terminated\":{\"exitCode\":137,\"reason\":"
+      "\"OOMKilled\",\"startedAt\":\"2026-01-01T23:59:59Z\",\"finishedAt\":"
+      "\"2026-01-02T00:00:01Z\"}}",
+            "CrashLoopBackOff", "OOMKilled: it took more memory than resources.limits.memory" },
+    { "\"restartCount\":1,\"lastState\":{\"terminated\":{\"exitCode\":1,\"startedAt\":"
+      "\"2026-01-01T00:00:00Z\",\"finishedAt\":\"2026-01-01T00:00:01Z\"}}",
+            "", "" },
+    { "\"restartCount\":9,\"ready\":true,\"lastState\":{\"terminated\":{\"exitCode\":1,"
+      "\"startedAt\":\"2026-01-01T00:00:00Z\",\"finishedAt\":\"2026-01-01T00:00:01Z\"}}",
+            "", "" },
+    { "\"restartCount\":9,\"lastState\":{\"terminated\":{\"exitCode\":1,\"startedAt\":"
+      "\"2026-01-01T00:00:00Z\",\"finishedAt\":\"2026-01-01T05:00:00Z\"}}",
+            "", "" },
+    { "\"restartCount\":9,\"lastState\":{\"terminated\":{\"exitCode\":1}}", "", "" },
+};
+
+TEST(a_crash_loop_is_one_between_its_waits_too)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(loops); i++) {
+        char text[1024];
+        snprintf(text, sizeof text, "{" META "},\"status\":{\"containerStatuses\":[{%s}]}}",
+                loops[i].status);
+        CLEANUP(json_freep) cJSON *json = parse(text);
+        struct pod *pod = NULL;
+        ASSERT_OK(pod_parse(json, &pod));
+        ASSERT_STRING(pod->trouble, loops[i].trouble);
+        ASSERT_STRING(pod->message, loops[i].message);
+        pod_free(pod);
+    }
+}
+
 TEST(losses_are_accepted_by_number)
 {
     static const struct {

@@ -99,3 +99,27 @@ TEST(t3_a_status_speaks_of_the_generation_that_was_planned_for)
     ASSERT_EQ(json_int(object, "status/desiredReplicas", 0), 2);
     cluster_free(cluster);
 }
+
+/* What is worth an event: trouble that the status did not tell of before. */
+TEST(trouble_is_news_once)
+{
+    static const struct {
+        const char *before;
+        bool is_trouble;
+    } rows[] = {
+        { "[]", true },
+        { "[{\"type\":\"Degraded\",\"status\":\"False\",\"reason\":\"AsExpected\"}]", true },
+        { "[{\"type\":\"Degraded\",\"status\":\"True\",\"reason\":\"NodeLost\"}]", true },
+        { "[{\"type\":\"Degraded\",\"status\":\"True\",\"reason\":\"WalLost\"}]", false },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct cluster *cluster = cluster_make(rows[i].before);
+        struct status status = status_make(2);
+        status_condition(&status, CONDITION_DEGRADED, TRUTH_TRUE, "WalLost", "broker 1");
+        ASSERT_EQ(status_is_trouble(&status, cluster, CONDITION_DEGRADED), rows[i].is_trouble);
+        ASSERT(!status_is_trouble(&status, cluster, CONDITION_PROGRESSING));
+        ASSERT(!status_is_trouble(&status, cluster, CONDITION_READY));
+        status_done(&status);
+        cluster_free(cluster);
+    }
+}

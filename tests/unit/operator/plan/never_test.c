@@ -1,0 +1,157 @@
+/* Brokers that never began, and clusters that must not begin. */
+#include "base/mem.h"
+#include "unit/operator/plan/support_world.h"
+#include "unit/test.h"
+
+#include <stdio.h>
+
+#define OK "ready says:active"
+#define WAITING "starting waiting"
+
+struct row {
+    const char *why;
+    int replicas;
+    const char *brokers[6];
+    bool is_told; /* who is registered; "ghost" is */
+    const char *plan;
+};
+
+static void
+rows_check(const struct row *rows, size_t count, const char *spec)
+{
+    for (size_t i = 0; i < count; i++) {
+        static struct world world;
+        world_begin(&world, rows[i].replicas, spec);
+        world.roster.told_ms = rows[i].is_told ? 999000 : 0;
+        for (int id = 0; id < 6 && rows[i].brokers[id]; id++) {
+            world_broker(&world, id, rows[i].brokers[id]);
+        }
+        const char *plan = world_plan(&world);
+        if (strcmp(plan, rows[i].plan) != 0) {
+            test_fail(__FILE__, __LINE__, "%s: planned \"%s\", not \"%s\"", rows[i].why, plan,
+                    rows[i].plan);
+        }
+        test_pass();
+        world_end(&world);
+    }
+}
+
+static const struct row never_rows[] = {
+    { "no node takes it, and it is too many", 1, { OK, WAITING " unbound" }, false,
+            "mark-claim 1 draining" },
+    { "its claim was never bound", 1, { OK, WAITING " unbound draining" }, false,
+            "mark-claim 1 empty" },
+    { "nor is there a pod", 1, { OK, "nopod unbound draining" }, false, "mark-claim 1 empty" },
+    { "its volume is there: who knows", 1, { OK, WAITING " draining drained-role" }, false, "" },
+    { "nobody of its number is registered", 1, { OK, WAITING " draining" }, true,
+            "mark-claim 1 empty" },
+    { "P3: without a pod that says nothing", 1, { OK, "nopod draining" }, true, "create-pod 1" },
+    { "a node has it", 1, { OK, "starting unbound draining drained-role" }, true, "" },
+    { "lost is not unbound", 1, { OK, "nopod unbound lost draining" }, true, "" },
+    { "then pod, id and claim", 1, { OK, WAITING " unbound empty" }, false, "delete-pod 1" },
+    { "whoever has the id", 1, { OK, "nopod unbound empty" }, false,
+            "unregister 1, delete-claim 1" },
+    { "wished again", 2, { OK, WAITING " unbound draining" }, false, "mark-claim 1 active" },
+};
+
+/* P12 P1 */
+TEST(p12_a_broker_that_never_began_has_an_empty_log)
+{
+    rows_check(never_rows, ARRAY_SIZE(never_rows), "{}");
+}
+
+/* P12 */
+TEST(p12_a_registered_one_may_have_begun)
+{
+    static struct world world;
+    world_begin(&world, 1, "{}");
+    world_broker(&world, 0, OK);
+    world_broker(&world, 1, "ghost");
+    world_broker(&world, 1, WAITING " draining drained-role");
+    ASSERT_STRING(world_plan(&world), "");
+    world_end(&world);
+}
+
+static const struct row anew_rows[] = {
+    { "as wished", 2, { OK, WAITING " unbound" }, false, "" },
+    { "another access mode: the pod first", 2, { OK, WAITING " unbound shared" }, false,
+            "delete-pod 1" },
+    { "then the claim", 2, { OK, "nopod unbound shared" }, false, "delete-claim 1" },
+    { "which takes its time", 2, { OK, "nopod unbound shared deleting" }, false, "" },
+    { "then both anew", 2, { OK }, false, "create-claim 1, create-pod 1" },
+    { "bound: it stays as it is", 2, { OK, WAITING " shared" }, true, "" },
+    { "a node has the pod", 2, { OK, "starting unbound shared" }, false, "" },
+};
+
+/* P12 */
+TEST(p12_a_claim_that_was_never_bound_follows_the_wish)
+{
+    rows_check(anew_rows, ARRAY_SIZE(anew_rows), "{}");
+    const struct row larger[] = {
+        { "larger", 1, { WAITING " unbound" }, false, "delete-pod 0" },
+        { "bound ones grow", 1, { OK }, false, "grow-claim 0 20Gi" },
+    };
+    const struct row zones[] = {
+        { "there", 1, { WAITING " unbound zone:a" }, false, "" },
+        { "nowhere", 1, { WAITING " unbound zone:z" }, false, "delete-pod 0" },
+        { "of before there were zones", 1, { WAITING " unbound" }, false, "delete-pod 0" },
+        { "bound: its data is there", 1, { WAITING " zone:z" }, true, "" },
+    };
+    rows_check(zones, ARRAY_SIZE(zones),
+            "{\"spec\":{\"zones\":{\"topologyKey\":\"z\",\"values\":[\"a\"]}}}");
+    rows_check(larger, ARRAY_SIZE(larger), "{\"spec\":{\"wal\":{\"size\":\"20Gi\"}}}");
+}
+
+TEST(a_mistyped_number_makes_few_at_a_time)
+{
+    static struct world world;
+    world_begin(&world, 1000, "{}");
+    for (int id = 0; id < 5; id++) {
+        world_broker(&world, id, WAITING " unbound");
+    }
+    ASSERT_STRING(world_plan(&world), "create-claim 5, create-pod 5, create-claim 6, "
+                                      "create-pod 6, create-claim 7, create-pod 7");
+    for (int id = 5; id < 8; id++) {
+        world_broker(&world, id, id == 6 ? "stuck" : WAITING " unbound");
+    }
+    ASSERT_STRING(world_plan(&world), "");
+    world_end(&world);
+}
+
+/* P13 */
+TEST(p13_a_place_in_a_bucket_has_one_cluster)
+{
+    static struct world world;
+    world_begin(&world, 2, "{}");
+    world_broker(&world, 0, OK);
+    struct cluster other = *world.cluster;
+    struct cluster *mine = world.cluster;
+    world.rival = &other;
+    ASSERT_STRING(world_plan(&world), "");
+    ASSERT_STRING(world_condition(&world, CONDITION_RECONCILED), "False/StoreInUse");
+    ASSERT_STRING(world_condition(&world, CONDITION_READY), "False/StoreInUse");
+    static char uid[] = "v";
+    other.meta.uid = uid;
+    snprintf(mine->created, sizeof mine->created, "2026-01-01T00:00:01Z");
+    snprintf(other.created, sizeof other.created, "2026-01-01T00:00:00Z");
+    ASSERT(cluster_is_rival(mine, &other) && !cluster_is_rival(&other, mine));
+    snprintf(other.created, sizeof other.created, "2026-01-01T00:00:01Z");
+    ASSERT(cluster_is_rival(mine, &other) != cluster_is_rival(&other, mine));
+    other.prefix = "elsewhere";
+    ASSERT(!cluster_is_rival(mine, &other) && !cluster_is_rival(&other, mine));
+    world_end(&world);
+}
+
+/* P13 P10 */
+TEST(p13_the_end_of_the_younger_one_leaves_the_objects)
+{
+    static struct world world;
+    world_begin(&world, 1,
+            "{\"metadata\":{\"deletionTimestamp\":\"x\"},\"spec\":{\"deletionPolicy\":{"
+            "\"objects\":\"Delete\"}},\"status\":{\"clusterId\":\"x\"}}");
+    ASSERT_STRING(world_plan(&world), "create-pod");
+    struct cluster other = *world.cluster;
+    world.rival = &other;
+    ASSERT_STRING(world_plan(&world), "remove-finalizer");
+    world_end(&world);
+}
