@@ -110,6 +110,24 @@ round_begin(struct round *round, const char *key)
     return true;
 }
 
+/* What passes by itself is no event. */
+static void
+trouble_tell(const struct round *round, const struct ready *ready)
+{
+    const struct meta *meta = ready->meta;
+    bool is_passing = round->plan.will_pass && !*round->rival;
+    if (ready_is_trouble(ready) && !is_passing && !meta->is_deleting) {
+        events_tell(round->reconciler->act->events,
+                &(struct event){
+                        .regarding = { &KUBE_TOPICS, meta->namespace, meta->name, meta->uid },
+                        .is_warning = true,
+                        .reason = ready->reason,
+                        .action = "Reconcile",
+                        .note = ready->message,
+                });
+    }
+}
+
 /* `id` and `pending`: what is noted from now on. */
 static int
 tell(struct round *round, const char *id, const char *pending)
@@ -121,6 +139,7 @@ tell(struct round *round, const char *id, const char *pending)
         round->plan.reason, round->plan.message };
     CLEANUP(json_freep) cJSON *object = ready_render(&ready, clock_time(now));
     cJSON *status = json_object(object, "status");
+    trouble_tell(round, &ready);
     int partitions = round->is_told && round->told.exists ? round->told.partitions
                      : round->is_told                     ? 0
                                                           : topic->partitions_told;

@@ -14,6 +14,13 @@ ready_before(const struct ready *ready)
     return NULL;
 }
 
+bool
+ready_is_trouble(const struct ready *ready)
+{
+    return ready->truth == TRUTH_FALSE &&
+           strcmp(json_text(ready_before(ready), "reason"), ready->reason) != 0;
+}
+
 cJSON *
 ready_render(const struct ready *ready, const char *now)
 {

@@ -12,6 +12,8 @@ struct ready {
     const char *message;
 };
 
+/* Whether it tells of trouble that the status did not tell of before: what is worth an event. */
+bool ready_is_trouble(const struct ready *ready);
 /* The object for an apply of the status subresource; callers add to its "status". `now` in the form
  * of metav1.Time. */
 cJSON *ready_render(const struct ready *ready, const char *now);
