@@ -39,6 +39,7 @@ apiVersion: v1
 kind: Pod
 metadata: {name: s3, namespace: %(namespace)s, labels: {app: s3}}
 spec:
+  nodeSelector: %(where)s
   terminationGracePeriodSeconds: 1
   automountServiceAccountToken: false
   securityContext: {runAsNonRoot: true, runAsUser: 65532, fsGroup: 65532, seccompProfile: {type: RuntimeDefault}}
@@ -57,6 +58,7 @@ apiVersion: v1
 kind: Pod
 metadata: {name: clients, namespace: %(namespace)s}
 spec:
+  nodeSelector: %(where)s
   terminationGracePeriodSeconds: 1
   automountServiceAccountToken: false
   securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
@@ -100,6 +102,7 @@ def wait(what, condition, patience_s=120):
 
 class Producer:
     """client_tool produce, here or in the pod `clients`; a topic and a history of its own."""
+    pod = "clients"
 
     def __init__(self, work, topic, bootstrap, inside):
         self.topic, self.bootstrap, self.inside = topic, bootstrap, inside
@@ -112,7 +115,7 @@ class Producer:
     def command(self, *arguments):
         tool = [*arguments]
         if self.inside:
-            return ["kubectl", "--namespace", NAMESPACE, "exec", "clients", "--", "client_tool", *tool]
+            return ["kubectl", "--namespace", NAMESPACE, "exec", self.pod, "--", "client_tool", *tool]
         # Once the cluster is gone its addresses are somebody else's: the client must not outlive the test.
         return ["setpriv", "--pdeathsig", "KILL", "--", CLIENT_TOOL, *tool]
 
@@ -124,14 +127,14 @@ class Producer:
         command = self.command(*arguments)
         if self.inside:
             script = f"echo $$ >/tmp/{self.topic}.pid; exec client_tool {' '.join(arguments)}"
-            command = ["kubectl", "--namespace", NAMESPACE, "exec", "clients", "--", "sh", "-c", script]
+            command = ["kubectl", "--namespace", NAMESPACE, "exec", self.pod, "--", "sh", "-c", script]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         atexit.register(self.process.kill)
 
     def stop(self):
         """All that was sent is acknowledged, or this fails."""
         if self.inside:
-            kubectl("exec", "clients", "--", "sh", "-c", f"kill -TERM $(cat /tmp/{self.topic}.pid)")
+            kubectl("exec", self.pod, "--", "sh", "-c", f"kill -TERM $(cat /tmp/{self.topic}.pid)")
         else:
             self.process.send_signal(signal.SIGTERM)
         out, _ = self.process.communicate(timeout=120)
@@ -143,7 +146,7 @@ class Producer:
         if self.inside:
             for inside, copy in ((self.history, self.copy), (self.read, self.read_copy)):
                 with open(copy, "w", encoding="utf-8") as file:
-                    subprocess.run(["kubectl", "--namespace", NAMESPACE, "exec", "clients", "--", "cat", inside], stdout=file, check=True)
+                    subprocess.run(["kubectl", "--namespace", NAMESPACE, "exec", self.pod, "--", "cat", inside], stdout=file, check=True)
         return [self.copy, self.read_copy]
 
     def acks(self):
@@ -300,7 +303,9 @@ class World:
         self.producers.append(one)
         return one
 
-    def install(self):
+    store_where = {}  # node labels
+
+    def images(self):
         if FOLDER:
             images = os.environ.get("IMAGES")
             if not images:
@@ -309,10 +314,19 @@ class World:
             subprocess.run([f"{ROOT}/hack/kube-load", FOLDER, *(os.path.join(images, n) for n in sorted(os.listdir(images)))], check=True,
                            stderr=subprocess.DEVNULL)
             say("images are there")
-        kubectl("apply", "-f", "-", text=STORE % {"namespace": NAMESPACE})
-        self.helm("install", RELEASE, f"{ROOT}/charts/freshet", "--create-namespace", "--wait", "--timeout", "120s")
+
+    def store(self):
+        kubectl("apply", "-f", "-", text=STORE % {"namespace": NAMESPACE, "where": json.dumps(self.store_where)})
         kubectl("wait", "pod/s3", "pod/clients", "--for=condition=Ready", "--timeout=60s")
         self.s3("PUT", "freshet")
+
+    def operator(self):
+        self.helm("install", RELEASE, f"{ROOT}/charts/freshet", "--create-namespace", "--wait", "--timeout", "120s")
+
+    def install(self):
+        self.images()
+        self.store()
+        self.operator()
         say("operator and store are there")
 
     @staticmethod
