@@ -18,7 +18,14 @@
 {{- if .Values.test.bootstrapServers }}
 {{- .Values.test.bootstrapServers }}
 {{- else if .Values.cluster.enabled }}
-{{- $listener := first (.Values.cluster.spec.listeners | default (list (dict "port" 9092))) }}
+{{- $listeners := .Values.cluster.spec.listeners | default (list (dict "port" 9092)) }}
+{{- $listener := first $listeners }}
+{{- /* Others send clients in Kubernetes to addresses for those outside. */}}
+{{- range reverse $listeners }}
+{{- if eq (.type | default "internal") "internal" }}
+{{- $listener = . }}
+{{- end }}
+{{- end }}
 {{- printf "%s-bootstrap.%s.svc:%v" (include "freshet.cluster" .) .Release.Namespace $listener.port }}
 {{- end }}
 {{- end }}
