@@ -184,6 +184,6 @@ act_status(struct act *act, const struct kube_kind *kind, struct table *table,
         return r;
     }
     applied_note(applied_of(act, key), hash, answer);
-    table_note(table, answer);
+    table_upsert(table, answer);
     return 0;
 }

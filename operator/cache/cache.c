@@ -98,7 +98,26 @@ user_is_same(const void *before, const void *after)
     return meta_is_same(&((const struct user *)before)->meta, &((const struct user *)after)->meta);
 }
 
-TABLE_TYPE(cluster, NULL, NULL);
+static bool
+cluster_is_same(const void *before, const void *after)
+{
+    const struct cluster *a = before;
+    const struct cluster *b = after;
+    return meta_is_same(&a->meta, &b->meta) && a->has_finalizer == b->has_finalizer &&
+           a->is_paused == b->is_paused && strcmp(a->accepts_loss, b->accepts_loss) == 0;
+}
+
+/* Nodes tell of themselves often, and of much else. */
+static bool
+node_is_same(const void *before, const void *after)
+{
+    const struct node *a = before;
+    const struct node *b = after;
+    return a->is_ready == b->is_ready && a->is_cordoned == b->is_cordoned &&
+           strcmp(a->zone, b->zone) == 0;
+}
+
+TABLE_TYPE(cluster, NULL, cluster_is_same);
 TABLE_TYPE(pod, pod_flags, NULL);
 TABLE_TYPE(claim, claim_flags, NULL);
 
@@ -115,7 +134,7 @@ ledger_parse_any(const cJSON *json, void **ret_object)
 
 static const struct table_type ledger_type = { ledger_parse_any, claim_free_any, claim_meta,
     claim_flags, NULL };
-TABLE_TYPE(node, node_flags, NULL);
+TABLE_TYPE(node, node_flags, node_is_same);
 TABLE_TYPE(topic, NULL, topic_is_same);
 TABLE_TYPE(user, NULL, user_is_same);
 TABLE_TYPE(child, NULL, NULL);

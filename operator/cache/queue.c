@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 struct queue_key {
@@ -136,13 +137,14 @@ queue_take(struct queue *queue, int64_t now_ms, char out[QUEUE_KEY_SIZE])
 }
 
 static int64_t
-pause_ms(unsigned failures)
+pause_ms(unsigned failures, int error)
 {
+    int64_t most = error == -ESTALE ? QUEUE_STALE_MS_MAX : QUEUE_PAUSE_MS_MAX;
     int64_t pause = QUEUE_PAUSE_MS_MIN;
-    for (unsigned i = 1; i < failures && pause < QUEUE_PAUSE_MS_MAX; i++) {
+    for (unsigned i = 1; i < failures && pause < most; i++) {
         pause *= 2;
     }
-    return MIN(pause, (int64_t)QUEUE_PAUSE_MS_MAX);
+    return MIN(pause, most);
 }
 
 void
@@ -154,12 +156,12 @@ queue_finish(struct queue *queue, const char *text, int error, int64_t again_ms,
     if (error < 0) {
         queue->failures++;
         key->failures++;
-        due_at(key, now_ms + pause_ms(key->failures));
+        due_at(key, now_ms + pause_ms(key->failures, error));
     } else {
         key->failures = 0;
-    }
-    if (again_ms >= 0) {
-        due_at(key, now_ms + again_ms);
+        if (again_ms >= 0) {
+            due_at(key, now_ms + again_ms);
+        }
     }
     if (key->is_again) {
         key->is_again = false;

@@ -113,14 +113,39 @@ has_gone(const struct table *table, const char *uid)
     return false;
 }
 
+/* C6 */
 static void
-upsert(struct table *table, const cJSON *json, bool is_own)
+unreadable_take(struct table *table, const cJSON *json, int error)
+{
+    const char *name = json_text(json, "metadata/name");
+    struct table_entry *entry = table_find(table, json_text(json, "metadata/namespace"), name);
+    LOG_WARN("an object cannot be read", LOG_STR("kind", json_text(json, "kind")),
+            LOG_STR("name", name), LOG_FAULT(error));
+    if (entry && strcmp(entry->meta->uid, json_text(json, "metadata/uid")) == 0) {
+        MARK("table: what cannot be read stays as it was");
+        entry->list = table->list;
+    }
+}
+
+/* C5 */
+static bool
+is_news(const struct table *table, const struct table_entry *entry, const void *object)
+{
+    const struct meta *meta = table->type->meta(object);
+    if (!entry->object || strcmp(meta->uid, entry->meta->uid) != 0) {
+        return true;
+    }
+    return table->type->is_same ? !table->type->is_same(entry->object, object)
+                                : strcmp(meta->version, entry->meta->version) != 0;
+}
+
+void
+table_upsert(struct table *table, const cJSON *json)
 {
     void *object = NULL;
     int r = table->type->parse(json, &object);
     if (r < 0) {
-        LOG_WARN("an object cannot be read", LOG_STR("kind", json_text(json, "kind")),
-                LOG_STR("name", json_text(json, "metadata/name")), LOG_FAULT(r));
+        unreadable_take(table, json, r);
         return;
     }
     const struct meta *meta = table->type->meta(object);
@@ -138,27 +163,12 @@ upsert(struct table *table, const cJSON *json, bool is_own)
         table->type->free(object);
         return;
     }
-    bool is_news = !entry->object || strcmp(meta->version, entry->meta->version) != 0;
-    if (is_own && entry->object && table->type->is_same) {
-        is_news = !table->type->is_same(entry->object, object);
-    }
+    bool must_tell = is_news(table, entry, object);
     entry_put(table, entry, object);
     entry->list = table->list;
-    if (is_news) {
+    if (must_tell) {
         table->changed(table->arg, entry->meta);
     }
-}
-
-void
-table_upsert(struct table *table, const cJSON *json)
-{
-    upsert(table, json, false);
-}
-
-void
-table_note(struct table *table, const cJSON *json)
-{
-    upsert(table, json, true);
 }
 
 static void

@@ -9,7 +9,14 @@
  * the watch echoes it, and an echo of something earlier doesn't undo it. What has gone stays gone,
  * although an answer that was under way meanwhile still shows it: a uid never comes back. Crash
  * scenario: a pod's end is heard while the answer of a read from just before is on its way; the
- * table would show the pod for ever, and its cluster would wait for it. */
+ * table would show the pod for ever, and its cluster would wait for it.
+ *
+ * C5  A status of our own is nobody's news, whether its answer or its echo comes first: it brings
+ * no key back. Crash scenario: the status names the time that a broker's refusal took; each pass
+ * writes another one, whose echo brings the next pass at once, past its pause (C4).
+ *
+ * C6  An object that was in a list and cannot be read stays as it was read last. Crash scenario: a
+ * field that we don't understand is written by a newer version; the cluster would look deleted. */
 
 #include "base/map.h"
 #include "resource/meta.h"
@@ -31,7 +38,8 @@ struct table_type {
     const struct meta *(*meta)(const void *object);
     /* Bits whose change is worth a time stamp; may be NULL. */
     uint32_t (*flags)(const void *object);
-    /* Whether nothing differs but what we write ourselves; may be NULL. */
+    /* Whether nothing differs that a pass decides by, apart from what we write ourselves: the
+     * status. NULL: each version is news. */
     bool (*is_same)(const void *before, const void *after);
 };
 
@@ -44,7 +52,7 @@ struct table {
     struct map entries;
     uint64_t list; /* number of the current one */
     bool is_synced;
-    /* Called after each change; `meta` of what is or was there. */
+    /* Called after each change that is news; `meta` of what is or was there. */
     void (*changed)(void *arg, const struct meta *meta);
     void *arg;
 };
@@ -54,12 +62,8 @@ void table_init(struct table *table, const struct table_type *type,
 void table_done(struct table *table);
 
 void table_restart(struct table *table);
-/* An object that cannot be read is logged and not taken. */
+/* An object that cannot be read is logged and not taken (C6). */
 void table_upsert(struct table *table, const cJSON *json);
-/* As table_upsert, of the answer to a write of ours whose effect is nobody's news: `changed` isn't
- * called unless something else has changed with it (is_same). So a write that comes before a call
- * that fails doesn't bring the key back at once, past its pause (C4). */
-void table_note(struct table *table, const cJSON *json);
 /* Nothing happens when another object has its name by now. */
 void table_remove(struct table *table, const cJSON *json);
 void table_synced(struct table *table);

@@ -2,6 +2,8 @@
 #include "cache/queue.h"
 #include "unit/test.h"
 
+#include <errno.h>
+
 static bool
 takes(struct queue *queue, int64_t now_ms, const char *expected)
 {
@@ -64,6 +66,26 @@ TEST(c4_a_key_that_fails_comes_later_and_later_but_at_once_when_something_change
     queue_finish(&queue, "a", -5, -1, now_ms);
     ASSERT_EQ(queue_wait_ms(&queue, now_ms, 1000000), QUEUE_PAUSE_MS_MIN);
     ASSERT_EQ(queue.failures, 14);
+    queue_done(&queue);
+}
+
+/* C4 */
+TEST(c4_what_a_failed_key_wished_for_does_not_shorten_its_pause)
+{
+    struct queue queue;
+    queue_init(&queue);
+    queue_add(&queue, "a");
+    ASSERT(takes(&queue, 0, "a"));
+    queue_finish(&queue, "a", -EINVAL, 0, 0);
+    ASSERT(takes(&queue, QUEUE_PAUSE_MS_MIN - 1, NULL));
+    ASSERT(takes(&queue, QUEUE_PAUSE_MS_MIN, "a"));
+    for (int i = 0; i < 20; i++) {
+        queue_finish(&queue, "a", -ESTALE, 15000, 0);
+        queue_add(&queue, "a");
+        ASSERT(takes(&queue, 0, "a"));
+    }
+    queue_finish(&queue, "a", -ESTALE, 15000, 0);
+    ASSERT_EQ(queue_wait_ms(&queue, 0, 100000), QUEUE_STALE_MS_MAX);
     queue_done(&queue);
 }
 

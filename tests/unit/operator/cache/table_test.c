@@ -151,7 +151,7 @@ TEST(nobody_is_synced_before_every_list_was_complete)
 }
 
 static void
-topic_take(struct cache *cache, bool is_own, const char *version, int generation)
+topic_take(struct cache *cache, const char *version, int generation)
 {
     char text[300];
     snprintf(text, sizeof text,
@@ -161,24 +161,94 @@ topic_take(struct cache *cache, bool is_own, const char *version, int generation
             version, generation);
     CLEANUP(json_freep) cJSON *json = NULL;
     ASSERT_OK(json_parse(bytes_of_string(text), &json));
-    is_own ? table_note(&cache->topics, json) : table_upsert(&cache->topics, json);
+    table_upsert(&cache->topics, json);
 }
 
-/* C4 */
-TEST(c4_a_write_of_our_own_brings_nothing_back)
+/* C5 */
+TEST(c5_a_status_of_our_own_brings_nothing_back)
 {
     struct cache cache;
     char key[QUEUE_KEY_SIZE];
     json_setup();
     cache_init(&cache);
-    topic_take(&cache, false, "1", 1);
+    topic_take(&cache, "1", 1);
     ASSERT(queue_take(&cache.queue, 1000, key));
     ASSERT_STRING(key, CACHE_KEY_TOPIC "ns/t");
-    topic_take(&cache, true, "2", 1);
+    topic_take(&cache, "2", 1);
     queue_finish(&cache.queue, key, -5, -1, 1000);
     ASSERT(!queue_take(&cache.queue, 1001, key));
-    topic_take(&cache, true, "3", 2); /* somebody changed the wish meanwhile */
+    topic_take(&cache, "3", 2); /* somebody changed the wish meanwhile */
     ASSERT(queue_take(&cache.queue, 1001, key));
     queue_finish(&cache.queue, key, 0, -1, 1001);
+    cache_done(&cache);
+}
+
+static void
+cluster_take(struct cache *cache, const char *version, const char *more, const char *spec)
+{
+    char text[700];
+    snprintf(text, sizeof text,
+            "{\"metadata\":{\"namespace\":\"ns\",\"name\":\"c\",\"uid\":\"u\","
+            "\"resourceVersion\":\"%s\"%s},\"spec\":%s}",
+            version, more, spec);
+    CLEANUP(json_freep) cJSON *json = NULL;
+    ASSERT_OK(json_parse(bytes_of_string(text), &json));
+    table_upsert(&cache->clusters, json);
+}
+
+#define CLUSTER_SPEC                                                                               \
+    "{\"objectStore\":{\"bucket\":\"b\"},\"wal\":{\"size\":\"1Gi\"},"                                  \
+    "\"listeners\":[{\"name\":\"kafka\",\"port\":9092}]}"
+
+static bool
+is_queued(struct cache *cache)
+{
+    char key[QUEUE_KEY_SIZE];
+    bool is_it = queue_take(&cache->queue, 1000, key);
+    if (is_it) {
+        queue_finish(&cache->queue, key, 0, -1, 1000);
+    }
+    return is_it;
+}
+
+/* C5 */
+TEST(c5_of_a_cluster_all_but_the_status_is_news)
+{
+    struct cache cache;
+    json_setup();
+    cache_init(&cache);
+    cluster_take(&cache, "1", "", CLUSTER_SPEC);
+    ASSERT(is_queued(&cache));
+    cluster_take(&cache, "2", "", CLUSTER_SPEC);
+    ASSERT(!is_queued(&cache));
+    cluster_take(&cache, "3", ",\"generation\":2", CLUSTER_SPEC);
+    ASSERT(is_queued(&cache));
+    cluster_take(&cache, "4", ",\"generation\":2,\"finalizers\":[\"freshet.dev/teardown\"]",
+            CLUSTER_SPEC);
+    ASSERT(is_queued(&cache));
+    cluster_take(
+            &cache, "5", ",\"annotations\":{\"freshet.dev/accept-wal-loss\":\"2\"}", CLUSTER_SPEC);
+    ASSERT(is_queued(&cache));
+    cluster_take(&cache, "6", ",\"annotations\":{\"freshet.dev/paused\":\"true\"}", CLUSTER_SPEC);
+    ASSERT(is_queued(&cache));
+    cache_done(&cache);
+}
+
+/* C6 */
+TEST(c6_what_cannot_be_read_any_more_stays_as_it_was)
+{
+    struct cache cache;
+    json_setup();
+    cache_init(&cache);
+    cluster_take(&cache, "1", "", CLUSTER_SPEC);
+    uint64_t before = mark_count("table: what cannot be read stays as it was");
+    table_restart(&cache.clusters);
+    cluster_take(&cache, "2", "", "{}");
+    table_synced(&cache.clusters);
+    ASSERT(table_find(&cache.clusters, "ns", "c"));
+    ASSERT_EQ(mark_count("table: what cannot be read stays as it was"), before + 1);
+    table_restart(&cache.clusters);
+    table_synced(&cache.clusters);
+    ASSERT(!table_find(&cache.clusters, "ns", "c"));
     cache_done(&cache);
 }
