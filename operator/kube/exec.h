@@ -2,7 +2,7 @@
 /* Users of a kubeconfig whose credentials a program tells: client.authentication.k8s.io. Private to
  * this room: kubeconfig.c.
  *
- * K8  A program that hangs, floods, fails or writes nonsense leaves the credentials in force that
+ * K10  A program that hangs, floods, fails or writes nonsense leaves the credentials in force that
  * there are, and costs a bounded time; it is run again when what it told has ended or was refused,
  * and never more often than EXEC_PAUSE_MS. Crash scenario: a helper waits for a terminal that isn't
  * there, and the thread that renews the lease waits for it. */

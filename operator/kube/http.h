@@ -38,7 +38,7 @@ struct http_answer {
     long status;            /* 0: none came */
     int64_t retry_after_ms; /* -1: the server named none */
     struct bytes body;      /* empty when data() took it; until done() returns */
-    const char *reason;     /* with an error: words of libcurl */
+    const char *reason;     /* with an error: words that are the same each time (T2 of status.h) */
 };
 
 struct http_request {

@@ -233,15 +233,39 @@ error_of(const struct http_transfer *transfer, CURLcode code, bool *ret_unsent)
     }
 }
 
+/* "Failed to connect to h port 1 after 7 ms: Couldn't connect", without the time: reasons come
+ * into conditions, and one that differs each time is a new status each time. */
+static void
+time_cut(char *text)
+{
+    char *begin = strstr(text, " after ");
+    if (begin) {
+        char *end = begin + 7 + strspn(begin + 7, "0123456789");
+        if (strncmp(end, " ms", 3) == 0) {
+            memmove(begin, end + 3, strlen(end + 3) + 1);
+        }
+    }
+}
+
+static const char *
+reason_of(struct http_transfer *transfer, CURLcode code)
+{
+    if (*transfer->data_reason) {
+        return transfer->data_reason;
+    }
+    time_cut(transfer->error);
+    /* Of time-outs libcurl tells how long and how much. */
+    return *transfer->error && code != CURLE_OPERATION_TIMEDOUT ? transfer->error
+                                                                : curl_easy_strerror(code);
+}
+
 void
 http_transfer_end(struct http_transfer *transfer, CURLcode code)
 {
     struct http_answer answer = { .retry_after_ms = -1 };
     answer.error = error_of(transfer, code, &answer.unsent);
     answer.body = strbuf_bytes(&transfer->answer);
-    answer.reason = *transfer->data_reason ? transfer->data_reason
-                    : *transfer->error     ? transfer->error
-                                           : curl_easy_strerror(code);
+    answer.reason = reason_of(transfer, code);
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &answer.status);
     curl_off_t retry_after_s = 0;
     curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 
 #include <errno.h>
 
@@ -99,11 +100,73 @@ json_member(const cJSON *json, const char *path, const char *name)
     return text ? text : "";
 }
 
+/* The character that `text` begins with: its size in bytes, 1 and U+FFFD for what is no UTF-8. */
+static size_t
+character_of(const uint8_t *text, uint32_t *ret_code)
+{
+    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+    size_t size = *text < 0x80 ? 1 : *text >= 0xf0 ? 4 : *text >= 0xe0 ? 3 : *text >= 0xc2 ? 2 : 0;
+    uint32_t code = size == 1 ? *text : *text & (0xffu >> (size + 1));
+    for (size_t i = 1; i < size; i++) {
+        if ((text[i] & 0xc0) != 0x80) { /* the end of the text, too */
+            size = 0;
+            break;
+        }
+        code = code << 6 | (text[i] & 0x3f);
+    }
+    bool is_one = size && *text < 0xf5 && code >= least[size] && code <= 0x10ffff &&
+                  (code < 0xd800 || code > 0xdfff);
+    *ret_code = is_one ? code : 0xfffd;
+    return is_one ? size : 1;
+}
+
+/* Characters that YAML refuses or takes for the end of a line. */
+static bool
+needs_escape(uint32_t code)
+{
+    return (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029 || code == 0xfeff ||
+           code == 0xfffe || code == 0xffff;
+}
+
+/* Only strings have other characters than ASCII in them. */
+static void
+escape(const uint8_t *text, struct strbuf *out)
+{
+    while (*text) {
+        uint32_t code;
+        size_t size = character_of(text, &code);
+        if (needs_escape(code) || (code == 0xfffd && size == 1)) {
+            strbuf_printf(out, "\\u%04x", code);
+        } else {
+            strbuf_append(out, bytes_of(text, size));
+        }
+        text += size;
+    }
+}
+
+static bool
+is_plain(const char *text)
+{
+    while (*text >= ' ' && *text < 0x7f) {
+        text++;
+    }
+    return !*text;
+}
+
 char *
 json_print(const cJSON *json)
 {
     char *text = cJSON_PrintUnformatted(json);
     CHECK(text);
+    if (is_plain(text)) {
+        return text;
+    }
+    struct strbuf out;
+    strbuf_init(&out, strlen(text) * 6 + 1);
+    escape((const uint8_t *)text, &out);
+    mem_free(text);
+    text = mem_strdup(strbuf_cstring(&out));
+    strbuf_done(&out);
     return text;
 }
 

@@ -197,7 +197,7 @@ cluster_take(struct cache *cache, const char *version, const char *more, const c
 }
 
 #define CLUSTER_SPEC                                                                               \
-    "{\"objectStore\":{\"bucket\":\"b\"},\"wal\":{\"size\":\"1Gi\"},"                                  \
+    "{\"objectStore\":{\"bucket\":\"b\"},\"wal\":{\"size\":\"1Gi\"},"                              \
     "\"listeners\":[{\"name\":\"kafka\",\"port\":9092}]}"
 
 static bool

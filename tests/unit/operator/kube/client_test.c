@@ -265,6 +265,7 @@ error_with(server_handler handler)
 TEST(k2_an_answer_that_never_or_half_comes_is_an_unknown_outcome)
 {
     ASSERT_ERROR(error_with(hang), -ETIMEDOUT);
+    ASSERT(strstr(fault_text(), "Timeout was reached"));
     ASSERT(kube_is_unknown(-ETIMEDOUT));
     ASSERT_ERROR(error_with(cut), -EIO);
     ASSERT(kube_is_unknown(-EIO));
@@ -285,6 +286,9 @@ TEST(a_server_that_is_not_there_is_refused_and_known_not_to_have_acted)
     struct kube *kube = server_client(server, http);
     server_stop(server);
     ASSERT_ERROR(get_pod(kube, NULL), -ECONNREFUSED);
+    /* The words come into conditions: how long it took is not among them (T2). */
+    ASSERT(strstr(fault_text(), ": Couldn't connect"));
+    ASSERT(!strstr(fault_text(), " ms"));
     server_client_free(kube);
     http_free(http);
 }

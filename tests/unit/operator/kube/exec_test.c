@@ -122,8 +122,8 @@ static const struct {
     { "true", ", command: ''", -EINVAL, "no command" },
 };
 
-/* K8 */
-TEST(k8_what_a_program_does_wrong_is_told)
+/* K10 */
+TEST(k10_what_a_program_does_wrong_is_told)
 {
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
         struct credentials *credentials = NULL;
@@ -141,8 +141,8 @@ time_passes(struct credentials *credentials)
     credentials->told->ran_ms -= EXEC_PAUSE_MS;
 }
 
-/* K8 */
-TEST(k8_it_is_run_again_when_what_it_told_is_refused_and_not_too_often)
+/* K10 */
+TEST(k10_it_is_run_again_when_what_it_told_is_refused_and_not_too_often)
 {
     struct credentials *credentials = NULL;
     begin();
@@ -163,8 +163,8 @@ TEST(k8_it_is_run_again_when_what_it_told_is_refused_and_not_too_often)
     credentials_free(credentials);
 }
 
-/* K8 */
-TEST(k8_it_is_run_again_before_what_it_told_ends)
+/* K10 */
+TEST(k10_it_is_run_again_before_what_it_told_ends)
 {
     struct credentials *credentials = NULL;
     begin();
@@ -185,8 +185,8 @@ TEST(k8_it_is_run_again_before_what_it_told_ends)
     credentials_free(credentials);
 }
 
-/* K8: it never ends, and its child holds the output open. */
-TEST(k8_one_that_hangs_is_killed_with_what_it_started)
+/* K10: it never ends, and its child holds the output open. */
+TEST(k10_one_that_hangs_is_killed_with_what_it_started)
 {
     struct credentials *credentials = NULL;
     begin();
