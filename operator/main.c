@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define TURN_MS_MAX 1000
+#define GIVE_BACK_MS 50 /* while lists are read for the first time */
 
 struct operator_state {
     struct options options;
@@ -30,7 +31,7 @@ struct operator_state {
     struct leader *leader;
     struct health_server *health_server;
     char instance[64];
-    bool has_given_back;
+    int64_t give_back_ms; /* -1: no more */
 };
 
 static int64_t
@@ -77,6 +78,18 @@ pass(struct operator_state *state, const char *key)
     }
 }
 
+/* What the start touches comes and goes while it lasts, so that its parts never add up: TLS, name
+ * services, parsers, lists. */
+static void
+give_back(struct operator_state *state)
+{
+    int64_t now_ms = clock_now_ms();
+    if (state->give_back_ms >= 0 && now_ms >= state->give_back_ms) {
+        memory_give_back();
+        state->give_back_ms = cache_is_synced(&state->cache) ? -1 : now_ms + GIVE_BACK_MS;
+    }
+}
+
 /* One turn: what came in, then one key. R2: nothing before all lists were complete. */
 static void
 turn(struct operator_state *state)
@@ -88,10 +101,7 @@ turn(struct operator_state *state)
             may_act ? queue_wait_ms(&state->cache.queue, now_ms, TURN_MS_MAX) : TURN_MS_MAX;
     http_run(state->http, wait_ms);
     health_note(state);
-    if (may_act && !state->has_given_back) {
-        state->has_given_back = true;
-        memory_give_back();
-    }
+    give_back(state);
     if (may_act && leader_is_leading(state->leader) &&
             queue_take(&state->cache.queue, clock_now_ms(), key)) {
         pass(state, key);

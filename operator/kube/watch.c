@@ -9,13 +9,13 @@
 #include "kube/watch_internal.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
 
 #define GOOD_MS 120000 /* a stream that lasted as long forgets the failures before it */
 #define TOO_SHORT_MS 1000
 
 static int on_line(void *arg, struct bytes line);
+static int on_item(void *arg, struct bytes text);
 static void on_timer(void *arg);
 
 void
@@ -30,6 +30,7 @@ watch_init(struct watch *watch, struct kube *kube, const struct kube_kind *kind,
     watch->timer.arg = watch;
     strbuf_init(&watch->continued, 64 << 10);
     lines_init(&watch->lines, WATCH_LINE_SIZE_MAX, on_line, watch);
+    items_init(&watch->items, WATCH_LINE_SIZE_MAX, on_item, watch);
 }
 
 void
@@ -39,6 +40,7 @@ watch_stop(struct watch *watch)
     watch->transfer = NULL;
     http_timer_stop(&watch->timer);
     lines_done(&watch->lines);
+    items_done(&watch->items);
     strbuf_done(&watch->continued);
 }
 
@@ -69,6 +71,20 @@ watch_pause(struct watch *watch, int error, int64_t wait_ms_min)
     }
 }
 
+static int
+on_stream_data(void *arg, struct bytes piece)
+{
+    struct watch *watch = arg;
+    return lines_feed(&watch->lines, piece);
+}
+
+static int
+on_list_data(void *arg, struct bytes piece)
+{
+    struct watch *watch = arg;
+    return items_feed(&watch->items, piece);
+}
+
 int
 watch_send(struct watch *watch, struct strbuf *path, int64_t timeout_ms,
         void (*done)(void *, const struct http_answer *), bool is_stream)
@@ -85,7 +101,7 @@ watch_send(struct watch *watch, struct strbuf *path, int64_t timeout_ms,
         .tls = &kube->credentials->tls,
         .timeout_ms = timeout_ms,
         .answer_max = KUBE_ANSWER_MAX,
-        .data = is_stream ? watch_data : NULL,
+        .data = is_stream ? on_stream_data : on_list_data,
         .done = done,
         .arg = watch,
     };
@@ -155,13 +171,6 @@ on_stream_end(void *arg, const struct http_answer *answer)
     }
 }
 
-int
-watch_data(void *arg, struct bytes piece)
-{
-    struct watch *watch = arg;
-    return lines_feed(&watch->lines, piece);
-}
-
 void
 watch_stream_begin(struct watch *watch)
 {
@@ -228,5 +237,18 @@ on_line(void *arg, struct bytes line)
     }
     watch->heard++;
     snprintf(watch->version, sizeof watch->version, "%s", version);
+    return 0;
+}
+
+static int
+on_item(void *arg, struct bytes text)
+{
+    struct watch *watch = arg;
+    CLEANUP(json_freep) cJSON *object = NULL;
+    int r = json_parse(text, &object);
+    if (r < 0) {
+        return r;
+    }
+    watch->sink->upsert(watch->arg, object);
     return 0;
 }

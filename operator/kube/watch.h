@@ -18,9 +18,10 @@
  * future and stays silent. */
 
 #include "kube/client.h"
+#include "kube/items.h"
 #include "kube/lines.h"
 
-#define WATCH_PAGE 10 /* objects in one page of a list */
+#define WATCH_PAGE 100 /* objects in one page of a list; memory does not hang on it (K11) */
 #define WATCH_LINE_SIZE_MAX ((size_t)8 << 20)
 #define WATCH_SECONDS_MIN 240
 #define WATCH_SECONDS_MAX 300
@@ -50,7 +51,8 @@ struct watch {
     char version[64];
     struct strbuf continued; /* token of the next page */
     struct http_transfer *transfer;
-    struct lines lines;
+    struct items items; /* of a list */
+    struct lines lines; /* of a stream */
     struct http_timer timer;
     int64_t began_ms;  /* of the stream */
     uint64_t heard;    /* lines of this stream */

@@ -9,4 +9,3 @@ void watch_stream_begin(struct watch *watch);
 void watch_pause(struct watch *watch, int error, int64_t wait_ms_min);
 MUST_CHECK int watch_send(struct watch *watch, struct strbuf *path, int64_t timeout_ms,
         void (*done)(void *, const struct http_answer *), bool is_stream);
-int watch_data(void *arg, struct bytes piece);

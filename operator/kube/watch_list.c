@@ -22,21 +22,14 @@ watch_list_begin(struct watch *watch)
     page_begin(watch);
 }
 
-static void
-objects_hand_over(struct watch *watch, const cJSON *list)
-{
-    const cJSON *object;
-    cJSON_ArrayForEach(object, json_at(list, "items"))
-    {
-        watch->sink->upsert(watch->arg, object);
-    }
-}
-
+/* What is around its items, which were handed over one by one. */
 static int
-page_take(struct watch *watch, const struct http_answer *answer)
+page_take(struct watch *watch)
 {
     CLEANUP(json_freep) cJSON *list = NULL;
-    int r = json_parse(answer->body, &list);
+    struct bytes envelope;
+    int r = items_end(&watch->items, &envelope);
+    r = r < 0 ? r : json_parse(envelope, &list);
     if (r < 0) {
         return r;
     }
@@ -48,7 +41,6 @@ page_take(struct watch *watch, const struct http_answer *answer)
     snprintf(watch->version, sizeof watch->version, "%s", version);
     strbuf_clear(&watch->continued);
     strbuf_append_string(&watch->continued, json_text(list, "metadata/continue"));
-    objects_hand_over(watch, list);
     return watch->continued.error;
 }
 
@@ -57,7 +49,7 @@ list_end(struct watch *watch)
 {
     watch->is_synced = true;
     watch->sink->synced(watch->arg);
-    malloc_trim(0); /* pages are the largest thing that the operator ever holds */
+    malloc_trim(0);
     watch_stream_begin(watch);
 }
 
@@ -67,7 +59,8 @@ on_page(void *arg, const struct http_answer *answer)
     struct watch *watch = arg;
     watch->transfer = NULL;
     int r = kube_answer_error("LIST", watch->kind->plural, answer);
-    r = r < 0 ? r : page_take(watch, answer);
+    r = r < 0 ? r : page_take(watch);
+    items_reset(&watch->items);
     if (r == -EKEYEXPIRED) {
         /* The continue token is too old; the one that the answer offers would mix two states. */
         MARK("watch: expired page");
