@@ -81,6 +81,46 @@ pod_label(struct act *act, const struct act_for *cluster, struct action *action)
     return r;
 }
 
+/* What is there under the name of a pod or claim that was to be made: ours by its labels, and a pod
+ * by its owner too. */
+static bool
+is_of_cluster(const cJSON *object, const struct kube_kind *kind, const struct act_for *cluster)
+{
+    struct meta meta;
+    const char *manager = json_member(object, "metadata/labels", LABEL_MANAGED_BY);
+    if (meta_parse(object, &meta) < 0) {
+        fault_clear();
+        return false;
+    }
+    bool is_ours = strcmp(manager, MANAGED_BY) == 0 && strcmp(meta.cluster, cluster->name) == 0 &&
+                   (kind != &KUBE_PODS || strcmp(meta.owner_uid, cluster->uid) == 0);
+    meta_done(&meta);
+    return is_ours;
+}
+
+/* The name is taken: by what we made ourselves when the answer got lost, and nobody is told of a
+ * conflict; by what is just going; or by somebody else's (A2). */
+static int
+taken(struct act *act, const struct act_for *cluster, const struct action *action,
+        const struct kube_kind *kind, struct table *table)
+{
+    CLEANUP(json_freep) cJSON *there = NULL;
+    int r = kube_get(act->kube, kind, cluster->namespace, action->name, &there);
+    if (r == -ENOENT || (r == 0 && *json_text(there, "metadata/deletionTimestamp"))) {
+        return fault(-ESTALE, "%s %s is just going", kind->kind, action->name);
+    }
+    if (r < 0) {
+        return r;
+    }
+    if (is_of_cluster(there, kind, cluster)) {
+        table_upsert(table, there);
+        return fault(-ESTALE, "%s %s is there already", kind->kind, action->name);
+    }
+    return fault(-EEXIST,
+            "%s %s/%s exists and does not belong to this cluster; remove or rename it", kind->kind,
+            cluster->namespace, action->name);
+}
+
 static int
 create(struct act *act, const struct act_for *cluster, struct action *action,
         const struct kube_kind *kind, struct table *table)
@@ -90,7 +130,7 @@ create(struct act *act, const struct act_for *cluster, struct action *action,
     if (r == 0) {
         table_upsert(table, answer);
     }
-    return r;
+    return r == -EEXIST ? taken(act, cluster, action, kind, table) : r;
 }
 
 /* Afterwards the cache shows the object as it is now: going, or gone. */

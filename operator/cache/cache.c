@@ -262,6 +262,13 @@ cache_is_synced(const struct cache *cache)
     return is_synced;
 }
 
+const struct cluster *
+cache_cluster_of(const struct cache *cache, const struct meta *pod)
+{
+    const struct table_entry *entry = table_find(&cache->clusters, pod->namespace, pod->cluster);
+    return entry && strcmp(entry->meta->uid, pod->owner_uid) == 0 ? entry->object : NULL;
+}
+
 const struct claim *
 cache_claim_of(const struct cache *cache, const struct meta *pod)
 {

@@ -10,9 +10,11 @@
 
 #include <stdio.h>
 
+#define SERIES_NAME_SIZE 128
+
 struct series {
     uint64_t key; /* 0: free */
-    char name[128];
+    char name[SERIES_NAME_SIZE];
     char namespace[64];
     uint64_t count;
     int64_t told_ms; /* of the last request */
@@ -33,6 +35,7 @@ struct send {
     struct list node;
     struct events *events;
     struct http_transfer *transfer;
+    uint64_t key; /* of the series */
 };
 
 struct events *
@@ -65,6 +68,17 @@ events_dropped(const struct events *events)
     return events->dropped;
 }
 
+/* What was not told is not there to be changed: the next one is told as the first. */
+static void
+series_forget(struct events *events, uint64_t key)
+{
+    for (size_t i = 0; i < EVENTS_KEPT; i++) {
+        if (events->series[i].key == key) {
+            events->series[i] = (struct series){ .key = 0 };
+        }
+    }
+}
+
 static void
 on_sent(void *arg, const struct http_answer *answer)
 {
@@ -73,6 +87,7 @@ on_sent(void *arg, const struct http_answer *answer)
     if (r < 0) {
         send->events->dropped++;
         LOG_DEBUG("an event was not taken", LOG_FAULT(r));
+        series_forget(send->events, send->key);
     }
     list_remove(&send->node);
     send->events->send_count--;
@@ -80,11 +95,13 @@ on_sent(void *arg, const struct http_answer *answer)
 }
 
 static void
-send_json(struct events *events, const char *method, const char *path, const cJSON *body)
+send_json(struct events *events, uint64_t key, const char *path, const cJSON *body)
 {
     struct kube *kube = events->kube;
+    bool is_first = !json_at(body, "series");
     if (events->send_count >= EVENTS_UNDER_WAY_MAX) {
         events->dropped++;
+        series_forget(events, key);
         return;
     }
     CLEANUP(mem_freep) char *text = json_print(body);
@@ -93,12 +110,12 @@ send_json(struct events *events, const char *method, const char *path, const cJS
     strbuf_init(&url, 4096);
     strbuf_printf(&url, "%s%s", kube->credentials->server, path);
     send->events = events;
+    send->key = key;
     struct http_request request = {
-        .method = method,
+        .method = is_first ? "POST" : "PATCH",
         .url = strbuf_cstring(&url),
         .body = bytes_of_string(text),
-        .content_type = *method == 'P' && method[1] == 'A' ? "application/merge-patch+json"
-                                                           : "application/json",
+        .content_type = is_first ? "application/json" : "application/merge-patch+json",
         .authorization = kube->credentials->authorization,
         .tls = &kube->credentials->tls,
         .timeout_ms = kube->timeout_ms,
@@ -108,6 +125,7 @@ send_json(struct events *events, const char *method, const char *path, const cJS
     };
     if (http_start(kube->http, &request, &send->transfer) < 0) {
         events->dropped++;
+        series_forget(events, key);
         mem_free(send);
     } else {
         list_push_back(&events->sends, &send->node);
@@ -138,6 +156,19 @@ path_of(struct strbuf *path, const struct series *series, const char *name)
     kube_path(path, &KUBE_EVENTS, series->namespace, name, NULL);
 }
 
+/* Of the regarded name what makes a name with what follows: it may not be cut behind a '-' or '.'.
+ */
+static void
+name_make(struct events *events, const char *regarding, char out[SERIES_NAME_SIZE])
+{
+    size_t size = strnlen(regarding, 60);
+    while (size && strchr("-.", regarding[size - 1])) {
+        size--;
+    }
+    snprintf(out, SERIES_NAME_SIZE, "%.*s.%08x%08x", (int)size, regarding, clock_dice(UINT32_MAX),
+            (unsigned)events->number++);
+}
+
 static void
 tell_first(struct events *events, const struct event *event, struct series *series)
 {
@@ -145,8 +176,7 @@ tell_first(struct events *events, const struct event *event, struct series *seri
     char note[EVENT_NOTE_MAX + 1];
     CLEANUP(json_freep) cJSON *json = cJSON_CreateObject();
     snprintf(note, sizeof note, "%s", event->note);
-    snprintf(series->name, sizeof series->name, "%.60s.%08x%08x", event->regarding.name,
-            clock_dice(UINT32_MAX), (unsigned)events->number++);
+    name_make(events, event->regarding.name, series->name);
     json_set(json, "apiVersion", KUBE_EVENTS.version);
     json_set(json, "kind", KUBE_EVENTS.kind);
     json_set(json_object(json, "metadata"), "name", series->name);
@@ -164,7 +194,7 @@ tell_first(struct events *events, const struct event *event, struct series *seri
     }
     struct strbuf path;
     path_of(&path, series, NULL);
-    send_json(events, "POST", strbuf_cstring(&path), json);
+    send_json(events, series->key, strbuf_cstring(&path), json);
     strbuf_done(&path);
 }
 
@@ -178,7 +208,7 @@ tell_again(struct events *events, const struct series *series)
     json_set(object, "lastObservedTime", clock_microtime(now));
     struct strbuf path;
     path_of(&path, series, series->name);
-    send_json(events, "PATCH", strbuf_cstring(&path), json);
+    send_json(events, series->key, strbuf_cstring(&path), json);
     strbuf_done(&path);
 }
 

@@ -48,7 +48,8 @@ broker_choose(struct round *round)
     {
         const struct pod *pod = entry->object;
         bool is_its = strcmp(pod->meta.cluster, round->topic->cluster) == 0 &&
-                      strcmp(pod->meta.namespace, round->topic->meta.namespace) == 0;
+                      strcmp(pod->meta.namespace, round->topic->meta.namespace) == 0 &&
+                      cache_cluster_of(round->reconciler->cache, &pod->meta);
         if (is_its && pod->is_ready && !pod->meta.is_deleting && *pod->ip &&
                 strcmp(pod->role, ROLE_BROKER) == 0) {
             snprintf(round->ip, sizeof round->ip, "%s", pod->ip);
@@ -156,18 +157,28 @@ tell(struct round *round, const char *id, const char *pending)
             reconciler->act, &KUBE_TOPICS, &reconciler->cache->topics, &topic->meta, object);
 }
 
+/* As Kafka's, it never begins like an option of a command line. */
+static void
+id_choose(char out[UUID_TEXT_SIZE])
+{
+    struct uuid id;
+    do {
+        for (size_t i = 0; i < sizeof id.bytes; i++) {
+            id.bytes[i] = (uint8_t)clock_dice(256);
+        }
+        uuid_format(&id, out);
+    } while (*out == '-');
+}
+
 /* P7: the id is noted before it is used, and never used again: a topic that was created under it
  * and is gone must not come back. */
 static int
 step_create(struct round *round)
 {
     struct act *act = round->reconciler->act;
-    struct uuid id;
     char text[UUID_TEXT_SIZE];
-    for (size_t i = 0; i < sizeof id.bytes; i++) {
-        id.bytes[i] = (uint8_t)clock_dice(256);
-    }
-    const struct topic_call call = { round->ip, round->topic, uuid_format(&id, text) };
+    id_choose(text);
+    const struct topic_call call = { round->ip, round->topic, text };
     int r = act_topic_create(act, &call, true);
     r = r < 0 ? r : tell(round, "", text);
     if (r < 0) {

@@ -72,8 +72,9 @@ static bool
 may_know(const struct cache *cache, const struct pod *pod)
 {
     const struct broker_view *view = cache_view(cache, pod->meta.uid);
-    return pod->id >= 0 && *pod->ip && *pod->meta.cluster && pod->is_ready && view &&
-           view->is_known && view->broker.state == BROKER_ACTIVE && !*view->problem;
+    return pod->id >= 0 && *pod->ip && pod->is_ready && view && view->is_known &&
+           view->broker.state == BROKER_ACTIVE && !*view->problem &&
+           cache_cluster_of(cache, &pod->meta); /* for whom nobody forgets what was told */
 }
 
 static void

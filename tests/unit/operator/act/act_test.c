@@ -14,10 +14,12 @@
 /* One object that is there, and what was asked. */
 struct shelf {
     pthread_mutex_t mutex;
-    const char *owner; /* uid of the object's owner; NULL: there is none */
-    bool is_stale;     /* writes are refused: it isn't as expected */
-    bool is_absent;    /* the kind isn't there */
-    bool refuses;      /* what is posted is invalid */
+    const char *owner;   /* uid of the object's owner; NULL: there is none */
+    bool is_stale;       /* writes are refused: it isn't as expected */
+    bool is_absent;      /* the kind isn't there */
+    bool is_going;       /* the object is being deleted */
+    const char *manager; /* label of the object; NULL: none */
+    bool refuses;        /* what is posted is invalid */
     char log[4096];
 };
 
@@ -34,8 +36,9 @@ serve(struct server_request *request, void *arg)
             "{\"metadata\":{\"namespace\":\"ns\",\"name\":\"c-x\",\"uid\":\"o\","
             "\"resourceVersion\":"
             "\"8\",\"ownerReferences\":[{\"controller\":true,\"uid\":\"%s\"}],\"labels\":{"
-            "\"freshet.dev/cluster\":\"c\"}}}",
-            shelf->owner ? shelf->owner : "u");
+            "\"freshet.dev/cluster\":\"c\",\"app.kubernetes.io/managed-by\":\"%s\"}%s}}",
+            shelf->owner ? shelf->owner : "u", shelf->manager ? shelf->manager : "",
+            shelf->is_going ? ",\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"" : "");
     if (shelf->refuses) {
         server_json(request, 422, "{\"reason\":\"Invalid\"}");
     } else if (shelf->is_absent) {
@@ -138,6 +141,36 @@ TEST(an_object_of_ours_is_made_ours_again_and_then_left_alone)
     json_set(action->object, "kind", "changed");
     ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
     ASSERT_EQ(atomic_load(&bench.server->count), 4);
+    bench_end(&bench);
+}
+
+static int
+pod_create(struct bench *bench, const char *owner, const char *manager, bool is_going)
+{
+    bench->shelf.owner = owner;
+    bench->shelf.manager = manager;
+    bench->shelf.is_going = is_going;
+    bench->shelf.log[0] = 0;
+    return act_run(&bench->act, &bench->cluster, &bench->actions);
+}
+
+/* A2 */
+TEST(a2_a_name_that_is_taken_is_told_unless_it_is_our_own_work)
+{
+    static struct bench bench;
+    bench_begin(&bench);
+    struct action *action = add(&bench, ACTION_CREATE_POD);
+    action->object = cJSON_CreateObject();
+    ASSERT_ERROR(pod_create(&bench, "somebody", "helm", false), -EEXIST);
+    ASSERT(strstr(fault_text(), "does not belong to this cluster"));
+    ASSERT_STRING(bench.shelf.log, "POST \nGET \n");
+    ASSERT(!table_find(&bench.cache.pods, "ns", "c-x"));
+    /* a cluster that had the name before; its pod, or the answer's loss */
+    ASSERT_ERROR(pod_create(&bench, "before", "freshet-operator", false), -EEXIST);
+    ASSERT_ERROR(pod_create(&bench, "before", "freshet-operator", true), -ESTALE);
+    ASSERT(!table_find(&bench.cache.pods, "ns", "c-x"));
+    ASSERT_ERROR(pod_create(&bench, "u", "freshet-operator", false), -ESTALE);
+    ASSERT(table_find(&bench.cache.pods, "ns", "c-x"));
     bench_end(&bench);
 }
 

@@ -12,6 +12,7 @@ struct mailbox {
     pthread_mutex_t mutex;
     unsigned posts;
     unsigned patches;
+    unsigned refusals; /* so many are refused first */
     char last[4096];
     char path[1024];
 };
@@ -26,8 +27,10 @@ take(struct server_request *request, void *arg)
     box->patches += !is_post;
     snprintf(box->last, sizeof box->last, "%.4000s", request->body);
     snprintf(box->path, sizeof box->path, "%s", request->path);
+    bool is_refused = box->refusals > 0;
+    box->refusals -= is_refused;
     pthread_mutex_unlock(&box->mutex);
-    server_json(request, 201, "{}");
+    server_json(request, is_refused ? 429 : 201, "{}");
 }
 
 struct bench {
@@ -125,5 +128,37 @@ TEST(k9_a_storm_of_events_is_bounded_and_what_is_dropped_is_counted)
     CLEANUP(json_freep) cJSON *posted = NULL;
     ASSERT_OK(json_parse(bytes_of_string(bench.box.last), &posted));
     ASSERT_EQ(strlen(json_text(posted, "note")), EVENT_NOTE_MAX);
+    bench_end(&bench);
+}
+
+TEST(one_that_was_refused_is_posted_again_when_it_comes_again)
+{
+    struct bench bench;
+    bench_begin(&bench);
+    bench.box.refusals = 1;
+    struct event event = drained("broker 3");
+    events_tell(bench.events, &event);
+    run_until(&bench, 1);
+    ASSERT_EQ(events_dropped(bench.events), 1);
+    events_tell(bench.events, &event);
+    run_until(&bench, 2);
+    ASSERT_EQ(bench.box.posts, 2);
+    ASSERT_EQ(bench.box.patches, 0);
+    bench_end(&bench);
+}
+
+TEST(a_long_name_is_cut_where_a_name_may_end)
+{
+    struct bench bench;
+    bench_begin(&bench);
+    struct event event = drained("topic");
+    event.regarding.name = "a123456789012345678901234567890123456789012345678901234567-.-b";
+    events_tell(bench.events, &event);
+    run_until(&bench, 1);
+    CLEANUP(json_freep) cJSON *posted = NULL;
+    ASSERT_OK(json_parse(bytes_of_string(bench.box.last), &posted));
+    const char *name = json_text(posted, "metadata/name");
+    ASSERT_EQ(strspn(name, "a0123456789"), 58);
+    ASSERT_EQ(name[58], '.');
     bench_end(&bench);
 }

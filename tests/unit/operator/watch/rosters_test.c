@@ -25,6 +25,21 @@ struct bench {
     struct rosters *rosters;
 };
 
+static void
+cluster_put(struct bench *bench, const char *uid)
+{
+    char text[400];
+    CLEANUP(json_freep) cJSON *json = NULL;
+    snprintf(text, sizeof text,
+            "{\"metadata\":{\"namespace\":\"ns\",\"name\":\"c\",\"uid\":\"%s\",\"resourceVersion\":"
+            "\"1\"},"
+            "\"spec\":{\"objectStore\":{\"bucket\":\"b\"},\"wal\":{\"size\":\"1Gi\"},"
+            "\"listeners\":[{\"name\":\"kafka\",\"port\":9092}]}}",
+            uid);
+    ASSERT_OK(json_parse(bytes_of_string(text), &json));
+    table_upsert(&bench->cache.clusters, json);
+}
+
 /* A pod whose broker is known to serve. */
 static void
 pod_put(struct bench *bench)
@@ -33,7 +48,8 @@ pod_put(struct bench *bench)
     CLEANUP(json_freep) cJSON *json = NULL;
     snprintf(text, sizeof text,
             "{\"metadata\":{\"namespace\":\"ns\",\"name\":\"c-0\",\"uid\":\"u\","
-            "\"resourceVersion\":\"1\",\"labels\":{\"freshet.dev/cluster\":\"c\","
+            "\"resourceVersion\":\"1\",\"ownerReferences\":[{\"controller\":true,\"uid\":\"k\"}],"
+            "\"labels\":{\"freshet.dev/cluster\":\"c\","
             "\"freshet.dev/broker-id\":\"0\"}},\"status\":{\"phase\":\"Running\","
             "\"podIP\":\"%s\",\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}",
             bench->ip);
@@ -45,7 +61,7 @@ pod_put(struct bench *bench)
 }
 
 static void
-bench_begin(struct bench *bench, const char *answer)
+bench_begin_for(struct bench *bench, const char *answer, const char *cluster_uid)
 {
     json_setup();
     http_setup();
@@ -56,8 +72,15 @@ bench_begin(struct bench *bench, const char *answer)
     ASSERT(bench->server);
     bench->http = http_new();
     cache_init(&bench->cache);
+    cluster_put(bench, cluster_uid);
     pod_put(bench);
     bench->rosters = rosters_start(bench->http, &bench->cache);
+}
+
+static void
+bench_begin(struct bench *bench, const char *answer)
+{
+    bench_begin_for(bench, answer, "k");
 }
 
 static void
@@ -115,4 +138,18 @@ TEST(a_list_with_nonsense_in_it_is_no_list)
         ASSERT(roster && !roster->told_ms);
         bench_end(&bench);
     }
+}
+
+/* B2 */
+TEST(b2_pods_of_a_cluster_that_had_the_name_before_are_not_asked)
+{
+    static struct bench bench;
+    bench_begin_for(&bench, "{\"brokers\":[]}", "another");
+    int64_t end_ms = clock_now_ms() + 2500;
+    while (clock_now_ms() < end_ms) {
+        http_run(bench.http, 50);
+    }
+    ASSERT_EQ(atomic_load(&bench.server->count), 0);
+    ASSERT(!cache_roster(&bench.cache, "ns/c"));
+    bench_end(&bench);
 }
