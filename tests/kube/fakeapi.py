@@ -6,7 +6,10 @@ that expire, watches that are cut anywhere or say 410. What only a real server c
 """
 import copy
 import json
+import os
 import random
+import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -122,6 +125,21 @@ def matches(obj, selector):
     return all(labels.get(part.split("=")[0]) == part.split("=")[1] for part in selector.split(",")) if selector else True
 
 
+def fields_of(value):
+    """As an apply server names them in managedFields: most of what a real server's answers consist of."""
+    if isinstance(value, list):
+        return {".": {}, **{f'k:{{"index":{i}}}': fields_of(item) for i, item in enumerate(value)}}
+    return {"f:" + key: fields_of(item) for key, item in value.items()} if isinstance(value, dict) else {}
+
+
+def with_managers(obj):
+    status = {"f:status": fields_of(obj.get("status", {}))}
+    rest = fields_of({k: v for k, v in obj.items() if k not in ("apiVersion", "kind", "status")})
+    managers = [{"manager": name, "operation": operation, "apiVersion": "v1", "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1",
+                 "fieldsV1": fields} for name, operation, fields in (("freshet-operator", "Apply", rest), ("kubelet", "Update", status))]
+    return {**obj, "metadata": {**obj["metadata"], "managedFields": managers}}
+
+
 class Place:
     """What a path names: [namespace] plural [name [sub]]."""
 
@@ -143,6 +161,7 @@ class Handler(BaseHTTPRequestHandler):
     store = None
     server_trouble = None
     trouble = None
+    shows_managers = False
 
     def log_message(self, *_):
         pass
@@ -216,7 +235,8 @@ class Handler(BaseHTTPRequestHandler):
         meta = {"resourceVersion": str(self.store.version)}
         if end < len(chosen):
             meta["continue"] = str(end)
-        return {"kind": "List", "metadata": meta, "items": chosen[begin:end]}
+        items = [with_managers(o) for o in chosen[begin:end]] if self.shows_managers else chosen[begin:end]
+        return {"kind": "List", "metadata": meta, "items": items}
 
     def on_post(self, place, query, body):
         if place.sub == "binding":
@@ -332,11 +352,22 @@ class Trouble:
             return does
 
 
+def certificate(folder):
+    """One for server, authority and administrator: its file and its key's."""
+    os.makedirs(folder)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", f"{folder}/ca.key", "-out",
+                    f"{folder}/ca.crt", "-subj", "/CN=freshet-test", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, stderr=subprocess.DEVNULL)
+    for suffix in ("crt", "key"):
+        os.symlink(f"ca.{suffix}", f"{folder}/admin.{suffix}")
+    return f"{folder}/ca.crt", f"{folder}/ca.key"
+
+
 class FakeApiServer:
     """Runs on a free port of the loopback; `kubeconfig` is a file for its clients."""
 
-    def __init__(self, folder):
-        handler = type("H", (Handler,), {"store": Store()})
+    def __init__(self, folder, is_tls=False):
+        """With TLS its lists also have managedFields: what costs memory on a real server."""
+        handler = type("H", (Handler,), {"store": Store(), "shows_managers": is_tls})
         self.handler = handler
 
         class Server(ThreadingHTTPServer):
@@ -349,12 +380,17 @@ class FakeApiServer:
                     super().handle_error(request, client_address)
 
         self.server = Server(("127.0.0.1", 0), handler)
+        scheme, authority = ("https", ", certificate-authority: pki/ca.crt") if is_tls else ("http", "")
+        if is_tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate(f"{folder}/pki"))
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.kubeconfig = f"{folder}/kubeconfig"
         self.token_file = f"{folder}/token"
         with open(self.token_file, "w", encoding="utf-8") as file:
             file.write("calm")
         with open(self.kubeconfig, "w", encoding="utf-8") as file:
-            file.write(f'current-context: t\nclusters: [{{name: t, cluster: {{server: "http://127.0.0.1:{self.server.server_port}"}}}}]\n'
+            file.write(f'current-context: t\nclusters: [{{name: t, cluster: {{server: "{scheme}://127.0.0.1:{self.server.server_port}"{authority}}}}}]\n'
                        "users: [{name: t, user: {tokenFile: token}}]\ncontexts: [{name: t, context: {cluster: t, user: t}}]\n")
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 

@@ -1,10 +1,13 @@
 """What a cluster without nodes lacks: a kubelet that runs pods by saying so, and brokers that are their admin API only.
 
-The kubelet binds volume claims, gives each pod an address of the loopback (127.1.x.y) and calls it ready once its broker answers
+The kubelet binds volume claims, gives each pod an address of the loopback (127.N.x.y) and calls it ready once its broker answers
 there. A pod whose volume is missing doesn't start. Brokers follow docs/admin-api.md; their state belongs to the volume, as a real
 broker's does, so it survives the pod.
 """
+import functools
 import json
+import os
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +15,27 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 ADMIN_PORT = 9190
 STATE = "freshet.dev/state"
 DYNAMIC = {"log.retention.ms", "log.level"}  # a few
+
+
+@functools.cache
+def address_block():
+    """N of 127.N.x.y, the addresses of this process's pods: all have one port, and several tests run side by side. Its last address is
+    listened on for as long as the process lives."""
+    for i in range(250):
+        number = 1 + (os.getpid() + i) % 250
+        mark = socket.socket()
+        try:
+            mark.bind((f"127.{number}.255.254", ADMIN_PORT))
+            mark.listen()
+        except OSError:
+            mark.close()
+            continue
+        BLOCK_MARKS.append(mark)
+        return number
+    raise RuntimeError("all blocks of loopback addresses are taken")
+
+
+BLOCK_MARKS = []
 
 
 class Registry:
@@ -310,7 +334,7 @@ class Kubelet:
             self.api.call("PATCH", path + "/status", {"status": status}, "application/merge-patch+json")
             return
         self.next_address += 1
-        address = f"127.1.{self.next_address // 250}.{self.next_address % 250 + 1}"
+        address = f"127.{address_block()}.{self.next_address // 250}.{self.next_address % 250 + 1}"
         self.running[pod["metadata"]["uid"]] = Broker(self.registry, number, address) if self.has_brokers else None
         status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
                   "conditions": [{"type": "Ready", "status": "True"}, {"type": "PodScheduled", "status": "True"}]}
