@@ -89,7 +89,7 @@ char *cache_key(char out[QUEUE_KEY_SIZE], const char *namespace, const char *nam
 #define CACHE_KEY_TOPIC "topic:"
 #define CACHE_KEY_USER "user:"
 
-/* The cluster that owns that pod, by uid; or NULL: an orphan, or of one that had the name before. */
+/* The cluster that owns that pod, by uid; or NULL: it is of one that is gone. */
 const struct cluster *cache_cluster_of(const struct cache *cache, const struct meta *pod);
 /* The claim, or what stands for it, of that pod; or NULL. */
 const struct claim *cache_claim_of(const struct cache *cache, const struct meta *pod);
