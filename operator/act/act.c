@@ -340,7 +340,8 @@ act_run(struct act *act, const struct cluster *cluster, struct list *actions)
         }
     }
     if (r == 0 && refusals.error) {
-        r = fault(refusals.error, "%s", refusals.text);
+        fault_clear();
+        r = fault_note(refusals.error, "%s", refusals.text);
     }
     mem_free(refusals.text);
     return r;

@@ -60,6 +60,14 @@ available_make(struct planner *planner)
     }
 }
 
+/* Claims of classes that wait for a node are unbound whatever keeps the pod from one: only the
+ * scheduler's words say which it is. */
+static bool
+is_about_volumes(const char *message)
+{
+    return strcasestr(message, "volume") || strcasestr(message, "storage");
+}
+
 /* Why a pod is stuck, in words for its owner. */
 static void
 trouble_tell(struct planner *planner, const struct member *member)
@@ -68,7 +76,7 @@ trouble_tell(struct planner *planner, const struct member *member)
     const char *wal_class = planner->in->cluster->wal_class;
     const struct pod *pod = member->pod->pod;
     const struct claim *claim = member->claim ? member->claim->claim : NULL;
-    if (pod->is_unschedulable && claim && !claim->is_bound) {
+    if (pod->is_unschedulable && claim && !claim->is_bound && is_about_volumes(pod->message)) {
         status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "VolumePending",
                 "broker %d: volume claim %s is not bound; is there a storage class \"%s\" that "
                 "makes volumes of its access mode? %s",
@@ -76,12 +84,17 @@ trouble_tell(struct planner *planner, const struct member *member)
                 pod->message);
         return;
     }
-    const char *reason = pod->is_unschedulable ? "Unschedulable" : "BrokerStuck";
-    status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, reason, "broker %d (%s): %s %s",
+    if (pod->is_unschedulable) {
+        status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "Unschedulable",
+                "broker %d (%s): no node%s%s takes it: %s", member->id, pod->meta.name,
+                *member->zone ? " of zone " : "", member->zone, pod->message);
+        return;
+    }
+    status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "BrokerStuck", "broker %d (%s): %s %s",
             member->id, pod->meta.name,
-            *pod->trouble           ? pod->trouble
-            : pod->is_unschedulable ? "no node takes it:"
-                                    : "it is not ready for too long; see its log",
+            *pod->trouble   ? pod->trouble
+            : *pod->message ? "it does not become ready:"
+                            : "it does not become ready; see its log",
             pod->message);
 }
 

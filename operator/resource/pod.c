@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#define MESSAGE_SIZE_MAX 200
+#define MESSAGE_SIZE_MAX 300
 #define SHORT_RUN_S 300 /* a container that ended sooner never worked */
 #define TOPOLOGY_ZONE "topology.kubernetes.io/zone"
 
@@ -40,6 +40,23 @@ cut(const char *text)
     return mem_strdup(out);
 }
 
+/* What begins our own lines: when, and how bad. */
+static size_t
+words_skipped(const char *line, size_t size)
+{
+    static const char *const words[] = { "time=", "level=" };
+    size_t skipped = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        size_t length = strlen(words[i]);
+        const char *rest = line + skipped;
+        const char *space = memchr(rest, ' ', size - skipped);
+        if (space && size - skipped > length && strncmp(rest, words[i], length) == 0) {
+            skipped = (size_t)(space + 1 - line);
+        }
+    }
+    return skipped;
+}
+
 /* The last line that says something: of a log that ends with why its program ended. */
 static char *
 last_line(const char *text)
@@ -52,6 +69,7 @@ last_line(const char *text)
     while (begin && text[begin - 1] != '\n') {
         begin--;
     }
+    begin += words_skipped(text + begin, end - begin);
     char out[MESSAGE_SIZE_MAX + 1];
     return mem_strdup(bytes_to_string(bytes_of(text + begin, end - begin), out, sizeof out));
 }
@@ -154,8 +172,13 @@ containers_parse(const cJSON *object, struct pod *pod)
         pod->restarts += (int)json_int(item, "restartCount", 0);
         reason = !is_trouble(reason) && keeps_ending(item) ? "CrashLoopBackOff" : reason;
         if (!pod->trouble && is_trouble(reason)) {
+            mem_free(pod->message);
             pod->trouble = mem_strdup(reason);
             pod->message = why_ended(item);
+        } else if (!pod->message && strcmp(reason, "ContainerCreating") == 0) {
+            pod->message =
+                    mem_strdup("its container is not made yet: a volume that is not mounted, "
+                               "or the node; see kubectl describe pod");
         }
     }
 }
@@ -164,8 +187,11 @@ static void
 scheduling_parse(const cJSON *object, struct pod *pod)
 {
     const cJSON *scheduled = condition(object, "PodScheduled");
-    if (!pod->trouble && strcmp(json_text(scheduled, "reason"), "Unschedulable") == 0) {
+    const char *reason = json_text(scheduled, "reason");
+    bool is_one = strcmp(reason, "Unschedulable") == 0 || strcmp(reason, "SchedulerError") == 0;
+    if (!pod->trouble && is_one) {
         pod->is_unschedulable = true;
+        mem_free(pod->message);
         pod->message = cut(json_text(scheduled, "message"));
     }
 }

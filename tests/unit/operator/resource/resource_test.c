@@ -179,9 +179,10 @@ TEST(versions_are_compared_as_numbers_of_any_length)
 TEST(the_last_line_of_a_broker_that_ended_is_why)
 {
     CLEANUP(json_freep)
-    cJSON *json = parse("{" META "},\"status\":{\"containerStatuses\":[{\"state\":{\"waiting\":{"
-                        "\"reason\":\"CrashLoopBackOff\",\"message\":\"back-off\"}},\"lastState\":{"
-                        "\"terminated\":{\"message\":\"begins\\nno such bucket\\n\"}}}]}}");
+    cJSON *json = parse(
+            "{" META "},\"status\":{\"containerStatuses\":[{\"state\":{\"waiting\":{"
+            "\"reason\":\"CrashLoopBackOff\",\"message\":\"back-off\"}},\"lastState\":{"
+            "\"terminated\":{\"message\":\"begins\\ntime=1 level=error no such bucket\\n\"}}}]}}");
     struct pod *pod = NULL;
     ASSERT_OK(pod_parse(json, &pod));
     ASSERT_STRING(pod->trouble, "CrashLoopBackOff");
@@ -212,6 +213,9 @@ static const struct {
       "\"2026-01-01T00:00:00Z\",\"finishedAt\":\"2026-01-01T05:00:00Z\"}}",
             "", "" },
     { "\"restartCount\":9,\"lastState\":{\"terminated\":{\"exitCode\":1}}", "", "" },
+    { "\"restartCount\":0,\"state\":{\"waiting\":{\"reason\":\"ContainerCreating\"}}", "",
+            "its container is not made yet: a volume that is not mounted, or the node; see kubectl "
+            "describe pod" },
 };
 
 TEST(a_crash_loop_is_one_between_its_waits_too)
