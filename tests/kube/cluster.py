@@ -366,7 +366,7 @@ class World:
 
     def s3(self, method, path):
         empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        return kubectl("exec", "clients", "--", "curl", "-sSf", "--max-time", "20", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", "testkey:testsecret", "-H",
+        return kubectl("exec", "clients", "--", "curl", "-sSf", "--max-time", "20", "--retry", "10", "--retry-connrefused", "--retry-delay", "1", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", "testkey:testsecret", "-H",
                        f"x-amz-content-sha256: {empty}", "-X", method, f"http://s3.{NAMESPACE}.svc:7070/{path}")
 
     def keys(self):
