@@ -215,6 +215,7 @@ act_one(struct act *act, const struct act_for *cluster, struct action *action)
     case ACTION_DELETE_CLAIM:
         return delete_and_look(act, cluster, action, claim_kind(action), claim_table(act, action));
     case ACTION_DELETE_CHILD:
+        act_applied_drop(act, cluster, action);
         return delete_and_look(
                 act, cluster, action, child_kinds[action->child], &cache->children[action->child]);
     case ACTION_MARK_CLAIM:

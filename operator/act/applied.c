@@ -84,11 +84,14 @@ applied_note(struct applied *applied, uint64_t hash, const cJSON *answer)
             json_text(answer, "metadata/resourceVersion"));
 }
 
-/* A2: creates; when the name is taken looks whose it is. 1: ours, apply it. */
+#define UID_SIZE 64
+
+/* A2: creates; when the name is taken looks whose it is. 1: ours, with that uid; apply it. */
 static int
-create_or_own(struct act *act, const struct act_for *cluster, struct action *action,
-        const struct kube_kind *kind, cJSON **ret_answer)
+create_or_own(struct act *act, const struct act_for *cluster, const struct action *action,
+        char ret_uid[UID_SIZE], cJSON **ret_answer)
 {
+    const struct kube_kind *kind = child_kinds[action->child];
     int r = kube_create(act->kube, kind, cluster->namespace, action->object, ret_answer);
     if (r != -EEXIST) {
         return r;
@@ -102,6 +105,7 @@ create_or_own(struct act *act, const struct act_for *cluster, struct action *act
         return r;
     }
     bool is_ours = strcmp(meta.owner_uid, cluster->uid) == 0;
+    snprintf(ret_uid, UID_SIZE, "%s", meta.uid);
     meta_done(&meta);
     return is_ours ? 1
                    : fault(-EEXIST,
@@ -110,27 +114,52 @@ create_or_own(struct act *act, const struct act_for *cluster, struct action *act
                              kind->kind, cluster->namespace, name);
 }
 
+/* Says that the object is that one (A2): what somebody else has put in its place is refused. */
+static int
+apply_to(struct act *act, const struct act_for *cluster, struct action *action, const char *uid,
+        cJSON **ret_answer)
+{
+    cJSON *meta = json_object(action->object, "metadata");
+    json_set(meta, "uid", uid);
+    int r = kube_apply(act->kube, child_kinds[action->child], cluster->namespace, NULL,
+            action->object, ret_answer);
+    cJSON_DeleteItemFromObjectCaseSensitive(meta, "uid");
+    return r;
+}
+
+static void
+key_of(const struct act_for *cluster, const struct action *action, char out[KEY_SIZE])
+{
+    snprintf(out, KEY_SIZE, "%.63s/%.63s/%.12s/%.52s", cluster->namespace, cluster->name,
+            child_kinds[action->child]->kind, action->name);
+}
+
+void
+act_applied_drop(struct act *act, const struct act_for *cluster, const struct action *action)
+{
+    char key[KEY_SIZE];
+    key_of(cluster, action, key);
+    applied_free(act, applied_of(act, key));
+}
+
 static int
 apply_now(struct act *act, const struct act_for *cluster, struct action *action)
 {
     char key[KEY_SIZE];
-    const struct kube_kind *kind = child_kinds[action->child];
     struct table *table = &act->cache->children[action->child];
-    const char *name = json_text(action->object, "metadata/name");
     uint64_t hash = json_hash(action->object);
-    snprintf(key, sizeof key, "%.63s/%.63s/%.12s/%.52s", cluster->namespace, cluster->name,
-            kind->kind, name);
+    char uid[UID_SIZE] = "";
+    key_of(cluster, action, key);
     struct applied *applied = applied_of(act, key);
-    struct table_entry *entry = table_find(table, cluster->namespace, name);
+    struct table_entry *entry = table_find(table, cluster->namespace, action->name);
     bool is_ours = entry && strcmp(entry->meta->owner_uid, cluster->uid) == 0;
     if (is_ours && applied->hash == hash && strcmp(entry->meta->version, applied->version) == 0) {
         return 0;
     }
     CLEANUP(json_freep) cJSON *answer = NULL;
-    int r = is_ours ? 1 : create_or_own(act, cluster, action, kind, &answer);
-    if (r == 1) {
-        r = kube_apply(act->kube, kind, cluster->namespace, NULL, action->object, &answer);
-    }
+    snprintf(uid, sizeof uid, "%s", is_ours ? entry->meta->uid : "");
+    int r = is_ours ? 1 : create_or_own(act, cluster, action, uid, &answer);
+    r = r == 1 ? apply_to(act, cluster, action, uid, &answer) : r;
     if (r < 0) {
         return r;
     }

@@ -106,12 +106,12 @@ kube_is_unknown(int error)
 }
 
 static bool
-has_cause(const cJSON *status, const char *reason)
+has_cause(const cJSON *status, const char *what, const char *text)
 {
     const cJSON *cause;
     cJSON_ArrayForEach(cause, json_at(status, "details/causes"))
     {
-        if (strcmp(json_text(cause, "reason"), reason) == 0) {
+        if (strcmp(json_text(cause, what), text) == 0) {
             return true;
         }
     }
@@ -124,7 +124,7 @@ static int
 forbidden(const cJSON *status)
 {
     const char *words = json_text(status, "message");
-    if (has_cause(status, "NamespaceTerminating")) {
+    if (has_cause(status, "reason", "NamespaceTerminating")) {
         return -ESHUTDOWN;
     }
     if (strstr(words, "exceeded quota")) {
@@ -147,10 +147,11 @@ error_of(const struct http_answer *answer, const cJSON *status)
         return -EACCES;
     case 403:
         return forbidden(status);
+    case 422: /* a guard by uid is refused as a change of the uid */
+        return has_cause(status, "field", "metadata.uid") ? -ESTALE : -EINVAL;
     case 400:
     case 405:
     case 415:
-    case 422:
         return -EINVAL;
     case 429:
         return -EBUSY;

@@ -5,7 +5,7 @@
  * Errors (negative errno; the fault has the server's words):
  *   -ENOENT       404
  *   -EEXIST       409 AlreadyExists
- *   -ESTALE       409 otherwise: somebody else changed it; read again and decide anew
+ *   -ESTALE       409 otherwise, or the uid is another one: read again and decide anew
  *   -EKEYEXPIRED  410: the resourceVersion or the continue token is too old
  *   -EACCES       401 after the token was read again, 403 of the authorizer
  *   -EDQUOT       403 of a quota that is used up

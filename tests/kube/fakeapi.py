@@ -258,6 +258,8 @@ class Handler(BaseHTTPRequestHandler):
     def on_patch(self, place, query, body):
         is_apply = "apply" in self.headers.get("Content-Type", "")
         if is_apply and place.key not in self.store.objects and not place.sub:
+            if body["metadata"].get("uid"):
+                raise Problem(409, "Conflict", "uid mismatch: no existing object was found")
             return 201, self.store.create(place.plural, place.namespace, body)
         new = copy.deepcopy(self.store.find(place.key))
         if is_apply and place.sub == "status":

@@ -134,7 +134,8 @@ TEST(an_object_of_ours_is_made_ours_again_and_then_left_alone)
     bench.shelf.owner = "u";
     add_service(&bench);
     ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
-    ASSERT_STRING(bench.shelf.log, "POST \nGET \nPATCH {\"metadata\":{\"name\":\"c-x\"}}\n");
+    ASSERT_STRING(bench.shelf.log,
+            "POST \nGET \nPATCH {\"metadata\":{\"name\":\"c-x\",\"uid\":\"o\"}}\n");
     ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
     ASSERT_EQ(atomic_load(&bench.server->count), 3);
     struct action *action = LIST_FIRST(&bench.actions, struct action, node);

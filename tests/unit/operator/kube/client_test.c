@@ -57,6 +57,7 @@ static const struct {
     { 403, SAYS("violates PodSecurity"), -EINVAL },
     { 403, "{\"details\":{\"causes\":[{\"reason\":\"NamespaceTerminating\"}]}}", -ESHUTDOWN },
     { 422, STATUS("Invalid"), -EINVAL },
+    { 422, "{\"details\":{\"causes\":[{\"field\":\"metadata.uid\"}]}}", -ESTALE },
     { 415, "no json at all", -EINVAL },
     { 500, STATUS("InternalError"), -EREMOTEIO },
     { 504, STATUS("Timeout"), -ETIMEDOUT },
