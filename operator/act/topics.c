@@ -120,9 +120,8 @@ body_config(const struct topic *topic, cJSON *body)
     cJSON *config = json_object(body, "config");
     cJSON_ArrayForEach(item, topic->config)
     {
-        char number[32];
-        snprintf(number, sizeof number, "%lld", (long long)json_int(item, "", 0));
-        json_set(config, item->string, cJSON_IsString(item) ? item->valuestring : number);
+        char number[JSON_SCALAR_SIZE];
+        json_set(config, item->string, json_scalar(item, number));
     }
 }
 

@@ -7,6 +7,7 @@
 #include "base/strbuf.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 void
 json_setup(void)
@@ -83,6 +84,19 @@ json_int(const cJSON *json, const char *path, int64_t otherwise)
     const cJSON *item = json_at(json, path);
     bool fits = cJSON_IsNumber(item) && item->valuedouble > -9e18 && item->valuedouble < 9e18;
     return fits ? (int64_t)item->valuedouble : otherwise;
+}
+
+const char *
+json_scalar(const cJSON *json, char out[JSON_SCALAR_SIZE])
+{
+    *out = 0;
+    if (cJSON_IsString(json)) {
+        return json->valuestring;
+    }
+    if (cJSON_IsNumber(json)) {
+        snprintf(out, JSON_SCALAR_SIZE, "%.0f", json->valuedouble);
+    }
+    return out;
 }
 
 bool

@@ -29,6 +29,10 @@ int64_t json_int(const cJSON *json, const char *path, int64_t otherwise);
 bool json_bool(const cJSON *json, const char *path, bool otherwise);
 /* The member of an object by its whole name, which may contain '/': labels, annotations. "". */
 const char *json_member(const cJSON *json, const char *path, const char *name);
+#define JSON_SCALAR_SIZE 32
+/* A string, or the digits of a whole number; "" for anything else. A number that a double doesn't
+ * hold exactly is printed as what it was read as: never as another one that would be taken. */
+const char *json_scalar(const cJSON *json, char out[JSON_SCALAR_SIZE]);
 /* Owned text without spaces: cJSON_free or mem_free. It is UTF-8 whatever the strings in it are,
  * and what YAML takes otherwise than JSON is escaped, because the API server reads applied objects
  * as YAML: a broker's last words, cut in the middle of a character, must not make a status

@@ -117,8 +117,8 @@ user_lines(const struct cluster *cluster, struct strbuf *out)
     }
     qsort(items, n, sizeof *items, by_name);
     for (size_t i = 0; i < n; i++) {
-        char number[SETTING_NUMBER_SIZE];
-        line(out, items[i]->string, setting_value(items[i], number));
+        char number[JSON_SCALAR_SIZE];
+        line(out, items[i]->string, json_scalar(items[i], number));
     }
 }
 

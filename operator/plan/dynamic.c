@@ -49,23 +49,16 @@ setting_is_dynamic(const char *name)
     return false;
 }
 
-const char *
-setting_value(const cJSON *item, char number[SETTING_NUMBER_SIZE])
-{
-    snprintf(number, SETTING_NUMBER_SIZE, "%lld", (long long)json_int(item, "", 0));
-    return cJSON_IsString(item) ? item->valuestring : number;
-}
-
 static cJSON *
 wished(const struct cluster *cluster)
 {
     cJSON *settings = cJSON_CreateObject();
-    char number[SETTING_NUMBER_SIZE];
+    char number[JSON_SCALAR_SIZE];
     const cJSON *item;
     cJSON_ArrayForEach(item, json_at(cluster->spec, "config"))
     {
         if (setting_is_dynamic(item->string)) {
-            json_set(settings, item->string, setting_value(item, number));
+            json_set(settings, item->string, json_scalar(item, number));
         }
     }
     return settings;

@@ -101,9 +101,6 @@ void rollout_plan(struct planner *planner);
 /* dynamic.c: what brokers take over while they run. */
 void settings_plan(struct planner *planner);
 bool setting_is_dynamic(const char *name);
-#define SETTING_NUMBER_SIZE 32
-/* The value of a member of spec.config as text. */
-const char *setting_value(const cJSON *item, char number[SETTING_NUMBER_SIZE]);
 /* summary.c: the status. */
 void summary_make(struct planner *planner);
 

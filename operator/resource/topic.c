@@ -128,18 +128,6 @@ topic_told_done(struct topic_told *told)
     *told = (struct topic_told){ 0 };
 }
 
-/* Numbers in the resource are what the same digits as text are. */
-static bool
-value_is(const cJSON *wished, const char *text)
-{
-    char number[32];
-    if (cJSON_IsString(wished)) {
-        return strcmp(wished->valuestring, text) == 0;
-    }
-    snprintf(number, sizeof number, "%lld", (long long)json_int(wished, "", 0));
-    return strcmp(number, text) == 0;
-}
-
 bool
 topic_config_is(const struct topic *topic, const struct topic_told *told)
 {
@@ -150,7 +138,9 @@ topic_config_is(const struct topic *topic, const struct topic_told *told)
     cJSON_ArrayForEach(item, topic->config)
     {
         const cJSON *there = cJSON_GetObjectItemCaseSensitive(told->config, item->string);
-        if (!cJSON_IsString(there) || !value_is(item, there->valuestring)) {
+        char number[JSON_SCALAR_SIZE];
+        /* Numbers in the resource are what the same digits as text are. */
+        if (!cJSON_IsString(there) || strcmp(json_scalar(item, number), there->valuestring) != 0) {
             return false;
         }
     }

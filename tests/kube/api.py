@@ -35,6 +35,12 @@ class Api:
             except ValueError:
                 return error.code, {"message": text}
 
+    def table(self, path):
+        """What kubectl prints."""
+        request = urllib.request.Request(self.server + path, headers={"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"})
+        with urllib.request.urlopen(request, context=self.context, timeout=60) as answer:
+            return json.load(answer)
+
     def get(self, path):
         status, body = self.call("GET", path)
         if status == 404:

@@ -35,3 +35,22 @@ TEST(what_is_printed_is_utf8_and_yaml_whatever_the_strings_are)
         ASSERT_STRING(printed, strings[i].printed);
     }
 }
+
+TEST(scalars_are_texts_and_whole_numbers_and_never_another_number)
+{
+    static const struct {
+        const char *json;
+        const char *text;
+    } scalars[] = { { "\"a b\"", "a b" }, { "0", "0" }, { "-1", "-1" }, { "86400000", "86400000" },
+        { "9007199254740991", "9007199254740991" }, { "-9007199254740991", "-9007199254740991" },
+        /* refused by whoever wants a number of 64 bits, which 0 would not be */
+        { "9223372036854775807", "9223372036854775808" }, { "true", "" }, { "null", "" },
+        { "{}", "" } };
+    json_setup();
+    for (size_t i = 0; i < ARRAY_SIZE(scalars); i++) {
+        CLEANUP(json_freep) cJSON *json = NULL;
+        char number[JSON_SCALAR_SIZE];
+        ASSERT_OK(json_parse(bytes_of_string(scalars[i].json), &json));
+        ASSERT_STRING(json_scalar(json, number), scalars[i].text);
+    }
+}
