@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#define UNSCHEDULABLE_MS 5000
+
 /* The first member with that state and ledger, or NULL. */
 static const struct member *
 first(const struct planner *planner, enum member_state state, enum claim_state ledger)
@@ -123,10 +125,24 @@ has_lost_volume(const struct member *member)
                    (member->claim->claim->meta.is_deleting && member->ledger != CLAIM_EMPTY));
 }
 
-static bool
-is_unschedulable(const struct member *member)
+/* Most volumes and nodes take a moment; that is no trouble. */
+static const struct member *
+unschedulable(struct planner *planner)
 {
-    return member->pod && member->state == MEMBER_STARTING && member->pod->pod->is_unschedulable;
+    for (size_t i = 0; i < planner->count; i++) {
+        const struct member *member = &planner->members[i];
+        bool is_one = member->pod && member->state == MEMBER_STARTING &&
+                      member->pod->pod->is_unschedulable;
+        int64_t left_ms =
+                is_one ? member->pod->since_ms + UNSCHEDULABLE_MS - planner->in->now_ms : 0;
+        if (is_one && left_ms <= 0) {
+            return member;
+        }
+        if (is_one) {
+            plan_again(planner, left_ms);
+        }
+    }
+    return NULL;
 }
 
 static void
@@ -159,7 +175,7 @@ degraded_make(struct planner *planner)
                 member->id, member->claim->claim->node, member->pod->pod->message, member->id);
     } else if ((member = first(planner, MEMBER_STUCK, CLAIM_ACTIVE))) {
         trouble_tell(planner, member);
-    } else if ((member = find_if(planner, is_unschedulable))) {
+    } else if ((member = unschedulable(planner))) {
         trouble_tell(planner, member);
     } else if ((member = first(planner, MEMBER_LOST, CLAIM_ACTIVE))) {
         status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "NodeLost",

@@ -155,3 +155,31 @@ TEST(p13_the_end_of_the_younger_one_leaves_the_objects)
     ASSERT_STRING(world_plan(&world), "remove-finalizer");
     world_end(&world);
 }
+
+TEST(a_volume_that_cannot_be_made_is_told)
+{
+    static struct world world;
+    world_begin(&world, 1, "{}");
+    world_broker(&world, 0, "starting");
+    world.pods[0].is_unschedulable = true;
+    world.claims[0].is_bound = false;
+    static char cpu[] = "Insufficient cpu";
+    static char volume[] = "pod has unbound immediate PersistentVolumeClaims";
+    world.pods[0].message = volume;
+    int64_t since_ms = world.plan_pods[0].since_ms;
+    world.plan_pods[0].since_ms = 999000;
+    ASSERT_STRING(world_plan(&world), "");
+    ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "False/AsExpected");
+    ASSERT_EQ(world.plan.again_ms, 4000);
+    world.plan_pods[0].since_ms = since_ms;
+    ASSERT_STRING(world_plan(&world), "");
+    ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/VolumePending");
+    world.pods[0].message = cpu; /* the class waits for a node, and there is none */
+    ASSERT_STRING(world_plan(&world), "");
+    ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/Unschedulable");
+    world.pods[0].message = volume;
+    world.claims[0].is_bound = true;
+    ASSERT_STRING(world_plan(&world), "");
+    ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/Unschedulable");
+    world_end(&world);
+}

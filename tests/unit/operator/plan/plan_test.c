@@ -519,28 +519,6 @@ TEST(p10_nothing_is_removed_that_is_not_wished_or_whose_name_is_not_known)
     world_end(&world);
 }
 
-TEST(a_volume_that_cannot_be_made_is_told)
-{
-    static struct world world;
-    world_begin(&world, 1, "{}");
-    world_broker(&world, 0, "starting");
-    world.pods[0].is_unschedulable = true;
-    world.claims[0].is_bound = false;
-    static char cpu[] = "Insufficient cpu";
-    static char volume[] = "pod has unbound immediate PersistentVolumeClaims";
-    world.pods[0].message = volume;
-    ASSERT_STRING(world_plan(&world), "");
-    ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/VolumePending");
-    world.pods[0].message = cpu; /* the class waits for a node, and there is none */
-    ASSERT_STRING(world_plan(&world), "");
-    ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/Unschedulable");
-    world.pods[0].message = volume;
-    world.claims[0].is_bound = true;
-    ASSERT_STRING(world_plan(&world), "");
-    ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/Unschedulable");
-    world_end(&world);
-}
-
 #define RETENTION "{\"spec\":{\"config\":{\"log.retention.ms\":5,\"num.partitions\":2}}}"
 
 static void
