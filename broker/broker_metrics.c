@@ -291,7 +291,10 @@ write_process(struct metrics *m, const struct sums *sums)
     metrics_counter(
             m, "freshet_connections_accepted_total", "Client connections accepted.", net.accepted);
     metrics_counter(m, "freshet_connections_refused_total",
-            "Client connections refused for the limit.", net.refused);
+            "Client connections refused for the limit of their address.", net.refused);
+    metrics_counter(m, "freshet_connections_waited_total",
+            "Client connections that waited for another one to end, for max.connections.",
+            net.waited);
     metrics_counter(m, "freshet_connections_delayed_total",
             "Client connections that waited for max.connection.creation.rate.", net.delayed);
     metrics_counter(m, "freshet_bad_frames_total", "Connections closed for a frame that cannot be.",

@@ -114,12 +114,20 @@ frames_next(struct frames *frames, struct buf **ret_frame)
     return 1;
 }
 
+/* C5 */
+static void
+connection_used(struct net *net, struct connection *connection)
+{
+    list_remove(&connection->link);
+    list_push_back(&net->open[reactor_index()], &connection->link);
+}
+
 static void
 connection_serve(
-        struct net *net, const char *listener, struct stream *stream, struct frames *frames)
+        struct net *net, const char *listener, struct connection *connection, struct frames *frames)
 {
     struct session session;
-    session_init(&session, net->options.broker, listener, stream);
+    session_init(&session, net->options.broker, listener, connection->stream);
     for (;;) {
         struct buf *frame = NULL;
         int r = frames_next(frames, &frame);
@@ -129,6 +137,7 @@ connection_serve(
             }
             break;
         }
+        connection_used(net, connection);
         if (session_request(&session, frame) < 0) {
             break;
         }
@@ -145,10 +154,12 @@ connection_run(struct net *net, const char *listener, struct stream *stream)
     *frames = (struct frames){ .stream = stream };
     frames->options = &net->options;
     list_push_back(&net->open[reactor_index()], &connection.link);
+    net->staying[reactor_index()]++;
     if (!net->stopping[reactor_index()]) {
-        connection_serve(net, listener, stream, frames);
+        connection_serve(net, listener, &connection, frames);
     }
     list_remove(&connection.link);
+    net->staying[reactor_index()] -= !connection.ending;
     buf_unref(memory);
     stream_close(stream);
 }

@@ -13,6 +13,7 @@
 /* A day of seconds, or windows: their product fits in nanoseconds. */
 #define WINDOW_LIMIT(n) ((uint64_t)MIN((n), 86400u))
 #define COMPLAINT_INTERVAL_NS ((uint64_t)NS_PER_S)
+#define ROOM_LOOK_NS (10 * (uint64_t)NS_PER_MS)
 
 /* Carries an accepted connection to its reactor. */
 struct arrival {
@@ -143,6 +144,30 @@ listener_full(const struct net_listener *listener)
     return NULL;
 }
 
+/* C3: until one ends, or the limit is raised. -ECANCELED. */
+static int
+listener_wait_room(struct net_listener *listener, const char *peer)
+{
+    struct net *net = listener->net;
+    const char *full = listener_full(listener);
+    uint64_t silent;
+    int r = 0;
+    if (!full) {
+        return 0;
+    }
+    MARK("net: a connection waits for another to end");
+    net->waited++;
+    if (net_may_complain(net, &silent)) {
+        LOG_WARN("connections wait for others to end", LOG_STR("client", peer),
+                LOG_STR("listener", listener->name), LOG_STR("why", full),
+                LOG_INT("others", silent));
+    }
+    while (r == 0 && listener_full(listener)) {
+        r = fiber_sleep_ns(ROOM_LOOK_NS);
+    }
+    return r;
+}
+
 static struct address *
 listener_enter(const struct net_listener *listener, const char *peer)
 {
@@ -166,13 +191,9 @@ listener_admit(struct net_listener *listener, const struct accepted *accepted)
 {
     struct net *net = listener->net;
     net->accepted++;
-    if (listener_wait_turn(listener) < 0 || listener_update(listener) < 0) {
+    if (listener_wait_turn(listener) < 0 || listener_update(listener) < 0 ||
+            listener_wait_room(listener, accepted->peer) < 0) {
         net_refuse(net, accepted, "the broker is stopping");
-        return;
-    }
-    const char *full = listener_full(listener);
-    if (full) {
-        net_refuse(net, accepted, full);
         return;
     }
     struct address *address = listener_enter(listener, accepted->peer);
@@ -235,7 +256,7 @@ net_open(struct net *net, const struct net_options *options)
         struct net_listener *listener = &net->listeners[i];
         r = fiber_spawn("accept", listener_main, listener, &listener->fiber);
     }
-    return r;
+    return r == 0 && options->limits ? fiber_spawn("excess", excess_main, net, &net->excess) : r;
 }
 
 int
@@ -267,6 +288,10 @@ net_port(const struct net *net, size_t i)
 void
 net_stop_listening(struct net *net)
 {
+    if (net->excess) {
+        fiber_cancel(net->excess);
+        fiber_join(TAKE_PTR(net->excess));
+    }
     for (size_t i = 0; i < net->listener_count; i++) {
         struct net_listener *listener = &net->listeners[i];
         if (listener->fiber) {
@@ -315,6 +340,7 @@ net_stats_get(const struct net *net, struct net_stats *ret_stats)
         .accepted = net->accepted,
         .refused = net->refused,
         .delayed = net->delayed,
+        .waited = net->waited,
         .bad_frames = atomic_load(&net->bad_frames),
     };
 }

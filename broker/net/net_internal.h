@@ -11,8 +11,9 @@
 #include <stdatomic.h>
 
 struct connection {
-    struct list link; /* in net.open of its reactor */
+    struct list link; /* in net.open of its reactor, the one that was silent longest first */
     struct stream *stream;
+    bool ending; /* by us (C5) */
 };
 
 struct net_listener {
@@ -33,6 +34,8 @@ struct net {
     uint64_t accepted;
     uint64_t refused;
     uint64_t delayed;
+    uint64_t waited;
+    struct fiber *excess;
     struct pace pace; /* of all listeners */
     struct per_ip per_ip;
     struct addresses addresses;
@@ -40,9 +43,13 @@ struct net {
     uint64_t silent;        /* how many were not logged since */
     _Atomic uint32_t connections;
     _Atomic uint64_t bad_frames;
-    struct list open[REACTORS_MAX]; /* each used by its own reactor only */
+    struct list open[REACTORS_MAX]; /* this and the next two: each used by its own reactor only */
+    uint32_t staying[REACTORS_MAX]; /* open, and not ending */
     bool stopping[REACTORS_MAX];
 };
+
+/* C5; a fiber of reactor 0. */
+MAY_SUSPEND void excess_main(void *arg);
 
 /* Serves one connection until it ends; closes and frees the stream. */
 MAY_SUSPEND void connection_run(struct net *net, const char *listener, struct stream *stream);

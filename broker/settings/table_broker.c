@@ -170,9 +170,13 @@ const struct setting settings_broker_rows[] = {
             .differs = "a value below -1 is refused" },
     { "max.connections", SETTING_INT, "2147483647", AT_LEAST(0), .dynamic = true,
             .per_listener = true,
-            .about = "Connections at once, over all listeners; more are closed. Of one listener: "
-                     "listener.name.<its name in lower case>.max.connections. Never more than "
-                     "60000." },
+            .about =
+                    "Connections at once, over all listeners; more wait until one ends. When it is "
+                    "lowered, those that were silent longest are closed. Of one listener: "
+                    "listener.name.<its name in lower case>.max.connections. Never more than "
+                    "60000.",
+            .differs = "no listener is spared: brokers talk to each other by internal.listener, "
+                       "which is not counted; Kafka spares that of inter.broker.listener.name" },
     { "max.connection.creation.rate", SETTING_INT, "2147483647", AT_LEAST(0), .dynamic = true,
             .per_listener = true,
             .about = "New connections a second, over all listeners, as a mean over the quota "

@@ -295,6 +295,12 @@ def test_transactions_and_admin(c):
         "configs": [{"name": b"retention.ms", "config_operation": 9, "value": b"1"}]}])["responses"][0]
     # Kafka's own answer is UNKNOWN_SERVER_ERROR, which says nothing.
     expect("an operation that is none", answer["error_code"], (42, -1))
+    # Kafka takes a listener's setting whoever has such a listener, also one that nobody has.
+    for broker in (b"", b"1"):
+        for operation in (0, 1):
+            answer = ask(c, "IncrementalAlterConfigs", 1, resources=[{"resource_type": 4, "resource_name": broker,
+                "configs": [{"name": b"listener.name.nobody.max.connections", "config_operation": operation, "value": None if operation else b"7"}]}])["responses"][0]
+            expect(f"a setting of a listener that nobody has {broker} {operation}", answer["error_code"], 0)
     answer = ask(c, "OffsetForLeaderEpoch", 4, replica_id=-1, topics=[{"topic": b"nowhere", "partitions": [
         {"partition": 0, "current_leader_epoch": -1, "leader_epoch": 0}]}])
     expect("epochs of a topic that is not there", answer["topics"][0]["partitions"][0]["error_code"], 3)

@@ -83,11 +83,23 @@ class GoodClient(threading.Thread):
         self.connection.close()
 
 
-def is_served(connection):
+def ask(connection):
+    connection.send(framed(request_bytes(APIS["ApiVersions"], 0, 7, b"")))
+
+
+def is_answered(connection):
     try:
-        return connection.call(APIS["ApiVersions"], 0, kafka.Plain())["error_code"] == 0
+        return kafka.answer_read(APIS["ApiVersions"], 0, 7, connection.receive())["error_code"] == 0
     except (OSError, Closed):
         return False
+
+
+def is_served(connection):
+    try:
+        ask(connection)
+    except (OSError, Closed):
+        return False
+    return is_answered(connection)
 
 
 def connections_end(most):
@@ -120,13 +132,20 @@ def flood_limits():
     expect("the 41st is closed", over.is_closed())
     others = [from_address("127.0.0.2") for _ in range(20)]
     expect("20 of another address are served", all(is_served(c) for c in others))
-    expect("the 61st of all is closed", from_address("127.0.0.3").is_closed())
+    waiting = [from_address("127.0.0.3") for _ in range(3)]
+    for connection in waiting:
+        ask(connection)
+    expect("the 61st of all waits, and those behind it", not select.select([c.socket for c in waiting], [], [], 1)[0])
     expect("the first are still served", all(is_served(c) for c in mine))
+    expect(f"{metric('freshet_connections')} connections", metric("freshet_connections") == 60)
+    expect("one waits, and none is refused but the 41st", metric("freshet_connections_waited_total") == 1 and metric("freshet_connections_refused_total") == 1)
     others.pop().close()
-    time.sleep(0.5)
-    expect("one that left makes room", is_served(from_address("127.0.0.3")))
+    expect("one that left makes room", is_answered(waiting[0]))
+    expect("for one", not select.select([c.socket for c in waiting[1:]], [], [], 0.5)[0])
 
     alter(mine[0], (b"max.connections.per.ip", b"41"), (b"max.connections", b"1000"))
+    expect("a greater limit lets those in that wait", all(is_answered(c) for c in waiting[1:]))
+    others += waiting
     mine.append(Connection(PORT))
     expect("one more", is_served(mine[-1]))
     expect("and no more", Connection(PORT).is_closed())
@@ -136,8 +155,14 @@ def flood_limits():
     expect("and no more than that", Connection(PORT).is_closed())
     exceptions = [from_address("127.0.0.9") for _ in range(3)]
     expect("two for another one", [is_served(c) for c in exceptions] == [True, True, False])
-    others += exceptions
-    alter(mine[0], (b"max.connections.per.ip", None), (b"max.connections", None), (b"max.connections.per.ip.overrides", None))
+    others += exceptions[:2]
+    expect("all that are open are served", all(is_served(c) for c in others) and all(is_served(c) for c in mine))
+    alter(mine[0], (b"max.connections", b"10"))
+    connections_end(10)
+    expect("a lower limit spares who asked last", is_served(mine[-1]))
+    served = sum(is_served(c) for c in mine + others)
+    expect(f"{served} of all are left", served == 10)
+    alter(mine[-1], (b"max.connections.per.ip", None), (b"max.connections", None), (b"max.connections.per.ip.overrides", None))
     for connection in mine + others:
         connection.close()
     connections_end(1)
@@ -172,9 +197,13 @@ def flood_rate():
     alter(control, (b"max.connection.creation.rate", None), (b"listener.name.external.max.connections", b"3"))
     delayed = metric("freshet_connections_delayed_total")
     mine = [from_address("127.0.0.2", SECOND_PORT) for _ in range(4)]
-    expect("three of one listener are served", [is_served(c) for c in mine] == [True, True, True, False])
+    ask(mine[3])
+    expect("three of one listener are served", all(is_served(c) for c in mine[:3]))
+    expect("the fourth waits", not select.select([mine[3].socket], [], [], 1)[0])
     expect("the other one has room", is_served(control) and serve_seconds(10, PORT) >= 0)
-    expect("without a rate nobody waits", metric("freshet_connections_delayed_total") == delayed)
+    expect("without a rate nobody waits for a turn", metric("freshet_connections_delayed_total") == delayed)
+    mine.pop(0).close()
+    expect("one that left makes room", is_answered(mine[-1]))
     for connection in mine + [control]:
         connection.close()
     good.end()
