@@ -119,6 +119,19 @@ is_unavailable(const struct planner *planner, const struct member *member)
     return member->state != MEMBER_READY || planner->in->now_ms - member->pod->since_ms < ready_ms;
 }
 
+static void
+lost_count(struct planner *planner, const struct member *member)
+{
+    if (member->state != MEMBER_LOST) {
+        return;
+    }
+    const char *node = member->pod->pod->node;
+    planner->has_lost_nodes =
+            planner->has_lost_nodes || (planner->lost > 0 && strcmp(planner->lost_node, node) != 0);
+    planner->lost_node = node;
+    planner->lost++;
+}
+
 void
 members_make(struct planner *planner)
 {
@@ -131,7 +144,7 @@ members_make(struct planner *planner)
         const struct member *member = &planner->members[i];
         if (member->ledger == CLAIM_ACTIVE && !member->is_foreign) {
             planner->active++;
-            planner->lost += member->state == MEMBER_LOST;
+            lost_count(planner, member);
             planner->sure += member->state != MEMBER_LOST && member->claim;
             planner->unavailable += is_unavailable(planner, member);
         }

@@ -27,7 +27,8 @@
  * and up to a smaller number, the volumes beyond it are forgotten.
  *
  * P4  A lost node's brokers are replaced by new ids once the node was lost for long enough, and
- * never more of them than half of what is wished: then it is more likely we who are cut off.
+ * never more of them than half of what is wished: then it is more likely we who are cut off. All
+ * that one node had may go together when others serve: after a lost node two brokers share one.
  * Nobody who serves is drained because lost ones are counted. Crash scenario: one node is lost and
  * its broker replaced, then another one: four brokers where three are wished, of which two serve.
  *

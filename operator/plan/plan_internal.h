@@ -38,7 +38,9 @@ struct planner {
     /* Counted over members whose ledger is ACTIVE. */
     int active;
     int lost;
-    int sure; /* neither lost nor without a claim */
+    const char *lost_node; /* of the last of them */
+    bool has_lost_nodes;   /* more than one */
+    int sure;              /* neither lost nor without a claim */
     int unavailable;
     int wished;    /* brokers: replicas, and during a rollout the surge */
     bool is_short; /* some of them are not there yet */

@@ -306,29 +306,6 @@ TEST(a_rollout_can_be_paused)
     rows_check(paused_rows, ARRAY_SIZE(paused_rows), "{\"spec\":{\"rollout\":{\"paused\":true}}}");
 }
 
-static const struct row lost_rows[] = {
-    { "a lost node is replaced by a new id", 3,
-            { OK " node:ok", OK " node:ok", "starting node:down" },
-            "create-claim 3, create-pod 3" },
-    { "once", 3, { OK, OK, "starting node:down", OK }, "" },
-    { "also while its pod is going", 3, { OK, OK, "ending node:down", OK }, "" },
-    { "when it comes back there is one too many", 3, { OK, OK, OK " node:ok", OK },
-            "mark-claim 3 draining" },
-    { "P4: two of three are rather our own fault", 3,
-            { OK " node:ok", "starting node:down", "starting node:down" }, "" },
-    { "P4: a second one, when the first is replaced: nobody who serves is drained", 3,
-            { OK, "starting node:down", "starting node:down", OK }, "" },
-    { "P4: fewer are wished: not those who serve alone", 1, { OK, OK, "starting node:down" },
-            "mark-claim 1 draining" },
-    { "a broker that is ready isn't lost", 3, { OK, OK, OK " node:down" }, "" },
-};
-
-/* P4 */
-TEST(p4_lost_nodes_are_replaced_but_not_all_of_them)
-{
-    rows_check(lost_rows, ARRAY_SIZE(lost_rows), "{}");
-}
-
 static const struct row zone_rows[] = {
     { "new ones go where fewest are", 4, { OK " zone:a", OK " zone:a", OK " zone:b" },
             "create-claim 3, create-pod 3" },

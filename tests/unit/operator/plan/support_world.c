@@ -138,7 +138,7 @@ pod_make(struct world *world, int id, const char *words)
     struct node *node = &world->nodes[row];
     struct plan_pod *seen = &world->plan_pods[row];
     zone_of(world->names[row][2], words);
-    snprintf(world->names[row][4], 32, "node-%d", id);
+    snprintf(world->names[row][4], 32, "node-%d", has(words, "together") ? 99 : id);
     *pod = (struct pod){ .meta = meta_of(world, row, "", id),
         .id = id,
         .revision = has(words, "old") ? old : world->revision,

@@ -44,7 +44,7 @@ void world_wish(struct world *world, int replicas, const char *spec);
  *   unbound shared (ReadWriteOnce, of the claim)
  *   says:active says:draining says:drained says:drained-dirty says:nothing
  *   ghost ghost-alive (registered, without claim and pod)
- *   node:ok node:down node:cordoned zone:X
+ *   node:ok node:down node:cordoned together(on one node) zone:X
  *   young (ready for a moment only) few (partitions) */
 void world_broker(struct world *world, int id, const char *words);
 

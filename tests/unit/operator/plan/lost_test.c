@@ -1,0 +1,53 @@
+/* Brokers of lost nodes. */
+#include "unit/operator/plan/support_world.h"
+#include "unit/test.h"
+
+#define OK "ready says:active"
+
+struct row {
+    const char *why;
+    int replicas;
+    const char *brokers[6];
+    const char *plan;
+};
+
+static const struct row lost_rows[] = {
+    { "a lost node is replaced by a new id", 3,
+            { OK " node:ok", OK " node:ok", "starting node:down" },
+            "create-claim 3, create-pod 3" },
+    { "once", 3, { OK, OK, "starting node:down", OK }, "" },
+    { "also while its pod is going", 3, { OK, OK, "ending node:down", OK }, "" },
+    { "when it comes back there is one too many", 3, { OK, OK, OK " node:ok", OK },
+            "mark-claim 3 draining" },
+    { "P4: two of three are rather our own fault", 3,
+            { OK " node:ok", "starting node:down", "starting node:down" }, "" },
+    { "P4: all that one node had, while another serves", 3,
+            { OK, "starting node:down together", "starting node:down together" },
+            "create-claim 3, create-pod 3, create-claim 4, create-pod 4" },
+    { "P4: nobody serves: not even one node's", 2,
+            { "starting node:down together", "starting node:down together" }, "" },
+    { "P4: a second one, when the first is replaced: nobody who serves is drained", 3,
+            { OK, "starting node:down", "starting node:down", OK }, "" },
+    { "P4: fewer are wished: not those who serve alone", 1, { OK, OK, "starting node:down" },
+            "mark-claim 1 draining" },
+    { "a broker that is ready isn't lost", 3, { OK, OK, OK " node:down" }, "" },
+};
+
+/* P4 */
+TEST(p4_lost_nodes_are_replaced_but_not_all_of_them)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(lost_rows); i++) {
+        static struct world world;
+        world_begin(&world, lost_rows[i].replicas, "{}");
+        for (int id = 0; id < 6 && lost_rows[i].brokers[id]; id++) {
+            world_broker(&world, id, lost_rows[i].brokers[id]);
+        }
+        const char *plan = world_plan(&world);
+        if (strcmp(plan, lost_rows[i].plan) != 0) {
+            test_fail(__FILE__, __LINE__, "%s: planned \"%s\", not \"%s\"", lost_rows[i].why, plan,
+                    lost_rows[i].plan);
+        }
+        test_pass();
+        world_end(&world);
+    }
+}
