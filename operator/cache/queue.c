@@ -187,7 +187,7 @@ void
 queue_forget(struct queue *queue, const char *text)
 {
     struct queue_key *key = key_find(queue, text);
-    if (key) {
+    if (key && !key->is_ready) {
         CHECK(!key->is_worked_on);
         key_free(queue, key);
     }

@@ -40,5 +40,7 @@ void queue_finish(
         struct queue *queue, const char *text, int error, int64_t again_ms, int64_t now_ms);
 /* Until the next key is ready; at most `otherwise`. */
 int64_t queue_wait_ms(const struct queue *queue, int64_t now_ms, int64_t otherwise);
-/* Forgets all about a key whose object is gone. Not while it is worked on. */
+/* Forgets all about a key whose object is gone, or of which nothing is to be done, unless it was
+ * added meanwhile (C3): a resource that was deleted and made again during the work on it would
+ * never be looked at. Not while it is worked on. */
 void queue_forget(struct queue *queue, const char *text);

@@ -40,6 +40,23 @@ TEST(c3_a_key_that_is_added_during_its_work_comes_again)
     queue_done(&queue);
 }
 
+/* C3 */
+TEST(c3_a_key_that_was_added_during_its_last_work_is_not_forgotten)
+{
+    struct queue queue;
+    queue_init(&queue);
+    queue_add(&queue, "a");
+    ASSERT(takes(&queue, 0, "a"));
+    queue_add(&queue, "a");
+    queue_finish(&queue, "a", 0, -1, 0);
+    queue_forget(&queue, "a");
+    ASSERT(takes(&queue, 0, "a"));
+    queue_finish(&queue, "a", 0, -1, 0);
+    queue_forget(&queue, "a");
+    ASSERT(takes(&queue, 0, NULL));
+    queue_done(&queue);
+}
+
 /* C4 */
 TEST(c4_a_key_that_fails_comes_later_and_later_but_at_once_when_something_changed)
 {
