@@ -39,48 +39,53 @@ resident_bytes(void)
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static void
-metric(struct strbuf *out, const char *type, const char *name, const char *help, uint64_t value)
-{
-    strbuf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, type, name,
-            (unsigned long long)value);
-}
+struct metric {
+    const char *type;
+    const char *name;
+    const char *help;
+    uint64_t value;
+};
 
 static void
 metrics_page(struct health *health, struct strbuf *out)
 {
+    const struct metric metrics[] = {
+        { "gauge", "freshet_operator_leader", "1 when this process leads.", health->is_leader },
+        { "gauge", "freshet_operator_clusters", "Clusters seen.", health->clusters },
+        { "gauge", "freshet_operator_pods", "Pods of brokers seen.", health->pods },
+        { "gauge", "freshet_operator_queue_depth", "Clusters that wait for a pass.",
+                health->queue_depth },
+        { "counter", "freshet_operator_passes_total", "Passes over a cluster.", health->passes },
+        { "counter", "freshet_operator_pass_failures_total", "Passes that were cut off.",
+                health->failures },
+        { "gauge", "freshet_operator_pass_duration_milliseconds", "The last pass.",
+                health->pass_ms },
+        { "gauge", "freshet_operator_pass_duration_max_milliseconds", "The longest pass.",
+                health->pass_ms_max },
+        { "counter", "freshet_operator_api_requests_total", "Requests to the API server.",
+                health->calls },
+        { "counter", "freshet_operator_api_errors_total", "Those that failed.",
+                health->call_errors },
+        { "counter", "freshet_operator_writes_total", "Writes to objects and brokers.",
+                health->writes },
+        { "counter", "freshet_operator_watch_lists_total", "Lists that were begun.",
+                health->watch_restarts },
+        { "counter", "freshet_operator_watch_expired_total", "Versions that had expired.",
+                health->watch_expired },
+        { "counter", "freshet_operator_events_dropped_total", "Events that were not told.",
+                health->events_dropped },
+        { "gauge", "process_resident_memory_bytes", "Memory in use.", resident_bytes() },
+    };
     strbuf_printf(out,
             "# HELP freshet_operator_build_info Always 1.\n"
             "# TYPE freshet_operator_build_info gauge\n"
             "freshet_operator_build_info{version=\"%s\"} 1\n",
             health->version);
-    metric(out, "gauge", "freshet_operator_leader", "1 when this process leads.",
-            health->is_leader);
-    metric(out, "gauge", "freshet_operator_clusters", "Clusters seen.", health->clusters);
-    metric(out, "gauge", "freshet_operator_pods", "Pods of brokers seen.", health->pods);
-    metric(out, "gauge", "freshet_operator_queue_depth", "Clusters that wait for a pass.",
-            health->queue_depth);
-    metric(out, "counter", "freshet_operator_passes_total", "Passes over a cluster.",
-            health->passes);
-    metric(out, "counter", "freshet_operator_pass_failures_total", "Passes that were cut off.",
-            health->failures);
-    metric(out, "gauge", "freshet_operator_pass_duration_milliseconds", "The last pass.",
-            health->pass_ms);
-    metric(out, "gauge", "freshet_operator_pass_duration_max_milliseconds", "The longest pass.",
-            health->pass_ms_max);
-    metric(out, "counter", "freshet_operator_api_requests_total", "Requests to the API server.",
-            health->calls);
-    metric(out, "counter", "freshet_operator_api_errors_total", "Those that failed.",
-            health->call_errors);
-    metric(out, "counter", "freshet_operator_writes_total", "Writes to objects and brokers.",
-            health->writes);
-    metric(out, "counter", "freshet_operator_watch_lists_total", "Lists that were begun.",
-            health->watch_restarts);
-    metric(out, "counter", "freshet_operator_watch_expired_total", "Versions that had expired.",
-            health->watch_expired);
-    metric(out, "counter", "freshet_operator_events_dropped_total", "Events that were not told.",
-            health->events_dropped);
-    metric(out, "gauge", "process_resident_memory_bytes", "Memory in use.", resident_bytes());
+    for (size_t i = 0; i < ARRAY_SIZE(metrics); i++) {
+        const struct metric *metric = &metrics[i];
+        strbuf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", metric->name, metric->help,
+                metric->name, metric->type, metric->name, (unsigned long long)metric->value);
+    }
 }
 
 static unsigned

@@ -151,6 +151,7 @@ error_of(const struct http_answer *answer, const cJSON *status)
         return has_cause(status, "field", "metadata.uid") ? -ESTALE : -EINVAL;
     case 400:
     case 405:
+    case 413:
     case 415:
         return -EINVAL;
     case 429:

@@ -10,7 +10,7 @@
  *   -EACCES       401 after the token was read again, 403 of the authorizer
  *   -EDQUOT       403 of a quota that is used up
  *   -ESHUTDOWN    403 because the namespace is going away: create nothing there
- *   -EINVAL       400, 405, 415, 422, 403 of admission (a policy, a missing account): the same
+ *   -EINVAL       400, 405, 413, 415, 422, 403 of admission (a policy, a missing account): the same
  *                 request will never work; tell a human
  *   -EBUSY        429, and 503 with Retry-After
  *   others        no answer or 5xx: see kube_is_unknown
@@ -21,7 +21,8 @@
  * took the name meanwhile; the uid refuses it.
  *
  * K5  A server that asks for patience gets it: 429 and Retry-After are waited for, a bounded
- * number of times, and all calls together keep to KUBE_RATE a second. */
+ * number of times, and all calls that are waited for together keep to KUBE_RATE a second. Lists,
+ * watches and events have bounds of their own: one request for each kind, EVENTS_UNDER_WAY_MAX. */
 
 #include "base/strbuf.h"
 #include "kube/credentials.h"

@@ -56,8 +56,11 @@ number_take(const char **text, const char *before, int digits)
 {
     const char *at = *text;
     int number = 0;
-    if (*before && (!*at || !strchr(before, *at++))) {
-        return -1;
+    if (*before) {
+        if (!*at || !strchr(before, *at)) {
+            return -1;
+        }
+        at++;
     }
     for (int i = 0; i < digits; i++, at++) {
         if (*at < '0' || *at > '9') {

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CONFIG_SIZE_MAX ((size_t)900 << 10) /* a config map holds 1 MiB */
+/* More than the schema's bounds make, with each character escaped: a file is never cut. One of more
+ * than 1 MiB is refused by the API server, whose words come into the condition. */
+#define CONFIG_SIZE_MAX ((size_t)8 << 20)
 #define DATA_FOLDER "/var/lib/freshet"
 
 /* YAML takes what JSON has between quotes. */
@@ -58,7 +60,7 @@ static void
 store_line(const struct cluster *cluster, struct strbuf *out)
 {
     struct strbuf url;
-    strbuf_init(&url, 2048);
+    strbuf_init(&url, STORE_URL_MAX);
     store_url(cluster, &url);
     line(out, "store.url", strbuf_cstring(&url));
     strbuf_done(&url);

@@ -71,14 +71,13 @@ plan_mark(
 }
 
 static void
-loss_claim(struct planner *planner, const struct member *member)
+loss_claim(struct planner *planner, int id, const struct meta *meta)
 {
-    const struct meta *meta = &member->claim->claim->meta;
-    struct action *action = plan_action(planner, ACTION_DELETE_CLAIM, member->id);
+    struct action *action = plan_action(planner, ACTION_DELETE_CLAIM, id);
     action_set(&action->name, meta->name);
     action_set(&action->uid, meta->uid);
     action_set(&action->version, meta->version);
-    action_event(action, "WalLossAccepted", "Delete", "broker %d: its lost volume", member->id);
+    action_event(action, "WalLossAccepted", "Delete", "broker %d: its lost volume", id);
     action->is_warning = true;
 }
 
@@ -101,8 +100,8 @@ loss_plan(struct planner *planner, const struct member *member)
         plan_delete_pod(planner, member, "WalLossAccepted", "its log is given up")->is_warning =
                 true;
     }
-    if ((is_stranded || (is_lost && !member->pod)) && !is_going) {
-        loss_claim(planner, member);
+    if (claim && (is_stranded || (is_lost && !member->pod)) && !is_going) {
+        loss_claim(planner, member->id, &claim->meta);
     }
     return true;
 }

@@ -71,7 +71,8 @@ char *claim_name(const struct planner *planner, int id, char out[OBJECT_NAME_SIZ
 /* The Service that leads to one broker by one listener. */
 char *listener_service_name(
         const struct cluster *cluster, const char *listener, int id, char out[OBJECT_NAME_SIZE]);
-/* store.url of the brokers. */
+/* store.url of the brokers; the schema's bounds, with each character escaped, stay below that. */
+#define STORE_URL_MAX 4096
 struct strbuf;
 void store_url(const struct cluster *cluster, struct strbuf *out);
 /* Bytes of a quantity like 12Gi; -1: cannot be read. */

@@ -380,7 +380,7 @@ object_purge(const struct planner *planner, const char *name)
 {
     const struct cluster *cluster = planner->in->cluster;
     struct strbuf url;
-    strbuf_init(&url, 2048);
+    strbuf_init(&url, STORE_URL_MAX);
     store_url(cluster, &url);
     cJSON *object = object_new(planner, &KUBE_PODS, name, true);
     json_set(json_object(json_object(object, "metadata"), "labels"), LABEL_ROLE, ROLE_PURGE);
