@@ -53,10 +53,12 @@ spec:
       securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
       volumeMounts: [{name: data, mountPath: /data}]
   volumes: [{name: data, emptyDir: {}}]
----
+"""
+
+CLIENTS = """
 apiVersion: v1
 kind: Pod
-metadata: {name: clients, namespace: %(namespace)s}
+metadata: {name: %(name)s, namespace: %(namespace)s, labels: {%(labels)s}}
 spec:
   nodeSelector: %(where)s
   terminationGracePeriodSeconds: 1
@@ -76,7 +78,8 @@ def say(text):
 
 
 def kubectl(*arguments, text=None, check=True, namespace=NAMESPACE):
-    result = subprocess.run(["kubectl", "--namespace", namespace, *arguments], input=text, text=True, capture_output=True, check=False)
+    within = ["--namespace", namespace] if namespace else []
+    result = subprocess.run(["kubectl", *within, *arguments], input=text, text=True, capture_output=True, check=False)
     if check and result.returncode:
         raise RuntimeError(f"kubectl {' '.join(arguments)}: {result.stderr.strip()}")
     return result.stdout
@@ -167,13 +170,15 @@ class Producer:
 
 
 class Group:
-    """Members of a consumer group that read a topic of a producer outside, and commit; their histories are checked with its own."""
+    """Two members of a consumer group that read a topic of a producer outside, and commit; their histories are checked with its own. `another`:
+    where the second one begins, when not where the producer does."""
 
-    def __init__(self, producer, members=2):
+    def __init__(self, producer, another=""):
         self.producer = producer
-        self.files = [f"{producer.history}.member-{i}" for i in range(members)]
-        self.processes = [subprocess.Popen(producer.command("consume", producer.bootstrap, producer.topic, "readers", file), stdout=subprocess.PIPE, text=True)
-                          for file in self.files]
+        members = {f"{producer.history}.member-0": producer.bootstrap, f"{producer.history}.member-1": another or producer.bootstrap}
+        self.files = list(members)
+        self.processes = [subprocess.Popen(producer.command("consume", bootstrap, producer.topic, "readers", file), stdout=subprocess.PIPE, text=True)
+                          for file, bootstrap in members.items()]
         for process in self.processes:
             atexit.register(process.kill)
 
@@ -202,19 +207,21 @@ class Group:
 
 
 def listeners(outside):
-    """Clients inside are sent to load balancers too, where there are some; to the pods where those outside come by node ports."""
+    """For tests that need no more (tests/kube/ways.py has all kinds): clients inside are sent to load balancers too, where there are some; to
+    the pods where those outside come by node ports."""
     if NODE:
         return [{"name": "kafka", "port": 9092}, {"name": "outside", "port": 9094, "type": "nodeport", "host": NODE, "nodePort": NODE_PORT}]
     return [{"name": "kafka", "port": 9092, **({"type": "loadbalancer", "host": outside} if outside else {})}]
 
 
-def cluster_spec(replicas, outside):
+def cluster_spec(replicas, outside="", by=None):
     return {"apiVersion": "freshet.dev/v1alpha1", "kind": "FreshetCluster", "metadata": {"name": NAME, "namespace": NAMESPACE},
-            "spec": {"replicas": replicas, "listeners": listeners(outside), "wal": {"type": WAL_TYPE, "size": "1Gi", "accessMode": ACCESS_MODE},
+            "spec": {"replicas": replicas, "listeners": by or listeners(outside), "wal": {"type": WAL_TYPE, "size": "1Gi", "accessMode": ACCESS_MODE},
                      "objectStore": {"bucket": "freshet", "prefix": "kube", "region": "us-east-1", "endpoint": f"http://s3.{NAMESPACE}.svc:7070",
                                      "pathStyle": True, "credentials": {"secretName": "s3"}},
                      "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
-                     "rollout": {"minReadySeconds": 1, "surge": int(os.environ.get("SURGE", "0"))}}}
+                     "rollout": {"minReadySeconds": 1, "surge": int(os.environ.get("SURGE", "0"))},
+                     "config": {"io.engine": os.environ.get("IO_ENGINE", "auto")}}}
 
 
 def status():
@@ -315,8 +322,12 @@ class World:
                            stderr=subprocess.DEVNULL)
             say("images are there")
 
+    def pod(self, name, namespace=NAMESPACE, labels=""):
+        """One with the tools of clients."""
+        return "---" + CLIENTS % {"name": name, "namespace": namespace, "labels": labels, "where": json.dumps(self.store_where)}
+
     def store(self):
-        kubectl("apply", "-f", "-", text=STORE % {"namespace": NAMESPACE, "where": json.dumps(self.store_where)})
+        kubectl("apply", "-f", "-", text=STORE % {"namespace": NAMESPACE, "where": json.dumps(self.store_where)} + self.pod("clients"))
         kubectl("wait", "pod/s3", "pod/clients", "--for=condition=Ready", "--timeout=60s")
         self.s3("PUT", "freshet")
 
@@ -329,10 +340,11 @@ class World:
         self.operator()
         say("operator and store are there")
 
-    @staticmethod
-    def helm(*arguments):
+    system = SYSTEM
+
+    def helm(self, *arguments):
         helm = os.environ.get("HELM", "helm")
-        subprocess.run([helm, "--namespace", SYSTEM, *arguments], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([helm, "--namespace", self.system, *arguments], check=True, stdout=subprocess.DEVNULL)
 
     def first_ack(self, rate=RATE):
         begin = time.monotonic()
@@ -393,7 +405,9 @@ def diagnose():
     for arguments in (("get", "fc,pods,pvc,svc", "--output=wide"), ("get", "events", "--sort-by=.lastTimestamp"),
                       ("logs", f"--selector=freshet.dev/cluster={NAME}", "--tail=15", "--prefix")):
         print(kubectl(*arguments, check=False)[-6000:], file=sys.stderr)
-    print(kubectl("logs", "--selector=app.kubernetes.io/name=freshet-operator", "--tail=20", "--prefix", check=False, namespace=SYSTEM)[-5000:], file=sys.stderr)
+    for namespace in (SYSTEM, NAMESPACE, "freshet"):
+        selector = "--selector=app.kubernetes.io/name=freshet-operator"
+        print(kubectl("logs", selector, "--tail=20", "--prefix", check=False, namespace=namespace)[-5000:], file=sys.stderr)
 
 
 def run(name, kind, steps):
