@@ -119,7 +119,7 @@ def cases(world):
     image = json.loads(kubectl("get", "pods", "--selector=freshet.dev/cluster=main", "--output=json"))["items"][0]["spec"]["containers"][0]["image"]
     volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "bad-mode"},
               "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "bad-mode",
-                       "persistentVolumeReclaimPolicy": "Retain", "hostPath": {"path": "/tmp/bad-mode", "type": "DirectoryOrCreate"}}}
+                       "persistentVolumeReclaimPolicy": "Retain", "hostPath": {"path": "/tmp", "type": "Directory"}}}  # where anybody may write
     return [
         Case("bucket", {"objectStore": {"bucket": "no-such-bucket"}}, "Degraded", "BrokerStuck", ["main-0", "bucket"],
              lambda _: world.s3("PUT", "no-such-bucket")),
