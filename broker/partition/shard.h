@@ -139,8 +139,8 @@ struct shard_stats {
 /* Opens the partitions that the metadata gives to this broker on this reactor and starts the upload
  * fiber; follows the metadata from then on. */
 MUST_CHECK MAY_SUSPEND int shard_new(const struct shard_options *options, struct shard **ret_shard);
-/* Stops appends (-ESHUTDOWN), uploads everything that is durable, commits it. 0: the WAL holds
- * nothing any more. */
+/* Stops appends (-ESHUTDOWN), waits for the WAL, uploads everything that is durable, commits it. 0:
+ * the WAL holds nothing any more. -EIO: it broke, and holds what was not uploaded. */
 MUST_CHECK MAY_SUSPEND int shard_drain(struct shard *shard);
 /* Ends the fibers and frees; after shard_drain, or without it when the process gives up. */
 MAY_SUSPEND void shard_free(struct shard *shard);

@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #define UPLOAD_TIMEOUT_NS (60ull * NS_PER_S)
+#define DRAIN_LOOK_NS (1 * (uint64_t)NS_PER_MS)
 #define UPLOAD_PAUSE_MIN_NS (100ull * NS_PER_MS)
 #define UPLOAD_PAUSE_MAX_NS (5ull * NS_PER_S)
 #define CHECKPOINT_SIZE_MAX (64 * MIB)
@@ -380,9 +381,19 @@ shard_drain(struct shard *shard)
         return r;
     }
     mutex_unlock(&shard->append_lock);
-    do {
+    for (;;) {
         r = shard_flush(shard);
-    } while (r == 0 && !list_is_empty(&shard->dirty) && fiber_yield() == 0);
+        if (r < 0 || list_is_empty(&shard->dirty)) {
+            break;
+        }
+        /* What is left is on its way into the WAL, which may take as long as its store does, or
+         * never ends there. */
+        MARK("drain: waits for the WAL");
+        r = wal_error(shard->options.wal);
+        if (r < 0 || (!something_is_durable(shard) && fiber_sleep_ns(DRAIN_LOOK_NS) < 0)) {
+            break;
+        }
+    }
     if (r == 0 && shard->debt_count) {
         return fault(
                 -EIO, "drain: %zu records of the wal are not in the bucket", shard->debt_count);

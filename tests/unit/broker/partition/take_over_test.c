@@ -184,6 +184,39 @@ FIBER_TEST(logs_are_counted_where_none_says_how_many_there_are)
     ASSERT_OK(rig_stop(&rig));
 }
 
+static int
+append_main(void *arg)
+{
+    struct rig *rig = arg;
+    int r = append(rig, rig->key);
+    return r == -EIO ? 0 : r;
+}
+
+/* The stop meets an append whose object the store has not taken yet. It waits for it, without
+ * turning round all the time; and ends when the log breaks: that record will never be durable. */
+FIBER_TEST(a_drain_waits_for_the_wal_and_ends_when_it_breaks)
+{
+    for (int breaks = 0; breaks < 2; breaks++) {
+        struct rig rig;
+        struct fiber_group group;
+        ASSERT_OK(rig_new_in_bucket(&rig, breaks ? "bucket-drain-broken" : "bucket-drain"));
+        ASSERT(rig_fault(&rig, "put:wal/*:hang:n=1:ms=100") >= 0);
+        ASSERT(!breaks || rig_fault(&rig, "put:wal/*:412:n=1") >= 0);
+        fiber_group_init(&group);
+        fiber_group_spawn(&group, "append", append_main, &rig);
+        ASSERT_OK(fiber_sleep_ns(5 * (uint64_t)NS_PER_MS));
+        uint64_t before = mark_count("drain: waits for the WAL");
+        ASSERT_EQ(shard_drain(rig.shard), breaks ? -EIO : 0);
+        uint64_t looks = mark_count("drain: waits for the WAL") - before;
+        ASSERT(looks > 0 && looks < 1000);
+        ASSERT_OK(fiber_group_wait(&group));
+        ASSERT_OK(breaks ? 0 : rig_stop(&rig));
+        if (breaks) {
+            ASSERT_ERROR(rig_crash(&rig), -EIO);
+        }
+    }
+}
+
 /* L4: the controller dies, or the store fails, in the middle of a removal. */
 FIBER_TEST(what_is_left_of_a_log_that_is_over_is_swept_later)
 {
