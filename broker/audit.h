@@ -47,6 +47,7 @@ struct audit {
     const char *wal_folders[AUDIT_WAL_FOLDERS_MAX];
     size_t wal_count;
     bool read_objects;
+    bool quiet; /* only findings are printed */
     struct objectstore *objects;
     struct store *store;
     struct meta_state *before; /* read before the listing */
@@ -62,6 +63,10 @@ struct audit {
     uint64_t said_ns; /* when progress was last said */
 };
 
+/* All of it: lines of what is found, and a summary. Set before are url, quiet, read_objects and
+ * wal_folders, the rest is zero; claims, counts and out.damaged are left. The error says why it
+ * could not look. */
+MUST_CHECK MAY_SUSPEND int audit_look(struct audit *audit);
 /* Says `done` of `total` `what` on standard error, at most every two seconds. 0: total unknown. */
 void audit_progress(struct audit *audit, const char *what, uint64_t done, uint64_t total);
 /* A line that counts as a finding: kind and state; the caller adds fields and ends it. */

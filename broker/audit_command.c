@@ -39,7 +39,7 @@ void
 audit_progress(struct audit *audit, const char *what, uint64_t done, uint64_t total)
 {
     uint64_t now = clock_mono_ns();
-    if (now - audit->said_ns < PROGRESS_NS) {
+    if (audit->quiet || now - audit->said_ns < PROGRESS_NS) {
         return;
     }
     audit->said_ns = now;
@@ -101,14 +101,17 @@ audit_steps(struct audit *audit)
     if (r == 0) {
         r = audit_offsets(audit);
     }
-    return r < 0 ? r : say_summary(audit);
+    return r < 0 || audit->quiet ? r : say_summary(audit);
 }
 
-static int
-audit_run(struct audit *audit)
+int
+audit_look(struct audit *audit)
 {
+    map_init(&audit->by_id);
+    strbuf_init(&audit->out.line, LINE_SIZE_MAX);
     int r = objectstore_open(audit->url, &audit->objects);
     if (r < 0) {
+        strbuf_done(&audit->out.line);
         return r;
     }
     const struct store_options options = { .objects = audit->objects,
@@ -124,6 +127,7 @@ audit_run(struct audit *audit)
         store_free(audit->store);
     }
     objectstore_close(audit->objects);
+    strbuf_done(&audit->out.line);
     return r;
 }
 
@@ -136,7 +140,7 @@ static void
 run_main(void *arg)
 {
     struct run *run = arg;
-    run->result = audit_run(run->audit);
+    run->result = audit_look(run->audit);
     if (run->result == 0 && fflush(stdout) != 0) {
         run->result = fault(-EPIPE, "standard output: %s", strerrordesc_np(errno));
     }
@@ -176,14 +180,11 @@ audit_main(int argc, char **argv)
     if (!parse(&audit, argc, argv)) {
         return usage();
     }
-    map_init(&audit.by_id);
-    strbuf_init(&audit.out.line, LINE_SIZE_MAX);
     log_setup(LOG_LEVEL_WARN, LOG_FORMAT_LOGFMT);
     const struct reactors_options options = {
         .count = 1, .engine = IO_THREADS, .stall_warn_ns = UINT64_MAX
     };
     int r = reactors_run(&options, run_main, &run);
-    strbuf_done(&audit.out.line);
     if (r < 0) {
         fprintf(stderr, "freshet audit: %s\n", log_fault_text(r));
         return 2;

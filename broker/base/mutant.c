@@ -19,4 +19,9 @@ const char *const mutant_names[MUTANT_COUNT] = {
     "invent-gaps",
     "forget-commits",
     "commit-ahead",
+    "delete-too-much",
+    "delete-nothing",
+    "retain-nothing",
+    "keep-deleted",
+    "no-block-crc",
 };

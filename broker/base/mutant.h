@@ -21,6 +21,11 @@ enum mutant {
     MUTANT_INVENT_GAPS,       /* P2: a batch in its place is called out of order */
     MUTANT_FORGET_COMMITS,    /* G2: a coordinator forgets what its log says */
     MUTANT_COMMIT_AHEAD,      /* a committed offset that nobody asked for */
+    MUTANT_DELETE_TOO_MUCH,   /* Q8: the log start moves behind what was asked for */
+    MUTANT_DELETE_NOTHING,    /* Q8: it does not move, and is said to */
+    MUTANT_RETAIN_NOTHING,    /* retention.bytes of nothing */
+    MUTANT_KEEP_DELETED,      /* O2: what nobody names any more is not removed */
+    MUTANT_NO_BLOCK_CRC,      /* O3: a block's body is not held against its CRC */
     MUTANT_COUNT,
 };
 

@@ -2,6 +2,7 @@
 #include "wire/messages/delete_records.h"
 
 #include "base/log.h"
+#include "base/mutant.h"
 #include "handlers/errors.h"
 #include "handlers/handlers.h"
 #include "partition/shard.h"
@@ -30,6 +31,11 @@ delete_here(void *arg)
     }
     int64_t offset =
             deletion->offset == HIGH_WATERMARK ? partition->high_watermark : deletion->offset;
+    if (MUTANT(MUTANT_DELETE_NOTHING)) {
+        deletion->low_watermark = offset;
+        return 0;
+    }
+    offset = MUTANT(MUTANT_DELETE_TOO_MUCH) ? MIN(offset + 7, partition->high_watermark) : offset;
     partition_hold(partition);
     int r = partition_set_log_start(shard, partition, offset);
     if (r == 0) {

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mark.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "partition/upkeep.h"
 #include "reactor/clock.h"
 
@@ -47,7 +48,8 @@ expired_by_size(const struct layout *layout, uint64_t retention_bytes, uint64_t 
         if (range->end_offset <= layout->log_start_offset) {
             continue;
         }
-        if (size < retention_bytes || size - retention_bytes < range->size) {
+        bool held = size < retention_bytes || size - retention_bytes < range->size;
+        if (held && !MUTANT(MUTANT_RETAIN_NOTHING)) {
             break;
         }
         size -= range->size;

@@ -11,6 +11,7 @@ FINDINGS_SHOWN = 20
 # What follows the partition, and how many words may come behind that.
 EVENTS = {"send": 1, "ack": 2, "unknown": 2, "refused": 2, "poll": 3, "assign": 2, "revoke": 1, "commit-asked": 2, "commit": 2,
     "commit-unknown": 3, "commit-refused": 3, "committed": 3, "reset": 2, "bounds": 2, "read": 2, "fatal": 2, "high": 2,
+    "trim-asked": 1, "trimmed": 1, "trim-unknown": 2, "retain": 1,
     **history_cluster.EVENTS}
 PRODUCER = 40  # bits of a number behind the producer's own
 Event = collections.namedtuple("Event", "time worker kind topic partition rest")
@@ -44,7 +45,13 @@ class Partition:
         self.acked_somewhere = {}  # without an offset
         self.number_at, self.offset_of = {}, {}
         self.read, self.bounds, self.polled = {}, [], {}
+        self.deletable, self.trimmed, self.retained = 0, 0, False  # asked to be deleted, and done; whether retention deletes by itself
         self.known = []  # (time, the greatest offset that was acknowledged or given to somebody until then)
+
+    def gone(self):
+        """The log may begin there, if it does."""
+        begin = max((e.rest[0] for e in self.bounds), default=0)
+        return begin if self.retained or begin <= self.deletable else 0
 
     def know(self, time, offset):
         if not self.known or offset > self.known[-1][1]:
@@ -116,6 +123,14 @@ class Check:
                 position[key] = max(e.rest[0], 0)
             elif e.kind == "revoke":
                 position.pop(key, None)
+            elif e.kind == "trim-asked":
+                p.deletable = max(p.deletable, e.rest[0])
+            elif e.kind == "trimmed":
+                p.trimmed = max(p.trimmed, e.rest[0])
+            elif e.kind == "retain":
+                p.retained = True
+            elif e.kind == "reset" and (p.retained or e.rest[0] < p.deletable):
+                pass
             elif e.kind == "reset":
                 self.say("unexpected-reset", e, f"the position {e.rest[0]} was given up")
             elif e.kind == "fatal":
@@ -145,15 +160,16 @@ class Check:
         return self.found
 
     def check_partition(self, p):
+        gone = p.gone()
         for number, (offset, e) in p.acked.items():
-            if p.read.get(offset, (None,))[0] != number:
+            if offset >= gone and p.read.get(offset, (None,))[0] != number:
                 self.say("lost", e, f"record {number} was acknowledged at offset {offset}; there is {p.read.get(offset, ('nothing',))[0]}")
         there = {number for number, _ in p.read.values()} if p.acked_somewhere else ()
         for number, e in p.acked_somewhere.items():
-            if number not in there:
+            if number not in there and not gone:
                 self.say("lost", e, f"record {number} was acknowledged without an offset, and is not there")
         for offset, (number, e) in p.polled.items():
-            if p.read.get(offset, (None,))[0] != number:
+            if offset >= gone and p.read.get(offset, (None,))[0] != number:
                 self.say("vanished", e, f"record {number} was read at offset {offset}; there is {p.read.get(offset, ('nothing',))[0]}")
         last = {}  # of each producer
         for offset in sorted(p.read):
@@ -171,8 +187,10 @@ class Check:
             missing = [o for o in range(begin, end) if o not in p.read]
             if missing:
                 self.say("hole", e, f"from {begin} to {end}, and nothing at {missing[:5]} ({len(missing)} in all)")
-            if begin != 0:
-                self.say("hole", e, f"begins at {begin}, and nothing was deleted")
+            if begin != gone:
+                self.say("hole", e, f"begins at {begin}, and what may be deleted ends at {p.deletable}")
+            if begin < p.trimmed:
+                self.say("undeleted", e, f"begins at {begin}, and all below {p.trimmed} was deleted")
 
     def check_commits(self):
         groups = collections.defaultdict(list)
@@ -180,12 +198,13 @@ class Check:
             if e.kind.startswith("commit"):
                 groups[e.rest[1], e.topic, e.partition].append(e)
         for key, events in groups.items():
-            self.check_group(self.seen_by[key], events)
+            p = self.partitions[key[1], key[2]]
+            self.check_group(self.seen_by[key], events, max(p.gone(), p.deletable))
 
-    def check_group(self, seen, events):
+    def check_group(self, seen, events, gone):
         acked = []  # (time, the greatest acknowledged until then)
         asked, unknown, unread = {-1}, set(), 0
-        while unread in seen:
+        while unread in seen or unread < gone:
             unread += 1
         for e in events:
             offset = e.rest[0]
@@ -251,8 +270,16 @@ def clean_history(seed):
             lines.append([time, member, "revoke", "t", partition, "g"])
         lines.append([time + 10, "asker", "committed", "t", partition, committed, "g", time + 5])
         time += 20
-        lines.append([time, "reader", "bounds", "t", partition, 0, offset])
-        for o in range(offset):
+        begin = 0
+        if partition == 1:  # some of it was deleted, and a bit more asked for in vain
+            begin = offset // 3
+            lines.append([time - 4, "deleter", "trim-asked", "t", partition, begin])
+            lines.append([time - 3, "deleter", "trimmed", "t", partition, begin])
+            lines.append([time - 2, "deleter", "trim-asked", "t", partition, begin + 2])
+            lines.append([time - 1, "deleter", "trim-unknown", "t", partition, begin + 2, "code7"])
+            lines.append([time, "consumer-3", "reset", "t", partition, 1, "-"])
+        lines.append([time, "reader", "bounds", "t", partition, begin, offset])
+        for o in range(begin, offset):
             lines.append([time + 1 + o, "reader", "read", "t", partition, where[o], o])
         time += 100
     return lines + history_cluster.clean_lines(dice, time)
@@ -340,6 +367,21 @@ def plant_begins_late(lines, dice):
             line[5] = 1
 
 
+def plant_undeleted(lines, dice):
+    """The start is where it was before the deletion."""
+    bounds = next(line for line in lines if line[2] == "bounds" and line[4] == 1)
+    number = {line[6]: line[5] for line in lines if line[2] == "poll" and line[4] == 1}
+    bounds[5] -= 1
+    lines.append([bounds[0] + 1, "reader", "read", "t", 1, number[bounds[5]], bounds[5]])
+
+
+def plant_deleted_too_much(lines, dice):
+    """The start is behind all that anybody wanted deleted."""
+    bounds = next(line for line in lines if line[2] == "bounds" and line[4] == 1)
+    bounds[5] += 3
+    lines[:] = [line for line in lines if not (line[2] == "read" and line[4] == 1 and line[6] < bounds[5])]
+
+
 def plant_skipped(lines, dice):
     polls = [line for line in lines if line[2] == "poll" and line[4] == 0]
     pairs = [a for a, b in zip(polls, polls[1:]) if a[1] == b[1] and b[6] == a[6] + 1]
@@ -399,7 +441,7 @@ def check_lines(lines):
 
 def self_test():
     plants = {name[6:]: fn for name, fn in globals().items() if name.startswith("plant_")} | history_cluster.PLANTS
-    other_names = {"begins_late": "hole", "lost_somewhere": "lost", "commit_gone": "commit-went-back", **history_cluster.OTHER_NAMES}
+    other_names = {"begins_late": "hole", "deleted_too_much": "hole", "lost_somewhere": "lost", "commit_gone": "commit-went-back", **history_cluster.OTHER_NAMES}
     failures = []
     for seed in range(50):
         lines = clean_history(seed)

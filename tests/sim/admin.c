@@ -5,13 +5,19 @@
 #include "wire/messages/create_topics.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #define CREATE_TOPICS 19
 #define ALTER_PARTITION_REASSIGNMENTS 45
 
-static int
-create_one(struct client *client, const char *name)
+int
+admin_create_topic(struct client *client, const char *name, unsigned retention_bytes)
 {
+    char number[16];
+    snprintf(number, sizeof number, "%u", retention_bytes);
+    struct create_topics_request_creatable_topic_config retention = {
+        BYTES_LITERAL("retention.bytes"), bytes_of_string(number)
+    };
     struct create_topics_request_creatable_topic topic =
             create_topics_request_creatable_topic_default;
     struct create_topics_request request = create_topics_request_default;
@@ -20,6 +26,7 @@ create_one(struct client *client, const char *name)
     topic.name = bytes_of_string(name);
     topic.num_partitions = (int32_t)client->world->plan.partitions;
     topic.replication_factor = 1;
+    topic.configs = wire_array_of(&retention, retention_bytes ? 1 : 0);
     request.topics = wire_array_of(&topic, 1);
     request.timeout_ms = 5000;
     int r = client_call(client, client_any(client), CREATE_TOPICS, 5, &request, &response);
@@ -41,9 +48,14 @@ admin_create_topics(struct client *client)
     const struct plan *plan = &client->world->plan;
     for (unsigned i = 0; i < plan->idempotent + plan->plain; i++) {
         char name[16];
-        int r = create_one(client, topic_name(i, i >= plan->idempotent, name));
+        bool plain = i >= plan->idempotent;
+        unsigned retention = plain && plan_has(plan, FAULT_DELETE) ? RETENTION_BYTES : 0;
+        int r = admin_create_topic(client, topic_name(i, plain, name), retention);
         if (r < 0) {
             return r;
+        }
+        for (unsigned p = 0; retention && p < plan->partitions; p++) {
+            world_event(client->world, client->name, "retain", name, (int32_t)p, "%u", retention);
         }
     }
     return 0;

@@ -80,6 +80,19 @@ void producer_main(void *arg); /* one topic, a fiber for each partition */
 void tail_main(void *arg);     /* follows all partitions of one topic without a group */
 void member_main(void *arg);   /* of group "g", which reads all idempotent topics */
 void mover_main(void *arg);    /* reassigns partitions */
+void deleter_main(void *arg);  /* deletes records, makes and deletes topics */
 /* Called by fate. */
 MUST_CHECK MAY_SUSPEND int admin_create_topics(struct client *client);
 MAY_SUSPEND void last_reading(struct client *client);
+MAY_SUSPEND void last_topics(struct client *client);
+
+/* 0: it is there. retention_bytes 0: not set. */
+MUST_CHECK MAY_SUSPEND int admin_create_topic(
+        struct client *client, const char *name, unsigned retention_bytes);
+/* A batch that no history knows: for a topic that goes with it. */
+MAY_SUSPEND void producer_fill(struct client *client, const char *topic, int32_t partition);
+/* Behind OFFSET_OUT_OF_RANGE, where records are deleted: moves the position to the log's start when
+ * that is behind it. False: it is not, or not known now. */
+MUST_CHECK MAY_SUSPEND bool client_restart(
+        struct client *client, const char *topic, int32_t partition, int64_t *position);
+#define RETENTION_BYTES 4000 /* of the plain topics, where records are deleted */

@@ -106,6 +106,18 @@ client_fetch(struct client *client, const char *topic, int32_t partition, int64_
     return r;
 }
 
+bool
+client_restart(struct client *client, const char *topic, int32_t partition, int64_t *position)
+{
+    int64_t start;
+    if (!plan_has(&client->world->plan, FAULT_DELETE) ||
+            client_offset(client, topic, partition, -2, &start) || start <= *position) {
+        return false;
+    }
+    *position = start;
+    return true;
+}
+
 int
 client_offset(struct client *client, const char *topic, int32_t partition, int64_t timestamp,
         int64_t *ret_offset)

@@ -40,6 +40,9 @@ clients_add(struct world *world)
     if (plan_has(plan, FAULT_MOVE)) {
         client_add(world, "mover", 0, mover_main);
     }
+    if (plan_has(plan, FAULT_DELETE)) {
+        client_add(world, "deleter", 0, deleter_main);
+    }
 }
 
 void

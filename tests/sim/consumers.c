@@ -7,7 +7,9 @@
 #include <stdio.h>
 
 struct tail {
+    uint64_t bytes; /* of the last reading, with what is around each value at most */
     struct client client;
+    unsigned index; /* of the topic */
     char topic[16];
     int32_t partition;
     int64_t position;
@@ -21,6 +23,24 @@ tail_record(void *arg, int64_t offset, int64_t number)
             (long long)number, (long long)offset);
 }
 
+static void
+tail_assign(struct tail *t)
+{
+    world_event(t->client.world, t->client.name, "assign", t->topic, t->partition, "%lld -",
+            (long long)t->position);
+}
+
+/* Where objects rot somebody must read them: now and then from further back, wherever that is. */
+static void
+tail_look_back(struct tail *t)
+{
+    struct world *world = t->client.world;
+    if (plan_has(&world->plan, FAULT_ROT) && world_between(world, 0, 7) == 0) {
+        t->position = (int64_t)world_between(world, 0, (uint64_t)t->position);
+        tail_assign(t);
+    }
+}
+
 static int
 tail_partition_main(void *arg)
 {
@@ -30,6 +50,7 @@ tail_partition_main(void *arg)
     world_event(world, t->client.name, "assign", t->topic, t->partition, "-1 -");
     while (alive && !world->closing) {
         struct fetched fetched;
+        tail_look_back(t);
         uint64_t asked_us = sim_now_ns(world->sim) / NS_PER_US;
         int r = client_fetch(
                 &t->client, t->topic, t->partition, t->position, 500, tail_record, t, &fetched);
@@ -40,6 +61,9 @@ tail_partition_main(void *arg)
         } else if (r == CODE_OFFSET_OUT_OF_RANGE) {
             world_event(world, t->client.name, "reset", t->topic, t->partition, "%lld -",
                     (long long)t->position);
+            if (client_restart(&t->client, t->topic, t->partition, &t->position)) {
+                tail_assign(t);
+            }
         }
         alive = r != -ECANCELED && world_sleep(world, r ? 50 : 0, r ? 400 : 50);
     }
@@ -72,10 +96,14 @@ tail_main(void *arg)
 
 /* ---- the last reading ---- */
 
+#define AROUND_RECORD 100 /* its own fields, and its batch's */
+
 static void
 last_record(void *arg, int64_t offset, int64_t number)
 {
     struct tail *t = arg;
+    uint8_t value[RECORD_VALUE_MAX];
+    t->bytes += AROUND_RECORD + record_value(t->partition, number, value);
     world_event(t->client.world, "reader", "read", t->topic, t->partition, "%lld %lld",
             (long long)number, (long long)offset);
 }
@@ -97,32 +125,50 @@ last_offset(struct tail *t, int64_t timestamp, int64_t *ret_offset)
     return false;
 }
 
+/* Retention takes nothing that the topic's retention.bytes hold. */
 static void
+last_retained(struct tail *t, int64_t begin)
+{
+    struct world *world = t->client.world;
+    if (begin > world->trim_asked[t->index][t->partition] && t->bytes < RETENTION_BYTES) {
+        world_violate(world, "%s/%d: begins at %lld, and less than %d bytes are left", t->topic,
+                t->partition, (long long)begin, RETENTION_BYTES);
+    }
+}
+
+/* False: retention took the place away where it was; again from the beginning. */
+static bool
 last_partition(struct tail *t)
 {
     int64_t begin;
     int64_t end;
     if (!last_offset(t, -2, &begin) || !last_offset(t, -1, &end)) {
-        return;
+        return true;
     }
     world_event(t->client.world, "reader", "bounds", t->topic, t->partition, "%lld %lld",
             (long long)begin, (long long)end);
     t->position = begin;
+    t->bytes = 0;
     for (unsigned failures = 0; t->position < end && failures < 600;) {
         struct fetched fetched;
         int r = client_fetch(
                 &t->client, t->topic, t->partition, t->position, 500, last_record, t, &fetched);
+        if (r == CODE_OFFSET_OUT_OF_RANGE && plan_has(&t->client.world->plan, FAULT_DELETE)) {
+            return false;
+        }
         bool moved = r == 0 && fetched.next > t->position;
         failures = moved ? 0 : failures + 1;
         t->position = moved ? fetched.next : t->position;
         if (!moved && !world_sleep(t->client.world, 100, 100)) {
-            return;
+            return true;
         }
     }
     if (t->position < end) {
         world_violate(t->client.world, "%s/%d: offset %lld cannot be read after all faults",
                 t->topic, t->partition, (long long)t->position);
     }
+    last_retained(t, begin);
+    return true;
 }
 
 static void
@@ -154,8 +200,16 @@ last_reading(struct client *client)
         for (unsigned p = 0; p < world->plan.partitions; p++) {
             client_init(&t.client, world, "reader");
             topic_name(i, i >= world->plan.idempotent, t.topic);
+            t.index = i;
             t.partition = (int32_t)p;
-            last_partition(&t);
+            for (unsigned again = 0; !last_partition(&t); again++) {
+                client_forget(&t.client);
+                if (again > 50) {
+                    world_violate(
+                            world, "%s/%d: its beginning moves all the time", t.topic, t.partition);
+                    break;
+                }
+            }
             if (i < world->plan.idempotent && world->plan.members) {
                 last_committed(client, t.topic, t.partition);
             }

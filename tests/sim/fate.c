@@ -1,4 +1,5 @@
 /* The process that makes the faults, ends them, and asks for the last reading. */
+#include "audit.h"
 #include "base/check.h"
 #include "base/fault.h"
 #include "sim/client.h"
@@ -60,6 +61,23 @@ stop_brokers(struct world *world)
     }
 }
 
+/* What is there is all named, whole and without a hole; what was deleted is gone (O2, O3). */
+static void
+audit_bucket(struct world *world)
+{
+    struct audit audit = { .url = "memory://sim", .read_objects = true, .quiet = true };
+    int r = audit_look(&audit);
+    if (r < 0) {
+        world_violate(world, "the bucket cannot be looked at: %s", fault_text());
+    } else if (audit.out.damaged) {
+        world_violate(
+                world, "freshet audit has %llu findings", (unsigned long long)audit.out.damaged);
+    } else if (audit.claims[AUDIT_GARBAGE]) {
+        world_violate(world, "%llu deleted objects are still there",
+                (unsigned long long)audit.claims[AUDIT_GARBAGE]);
+    }
+}
+
 static void
 faults_go_on(struct world *world)
 {
@@ -99,6 +117,7 @@ live(struct world *world)
     }
     client_init(&client, world, "reader");
     last_reading(&client);
+    last_topics(&client);
     client_done(&client);
     world->may_stop =
             fiber_sleep_ns(SETTLE_NS) == 0 && wait_until(world, nodes_are_ready, LIVENESS_NS);
@@ -119,5 +138,6 @@ fate_main(void *arg)
     fiber_join(tend);
     if (world->may_stop) {
         stop_brokers(world);
+        audit_bucket(world);
     }
 }

@@ -37,6 +37,15 @@ static const char *const store_rules[] = {
     "list::500:p=0.2:n=5",
 };
 
+/* Silent corruption on the way. */
+static const char *const rot_rules[] = {
+    "get:data*:wrong:p=0.3:n=10",
+    "get:wal*:wrong:p=0.3:n=10",
+    "get:meta/log*:wrong:p=0.2:n=5",
+    "get:meta/snapshot*:wrong:p=0.3:n=3",
+    "get:manifest*:wrong:p=0.3:n=5",
+};
+
 static void
 store_heal(struct node *node)
 {
@@ -209,7 +218,15 @@ do_fault(struct world *world, struct node *node, enum plan_fault fault)
     case FAULT_CLIENT:
         client_trouble(world);
         break;
-    case FAULT_MOVE: /* by a client */
+    case FAULT_ROT:
+        if (world_between(world, 0, 1)) {
+            rot_one(world);
+        } else {
+            store_rule(node, rot_rules[world_between(world, 0, ARRAY_SIZE(rot_rules) - 1)]);
+        }
+        break;
+    case FAULT_MOVE: /* this and the next: by a client */
+    case FAULT_DELETE:
     case FAULT_COUNT:
         break;
     }
@@ -257,6 +274,7 @@ misfortune(struct world *world)
 void
 faults_end(struct world *world)
 {
+    rot_heal();
     for (unsigned i = 0; i < world->plan.brokers; i++) {
         struct node *node = &world->nodes[i];
         const struct sim_disk_weather fair = { .latency_min_ns = 20 * NS_PER_US,
@@ -267,6 +285,11 @@ faults_end(struct world *world)
         node->start_ns = 0;
         if (node_is_up(node)) {
             sim_crash_at(node->process, "test: first", 1); /* nobody passes it */
+        }
+        if (plan_has(&world->plan, FAULT_ROT) && node_is_up(node)) {
+            /* What is in quarantine is looked at again by a start. */
+            sim_signal(node->process, SIGTERM);
+            node->is_ready = false;
         }
     }
     net_weather(world, false);

@@ -6,4 +6,8 @@
 /* One thing that goes wrong, or gets better. */
 void misfortune(struct world *world);
 /* Everything is well from now on; what is down may start. */
-void faults_end(struct world *world);
+MAY_SUSPEND void faults_end(struct world *world);
+
+/* rot.c: an object changes in the bucket; all are as they were again. */
+MAY_SUSPEND void rot_one(struct world *world);
+MAY_SUSPEND void rot_heal(void);

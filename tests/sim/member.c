@@ -71,6 +71,9 @@ slot_read(struct reader *m, struct slot *slot)
         slot->position = fetched.next;
     } else if (r == CODE_OFFSET_OUT_OF_RANGE) {
         say(m, slot, "reset", slot->position);
+        if (client_restart(&slot->client, slot->topic, slot->partition, &slot->position)) {
+            say(m, slot, "assign", slot->position);
+        }
     }
     return r;
 }

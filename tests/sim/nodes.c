@@ -54,6 +54,10 @@ settings_make(struct node *node)
     set(node, "offsets.topic.num.partitions", "2");
     set(node, "group.initial.rebalance.delay.ms", "0");
     set(node, "group.min.session.timeout.ms", "1000");
+    if (plan_has(plan, FAULT_ROT)) { /* what rots must be read */
+        set(node, "log.cache.bytes", "%u", 65536 * plan->reactors);
+        set(node, "block.cache.bytes", "%u", 65536 * plan->reactors);
+    }
     set(node, "log.level", "%s", plan->log_level);
     int r = settings_compute(node->settings, &machine);
     r = r < 0 ? r : settings_validate(node->settings);

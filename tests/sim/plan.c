@@ -13,7 +13,7 @@
 
 static const char *const fault_names[FAULT_COUNT] = { "kill", "terminate", "power", "crash",
     "pause", "suspend", "clock", "disk", "full", "net", "cut", "store", "store-cut", "move",
-    "client" };
+    "client", "delete", "rot" };
 
 static const struct {
     const char *name;
@@ -61,11 +61,13 @@ plan_draw(struct plan *plan, uint64_t seed)
     /* One in eight has no faults at all, one in four has all. */
     unsigned kind = DRAW(0, 7);
     for (unsigned i = 0; i < FAULT_COUNT; i++) {
+        if (i == FAULT_DELETE) { /* drawn before the kinds that came later: old seeds keep it */
+            plan->bucket_wal = DRAW(0, 2) == 0;
+        }
         if (kind > 0 && (kind < 3 || DRAW(0, 2) == 0)) {
             plan->faults |= (uint64_t)1 << i;
         }
     }
-    plan->bucket_wal = DRAW(0, 2) == 0;
 #undef DRAW
 }
 

@@ -26,6 +26,8 @@ enum plan_fault {
     FAULT_STORE_CUT, /* no answers from the store for one broker */
     FAULT_MOVE,      /* partitions are reassigned */
     FAULT_CLIENT,    /* members are killed, clients pause */
+    FAULT_DELETE,    /* records and topics are deleted, plain topics have little retention */
+    FAULT_ROT,       /* bytes of objects change, in the bucket and on their way */
     FAULT_COUNT,
 };
 

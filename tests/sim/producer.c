@@ -256,6 +256,29 @@ plain_send(struct producer *p)
     return r != -ECANCELED;
 }
 
+void
+producer_fill(struct client *client, const char *topic, int32_t partition)
+{
+    struct producer p = { .client = *client, .partition = partition, .plain = true };
+    struct kafka *link;
+    struct batch batch;
+    int64_t offset;
+    snprintf(p.topic, sizeof p.topic, "%s", topic);
+    client_forget(client);
+    int32_t leader = client_leader(client, topic, partition);
+    if (leader < 1 || client_link(client, leader, &link) < 0) {
+        return;
+    }
+    batch_build(&p, &batch);
+    int r = batch_send(&p, link, &batch);
+    r = r < 0 ? r : batch_receive(link, &offset);
+    buf_unref(batch.bytes);
+    if (r < 0) {
+        client_unlink(client, leader);
+    }
+    client_forget(client);
+}
+
 static bool
 take_producer_id(struct producer *p)
 {

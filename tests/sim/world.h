@@ -40,11 +40,12 @@ struct world {
     struct sim *sim;
     struct plan plan;
     FILE *history;
-    struct node nodes[PLAN_BROKERS_MAX]; /* node i has id i + 1 */
-    bool calm;                           /* faults are over */
-    bool closing;                        /* clients finish what they have begun, and end */
-    bool may_stop;                       /* the last reading is done, all brokers are ready */
-    unsigned clients;                    /* that run */
+    struct node nodes[PLAN_BROKERS_MAX];    /* node i has id i + 1 */
+    bool calm;                              /* faults are over */
+    bool closing;                           /* clients finish what they have begun, and end */
+    bool may_stop;                          /* the last reading is done, all brokers are ready */
+    unsigned clients;                       /* that run */
+    int64_t trim_asked[PLAN_TOPICS_MAX][8]; /* greatest offset that records were deleted up to */
     uint64_t began_ns;
     char violation[1024];
 };
