@@ -16,8 +16,10 @@
 
 #include <errno.h>
 
-/* For how long after a refusal what was under way behind it may still come. */
+/* For how long after a refusal, or a change of the leader, what was under way behind it may still
+ * come. */
 #define REFUSED_NS (30 * (uint64_t)NS_PER_S)
+#define FIRST_EPOCH 1 /* nobody led before */
 
 static int
 refuse(struct partition_append *append, int error, const char *text)
@@ -169,6 +171,14 @@ is_behind_a_refusal(struct shard *shard, struct partition_key key)
            clock_mono_ns() - refusal->at_ns < REFUSED_NS;
 }
 
+/* The first of them may also have gone to the leader before us, and end with its connection while
+ * the next one is here already. librdkafka 2.0 gives up for good when that one hears of a gap. */
+static bool
+is_behind_a_move(const struct partition *partition)
+{
+    return partition->epoch > FIRST_EPOCH && clock_mono_ns() - partition->opened_ns < REFUSED_NS;
+}
+
 /* 0: append; 1: a duplicate, offsets are set; > 1 would be an enum append_error in append->error.
  */
 static int
@@ -198,6 +208,11 @@ append_judge(struct partition_append *append, struct partition *partition,
     default:
         if (is_behind_a_refusal(partition->shard, partition->key)) {
             MARK("append: a gap behind a refusal");
+            refuse(append, APPEND_NOT_LEADER, NULL);
+            return 1;
+        }
+        if (is_behind_a_move(partition)) {
+            MARK("append: a gap behind a move");
             refuse(append, APPEND_NOT_LEADER, NULL);
             return 1;
         }

@@ -6,6 +6,7 @@
 #include "base/mutant.h"
 #include "partition/shard_internal.h"
 #include "partition/upkeep.h"
+#include "reactor/clock.h"
 
 #include <errno.h>
 
@@ -169,6 +170,7 @@ partition_new(struct shard *shard, const struct meta_topic *topic,
     partition->key = description->key;
     partition->topic_name = mem_strdup(topic->name);
     partition->epoch = description->epoch;
+    partition->opened_ns = clock_mono_ns();
     partition->quarantined = quarantine_has(shard->options.quarantine, description->key);
     partition->high_watermark = description->end_offset;
     log_tail_init(&partition->tail, &shard->cache, description->end_offset);

@@ -65,7 +65,8 @@ struct partition {
     struct shard *shard;
     struct partition_key key;
     char *topic_name;
-    int32_t epoch;          /* leader epoch of this opening */
+    int32_t epoch; /* leader epoch of this opening */
+    uint64_t opened_ns;
     bool quarantined;       /* Q14: answers KAFKA_STORAGE_ERROR */
     bool followed;          /* another broker's: followed.h */
     bool closed;            /* deleted or given away: answers NOT_LEADER */

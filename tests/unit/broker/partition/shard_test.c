@@ -88,8 +88,29 @@ FIBER_TEST(a_gap_behind_a_refusal_is_no_gap)
     ASSERT_EQ(rig_append(&rig, rig.key, rig_batch(5, 1, 1), NULL), 0);
     ASSERT_EQ(rig_append(&rig, rig.key, rig_batch(5, 2, 1), NULL), 0);
     /* Where nothing was refused a gap is one. */
+    shard_find(rig.shard, rig.second)->opened_ns -= 31 * (uint64_t)NS_PER_S;
     ASSERT_EQ(rig_append(&rig, rig.second, rig_batch(5, 2, 1), NULL), APPEND_OUT_OF_ORDER_SEQUENCE);
     ASSERT_EQ(rig_count(&rig, rig.key, 0), 3);
+    ASSERT_OK(rig_stop(&rig));
+}
+
+/* The first batch went to the leader before this one, and its connection ended. */
+FIBER_TEST(a_gap_behind_a_move_is_no_gap)
+{
+    struct rig rig;
+    ASSERT_OK(rig_new(&rig, "moved"));
+    ASSERT_EQ(rig_append(&rig, rig.key, rig_batch(5, 0, 1), NULL), 0);
+    struct partition *partition = shard_find(rig.shard, rig.key);
+    ASSERT_EQ(partition->epoch, 1);
+    ASSERT_EQ(rig_append(&rig, rig.key, rig_batch(5, 2, 1), NULL), APPEND_OUT_OF_ORDER_SEQUENCE);
+    partition->epoch = 2;
+    uint64_t behind = mark_count("append: a gap behind a move");
+    ASSERT_EQ(rig_append(&rig, rig.key, rig_batch(5, 2, 1), NULL), APPEND_NOT_LEADER);
+    ASSERT_EQ(mark_count("append: a gap behind a move"), behind + 1);
+    partition->opened_ns -= 31 * (uint64_t)NS_PER_S;
+    ASSERT_EQ(rig_append(&rig, rig.key, rig_batch(5, 2, 1), NULL), APPEND_OUT_OF_ORDER_SEQUENCE);
+    partition->epoch = 1;
+    ASSERT_EQ(rig_append(&rig, rig.key, rig_batch(5, 1, 1), NULL), 0);
     ASSERT_OK(rig_stop(&rig));
 }
 
