@@ -157,7 +157,7 @@ class Producer:
         if not os.path.exists(self.copy):
             return []
         with open(self.copy, encoding="utf-8") as file:
-            lines = (line.split() for line in file if " ack " in line)
+            lines = (line.split() for line in file if " ack " in line and line.endswith("\n"))
             return [(int(words[4]), int(words[0]) / 1e6) for words in lines]
 
     def pauses(self):
@@ -403,7 +403,8 @@ class World:
 def diagnose():
     """What a person would look at first."""
     for arguments in (("get", "fc,pods,pvc,svc", "--output=wide"), ("get", "events", "--sort-by=.lastTimestamp"),
-                      ("logs", f"--selector=freshet.dev/cluster={NAME}", "--tail=15", "--prefix")):
+                      ("logs", f"--selector=freshet.dev/cluster={NAME}", "--tail=15", "--prefix"),
+                      ("logs", f"--selector=freshet.dev/cluster={NAME}", "--tail=5", "--prefix", "--previous")):
         print(kubectl(*arguments, check=False)[-6000:], file=sys.stderr)
     for namespace in (SYSTEM, NAMESPACE, "freshet"):
         selector = "--selector=app.kubernetes.io/name=freshet-operator"
