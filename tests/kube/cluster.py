@@ -397,7 +397,7 @@ class World:
         self.helm("uninstall", RELEASE, "--wait", "--timeout", "60s")
         kept = kubectl("get", "crd", "--output=name")
         assert kept.count("freshet.dev") == 3, f"custom resources did not stay: {kept}"
-        kubectl("delete", "namespace", NAMESPACE, SYSTEM, "--wait=false")
+        kubectl("delete", "namespace", *{NAMESPACE, self.system}, "--wait=false", namespace="")
 
 
 def diagnose():
