@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "meta/balancer.h"
+#include "reactor/clock.h"
 #include "reactor/reactor.h"
 
 #include <stdio.h>
@@ -36,7 +37,8 @@ apply_to_balancer(struct meta *meta, const struct settings *settings)
     if (reactor_index() == 0) {
         const struct balancer_options options = { settings_bool(settings, "balancer.enable"),
             (uint32_t)settings_int(settings, "balancer.imbalance.percent"),
-            (uint32_t)settings_int(settings, "balancer.moves.max") };
+            (uint32_t)settings_int(settings, "balancer.moves.max"),
+            (uint64_t)settings_int(settings, "balancer.settle.ms") * NS_PER_MS };
         meta_balancer_configure(meta, &options);
     }
 }

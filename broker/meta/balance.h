@@ -14,6 +14,11 @@
  * B4  What is fixed stays: a partition under way, or one that somebody else has placed; and what
  *     was moved a moment ago is not moved again for its traffic, which is measured after a while.
  *
+ * B5  While others take them, a broker that has registered less than settle_ns ago gets no
+ *     partitions of others, neither by a plan nor by placement.c. Crash: none; the load balancers
+ *     before it don't know it yet, and clients that are sent to it knock at closed doors, each time
+ *     with more patience until the next try.
+ *
  * Three goals, one after the other: as many partitions on each broker, each topic over all zones
  * (only where the numbers of partitions are even enough to rest), as much traffic on each broker.
  * Hysteresis: a correction begins when a difference is greater than imbalance_percent of the mean,

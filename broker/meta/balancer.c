@@ -16,7 +16,6 @@
 #include <string.h>
 
 #define SETTLE_NS (500ull * NS_PER_MS) /* after something that matters: more may follow at once */
-#define FIRST_REPORT_NS (10ull * NS_PER_S) /* so long a new broker's first report is waited for */
 
 /* A partition that is left alone. */
 struct note {
@@ -222,7 +221,8 @@ survey_brokers(struct survey *s)
         int32_t i = s->input.broker_count++;
         const struct member_load *load = member_recent_load(member_find(meta, id = broker->id));
         s->ids[i] = broker->id;
-        s->brokers[i] = (struct balance_broker){ .takes = meta_broker_takes(broker) && load };
+        bool takes = meta_broker_takes(broker) && load && !member_young_ns(meta, broker->id);
+        s->brokers[i] = (struct balance_broker){ .takes = takes };
         /* A zone is one of those that count: no broker of a zone, no share of it. */
         s->brokers[i].zone = survey_zone(s, broker->rack);
     }
@@ -347,13 +347,20 @@ survey_done(struct survey *s)
 
 /* --- whether to plan at all --- */
 
-static bool
-is_waited_for(struct balancer *b, const struct meta_broker *broker)
+/* What the plan has to wait for; NULL: nothing. */
+static const char *
+why_wait(struct balancer *b, const struct meta_broker *broker, size_t homed)
 {
-    const struct member *member = member_find(b->meta, broker->id);
-    uint64_t since = MAX(member ? member->registered_ns : 0, b->meta->office_ns);
-    return meta_broker_takes(broker) && !member_recent_load(member) &&
-           clock_boot_ns() - since < FIRST_REPORT_NS;
+    uint64_t young_ns = member_young_ns(b->meta, broker->id);
+    if (broker->alive && broker->state >= META_BROKER_DRAINING && homed) {
+        return "drains or stops";
+    }
+    if (meta_broker_takes(broker) && young_ns) {
+        balancer_wake(b, young_ns);
+        return "has registered a moment ago";
+    }
+    bool is_silent = meta_broker_takes(broker) && member_owes_report(b->meta, broker->id);
+    return is_silent ? "has not said yet what it serves" : NULL;
 }
 
 /* True, and the view says why. */
@@ -364,12 +371,9 @@ must_wait(struct balancer *b, const struct survey *s)
     const struct meta_broker *broker;
     int32_t i = 0;
     for (int32_t id = -1; (broker = meta_broker_next(state, id)); id = broker->id, i++) {
-        bool leaves = broker->alive && broker->state >= META_BROKER_DRAINING && s->homed[i];
-        if (leaves || is_waited_for(b, broker)) {
-            snprintf(b->view.reason, sizeof b->view.reason,
-                    leaves ? "broker %d drains or stops"
-                           : "broker %d has not said yet what it serves",
-                    broker->id);
+        const char *why = why_wait(b, broker, s->homed[i]);
+        if (why) {
+            snprintf(b->view.reason, sizeof b->view.reason, "broker %d %s", broker->id, why);
             b->view.state = BALANCER_WAITING;
             return true;
         }

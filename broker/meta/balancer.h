@@ -30,6 +30,7 @@ struct balancer_options {
     bool is_enabled;            /* balancer.enable */
     uint32_t imbalance_percent; /* balancer.imbalance.percent */
     uint32_t moves_max;         /* balancer.moves.max */
+    uint64_t settle_ns;         /* balancer.settle.ms: B5 */
 };
 
 struct balancer_move {

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 
+#define FIRST_REPORT_NS (10ull * NS_PER_S) /* so long a new broker's first report is waited for */
 #define LOAD_ENTRY_SIZE (META_KEY_SIZE + 16u)
 #define LOAD_SIZE_MAX (64u + META_LOAD_PARTITIONS_MAX * LOAD_ENTRY_SIZE)
 
@@ -91,4 +92,12 @@ meta_report_load(struct meta *meta, const struct meta_load *load)
         follower_wake(meta);
     }
     strbuf_done(&encoded);
+}
+
+bool
+member_owes_report(struct meta *meta, int32_t id)
+{
+    const struct member *member = member_find(meta, id);
+    uint64_t since = MAX(member ? member->registered_ns : 0, meta->office_ns);
+    return !member_recent_load(member) && clock_boot_ns() - since < FIRST_REPORT_NS;
 }

@@ -46,6 +46,17 @@ member_get(struct meta *meta, int32_t id)
     return member;
 }
 
+uint64_t
+member_young_ns(struct meta *meta, int32_t id)
+{
+    const struct member *member = member_find(meta, id);
+    uint64_t until = member && member->registered_ns
+                             ? member->registered_ns + meta->balancer_options.settle_ns
+                             : 0;
+    uint64_t now_ns = clock_boot_ns();
+    return until > now_ns ? until - now_ns : 0;
+}
+
 bool
 member_hear(struct meta *meta, struct member *member, int64_t broker_epoch)
 {

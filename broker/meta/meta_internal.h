@@ -217,12 +217,16 @@ struct member *member_find(struct meta *meta, int32_t id);
 struct member *member_get(struct meta *meta, int32_t id);
 /* A heartbeat came: false when no lease may be granted (C2, C3). */
 bool member_hear(struct meta *meta, struct member *member, int64_t broker_epoch);
+/* How much longer a broker is one that has just registered (B5); 0: it isn't. */
+uint64_t member_young_ns(struct meta *meta, int32_t id);
 
 /* load.c */
 /* Keeps a report. -EBADMSG. */
 MUST_CHECK int member_take_load(struct member *member, struct bytes bytes);
 /* NULL: nothing recent. `member` may be NULL. */
 const struct member_load *member_recent_load(const struct member *member);
+/* A broker that is new, here or to this controller, and has not said yet what it serves. */
+bool member_owes_report(struct meta *meta, int32_t id);
 /* balancer.c */
 MUST_CHECK int balancer_start(struct meta *meta);
 MAY_SUSPEND void balancer_stop(struct meta *meta);

@@ -14,6 +14,7 @@ struct load {
     int32_t id;
     int64_t epoch;
     bool takes;
+    bool is_young;    /* B5 */
     bool leaves;      /* drains or stops */
     bool may_be_told; /* has had the time to open what is its own */
     bool alive;
@@ -45,16 +46,27 @@ load_find(const struct placement *p, int32_t id)
     return low < p->load_count && p->loads[low].id == id ? &p->loads[low] : NULL;
 }
 
-/* The broker with the fewest partitions of those that take more; NULL: there is none. */
 static struct load *
-load_least(const struct placement *p)
+load_least_of(const struct placement *p, bool young)
 {
     struct load *least = NULL;
     for (size_t i = 0; i < p->load_count; i++) {
         struct load *load = &p->loads[i];
-        if (load->takes && (!least || load->partitions < least->partitions)) {
+        if (load->takes && load->is_young == young &&
+                (!least || load->partitions < least->partitions)) {
             least = load;
         }
+    }
+    return least;
+}
+
+/* The broker with the fewest partitions of those that take more; NULL: there is none. */
+static struct load *
+load_least(const struct placement *p)
+{
+    struct load *least = load_least_of(p, false);
+    if (!least) {
+        least = load_least_of(p, true);
     }
     return least;
 }
@@ -81,6 +93,7 @@ placement_load(struct placement *p)
         p->loads[p->load_count++] = (struct load){ .id = broker->id,
             .epoch = broker->epoch,
             .takes = meta_broker_takes(broker),
+            .is_young = member_young_ns(p->meta, broker->id) > 0,
             .leaves = broker->state >= META_BROKER_DRAINING,
             .may_be_told = had_time(p->meta, broker),
             .alive = broker->alive };

@@ -129,6 +129,13 @@ const struct setting settings_broker_rows[] = {
                      "those that others move count too.",
             OWN },
 
+    { "balancer.settle.ms", SETTING_INT, "3000", BETWEEN(0, 600000), .dynamic = true,
+            .about = "How long a broker that has just registered gets no partitions of others: "
+                     "until "
+                     "load balancers and the like lead to it. Where no other broker takes any it "
+                     "gets them at once.",
+            OWN },
+
     /* the machine */
     { "reactors", SETTING_INT, "0", BETWEEN(0, REACTORS_MAX),
             .about = "Threads that serve, one per processor; 0: as many as the process may use.",

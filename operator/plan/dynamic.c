@@ -13,6 +13,7 @@ static const char *const names[] = {
     "balancer.enable",
     "balancer.imbalance.percent",
     "balancer.moves.max",
+    "balancer.settle.ms",
     "compression.type",
     "log.cleaner.delete.retention.ms",
     "log.cleaner.max.compaction.lag.ms",

@@ -524,3 +524,54 @@ FIBER_TEST(the_balancer_wishes_partitions_to_a_broker_once_that_reports)
     ASSERT_OK(meta_stop(first));
     objectstore_close(objects);
 }
+
+static bool
+is_waiting_for_news(const struct meta *meta)
+{
+    struct balancer_view view;
+    meta_balancer_view(meta, &view);
+    return view.state == BALANCER_WAITING && strstr(view.reason, "3 has registered a moment ago");
+}
+
+/* B5: by the balancer and by placement. */
+FIBER_TEST(a_broker_that_has_just_registered_gets_nothing_while_others_take_it)
+{
+    struct objectstore *objects = open_memory();
+    ASSERT(objects);
+    struct meta *first = start_broker(objects, 1);
+    ASSERT(first);
+    const struct balancer_options options = { true, 20, 100, 2 * LEASE };
+    meta_balancer_configure(first, &options);
+    struct meta *second = start_broker(objects, 2);
+    ASSERT(second);
+    ASSERT_OK(fiber_sleep_ns(2 * LEASE));
+    struct meta *third = start_broker(objects, 3);
+    ASSERT(third);
+    ASSERT_OK(create_topic(first, 5));
+    for (int32_t i = 0; i < 3; i++) {
+        struct meta_record open = test_open(5, i, 1, meta_broker_epoch(first));
+        ASSERT_OK(meta_propose_one(first, &open, NULL));
+    }
+    const struct meta_record stops = { .type = META_BROKER_STATE,
+        .broker_state = { 1, META_BROKER_STOPPING } };
+    ASSERT_OK(meta_propose_one(first, &stops, NULL));
+    ASSERT(EVENTUALLY(wishes_for(first, 5, 2) == 3));
+    const struct meta_record serves = { .type = META_BROKER_STATE,
+        .broker_state = { 1, META_BROKER_OPEN } };
+    ASSERT_OK(meta_propose_one(first, &serves, NULL));
+    report(first, test_key(5, 0), 0);
+    report(second, test_key(5, 0), 0);
+    report(third, test_key(5, 0), 0);
+    ASSERT(EVENTUALLY(is_waiting_for_news(first)));
+    ASSERT_EQ(wishes_for(first, 5, 3), 0);
+    /* Where nobody else is, a young one is better than none. */
+    const struct meta_record cordon = { .type = META_BROKER_STATE,
+        .broker_state = { 2, META_BROKER_STOPPING } };
+    ASSERT_OK(meta_propose_one(first, &cordon, NULL));
+    ASSERT_OK(meta_propose_one(first, &stops, NULL));
+    ASSERT(EVENTUALLY(wishes_for(first, 5, 3) == 3));
+    ASSERT_OK(meta_stop(third));
+    ASSERT_OK(meta_stop(second));
+    ASSERT_OK(meta_stop(first));
+    objectstore_close(objects);
+}
