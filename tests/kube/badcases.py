@@ -1,7 +1,8 @@
 """The cases of tests/kube/bad-input whose cluster never was well: what is applied, what must be told, and what puts it right."""
 import json
+import subprocess
 
-from cluster import NAMESPACE, kubectl
+from cluster import NAMESPACE, kubectl, wait
 
 NAME = "main"
 STORE = f"http://s3.{NAMESPACE}.svc:7070"
@@ -60,8 +61,18 @@ class Case:
         kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {
             "name": self.namespace, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}))
         self.apply(secret("s3", accessKeyId="testkey", secretAccessKey="testsecret"), *self.there)
+        if any(o["kind"] == "ValidatingAdmissionPolicyBinding" for o in self.there):
+            wait(f"{self.name}: the policy is in force", self.is_denied, 60)
         self.apply({"apiVersion": "freshet.dev/v1alpha1", "kind": "FreshetCluster", "metadata": {"name": NAME},
                     "spec": spec_of(self.name, **self.wish)})
+
+    def is_denied(self):
+        """Policies are in force some seconds after they were made."""
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": {
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{"name": "x", "image": "x", "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}}]}}
+        command = ["kubectl", "--namespace", self.namespace, "create", "--dry-run=server", "-f", "-"]
+        return "no pods on Sundays" in subprocess.run(command, input=json.dumps(pod), text=True, capture_output=True, check=False).stderr
 
     def put_right(self):
         if callable(self.right):
