@@ -102,6 +102,14 @@ history_sent(struct history *history, int64_t at_us, const char *topic, int32_t 
     flush_at(history, client_now_us());
 }
 
+void
+history_note(struct history *history, const char *event, const char *topic, int32_t partition,
+        int64_t number)
+{
+    fprintf(history->file, "# %" PRId64 " %s %s %" PRId32 " %" PRId64 "\n", client_now_us(), event,
+            topic, partition, number);
+}
+
 static void
 acked_add(struct acked_list *list, struct acked record)
 {

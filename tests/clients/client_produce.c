@@ -12,7 +12,8 @@ struct producer {
     rd_kafka_t *client;
     rd_kafka_topic_t *topic;
     int32_t partitions;
-    int64_t next[CLIENT_PARTITIONS_MAX]; /* number of the next record of each partition */
+    int64_t next[CLIENT_PARTITIONS_MAX];   /* number of the next record of each partition */
+    int32_t led_by[CLIENT_PARTITIONS_MAX]; /* who acknowledged last, 1 above its id; 0: nobody */
     int64_t acked;
     int64_t failed;
     const struct produce_options *options;
@@ -44,6 +45,12 @@ on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
         }
         return;
     }
+    int32_t leader = rd_kafka_message_broker_id(message) + 1;
+    if (producer->led_by[message->partition] != leader) {
+        producer->led_by[message->partition] = leader;
+        history_note(
+                producer->history, "led", producer->options->topic, message->partition, leader - 1);
+    }
     history_event(producer->history, "ack", producer->options->topic, message->partition,
             "%" PRId64 " %" PRId64, number, message->offset);
     producer->acked++;
@@ -61,8 +68,13 @@ producer_open(struct producer *producer)
     const char *const plain[] = { "acks", "all", "retries", "0", "linger.ms", "2",
         "message.timeout.ms", "4000", "socket.timeout.ms", "3000", "queue.buffering.max.messages",
         "200000", NULL };
-    rd_kafka_conf_t *conf = client_conf(
-            producer->options->bootstrap, producer->options->is_plain ? plain : settings);
+    /* As users have it, but that no record may be given up. */
+    const char *const defaults[] = { "enable.idempotence", "true", "message.timeout.ms", "0",
+        NULL };
+    rd_kafka_conf_t *conf =
+            client_conf(producer->options->bootstrap, producer->options->is_plain ? plain
+                                                      : client_has_defaults()     ? defaults
+                                                                                  : settings);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_conf_set_opaque(conf, producer);
     producer->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof error);

@@ -32,22 +32,40 @@ client_number(const char *text, int64_t min, int64_t max)
     return n;
 }
 
-rd_kafka_conf_t *
-client_conf(const char *bootstrap, const char *const *settings)
+static void
+conf_set(rd_kafka_conf_t *conf, const char *const *settings)
 {
     char error[512];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    if (rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, error, sizeof error) ||
-            /* A killed broker is back in a moment: look often. */
-            rd_kafka_conf_set(conf, "reconnect.backoff.ms", "20", error, sizeof error) ||
-            rd_kafka_conf_set(conf, "reconnect.backoff.max.ms", "200", error, sizeof error) ||
-            rd_kafka_conf_set(conf, "log.connection.close", "false", error, sizeof error)) {
-        client_die("%s", error);
-    }
     for (; *settings; settings += 2) {
         if (rd_kafka_conf_set(conf, settings[0], settings[1], error, sizeof error)) {
             client_die("%s", error);
         }
+    }
+}
+
+bool
+client_has_defaults(void)
+{
+    return getenv("CLIENT_DEFAULTS") != NULL;
+}
+
+rd_kafka_conf_t *
+client_conf(const char *bootstrap, const char *const *settings)
+{
+    const char *const where[] = { "bootstrap.servers", bootstrap, "log.connection.close", "false",
+        NULL };
+    /* A killed broker is back in a moment: look often. */
+    static const char *const eager[] = { "reconnect.backoff.ms", "20", "reconnect.backoff.max.ms",
+        "200", NULL };
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    conf_set(conf, where);
+    if (!client_has_defaults()) {
+        conf_set(conf, eager);
+    }
+    conf_set(conf, settings);
+    const char *const debug[] = { "debug", getenv("CLIENT_DEBUG"), NULL };
+    if (debug[1]) {
+        conf_set(conf, debug);
     }
     return conf;
 }

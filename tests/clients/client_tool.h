@@ -26,8 +26,10 @@ struct acked_list {
 
 /* Prints to stderr and ends the program with status 1. */
 _Noreturn void client_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Setting by setting, "name", "value", ..., NULL. */
+/* Setting by setting, "name", "value", ..., NULL; what is not named is as in most tests, or with
+ * CLIENT_DEFAULTS in the environment as librdkafka has it, which is what users have. */
 rd_kafka_conf_t *client_conf(const char *bootstrap, const char *const *settings);
+bool client_has_defaults(void);
 int64_t client_number(const char *text, int64_t min, int64_t max);
 
 /* The value of record `number` of a partition: the same bytes in the producer and in the check.
@@ -48,6 +50,9 @@ void history_event(struct history *history, const char *event, const char *topic
 /* The record was given to the client library at that time or later: whoever reads it may be faster
  * than we are with our line. */
 void history_sent(struct history *history, int64_t at_us, const char *topic, int32_t partition,
+        int64_t number);
+/* A line for people, which the check skips: "# TIME EVENT TOPIC PARTITION NUMBER". */
+void history_note(struct history *history, const char *event, const char *topic, int32_t partition,
         int64_t number);
 void history_flush(struct history *history);
 void history_sync(struct history *history); /* at once */

@@ -33,6 +33,8 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 public class JavaClient {
+    /* As users have it; else as most tests want it. */
+    static final boolean DEFAULTS = System.getenv("CLIENT_DEFAULTS") != null;
     static volatile boolean stop;
     static final CountDownLatch ended = new CountDownLatch(1);
 
@@ -100,8 +102,10 @@ public class JavaClient {
     static Properties properties(String bootstrap, String... pairs) {
         Properties p = new Properties();
         p.put("bootstrap.servers", bootstrap);
-        p.put("reconnect.backoff.ms", "20");
-        p.put("reconnect.backoff.max.ms", "200");
+        if (!DEFAULTS) {
+            p.put("reconnect.backoff.ms", "20");
+            p.put("reconnect.backoff.max.ms", "200");
+        }
         for (int i = 0; i < pairs.length; i += 2) {
             p.put(pairs[i], pairs[i + 1]);
         }
@@ -112,8 +116,10 @@ public class JavaClient {
         History history = new History(path, "java-producer");
         AtomicLong acked = new AtomicLong();
         AtomicLong failed = new AtomicLong();
-        Properties p = properties(bootstrap, "enable.idempotence", "true", "acks", "all", "linger.ms", "2", "compression.type", "zstd",
-            "delivery.timeout.ms", "2147483647", "request.timeout.ms", "10000", "max.block.ms", "600000");
+        Properties p = DEFAULTS
+            ? properties(bootstrap)
+            : properties(bootstrap, "enable.idempotence", "true", "acks", "all", "linger.ms", "2", "compression.type", "zstd", "delivery.timeout.ms",
+                "2147483647", "request.timeout.ms", "10000", "max.block.ms", "600000");
         KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(p, new ByteArraySerializer(), new ByteArraySerializer());
         long[] next = new long[partitions];
         long began = nowUs();

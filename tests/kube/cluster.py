@@ -129,7 +129,8 @@ class Producer:
         arguments = ["produce", self.bootstrap, self.topic, str(PARTITIONS), str(rate), self.history]
         command = self.command(*arguments)
         if self.inside:
-            script = f"echo $$ >/tmp/{self.topic}.pid; exec client_tool {' '.join(arguments)}"
+            settings = "CLIENT_DEFAULTS=1 " if "CLIENT_DEFAULTS" in os.environ else ""
+            script = f"echo $$ >/tmp/{self.topic}.pid; {settings}exec client_tool {' '.join(arguments)}"
             command = ["kubectl", "--namespace", NAMESPACE, "exec", self.pod, "--", "sh", "-c", script]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         atexit.register(self.process.kill)
@@ -363,6 +364,13 @@ class World:
         inside = self.producer("inside", inside=True)
         inside.create()
         inside.start(rate)
+
+    def roll(self):
+        before = {p["metadata"]["uid"] for p in brokers()}
+        patch = {"spec": {"template": {"annotations": {"example.com/rolled": str(time.time())}}}}
+        kubectl("patch", "fc", NAME, "--type=merge", "--patch", json.dumps(patch))
+        seconds = wait("a rolled cluster", lambda: ready(len(before)) and not before & {p["metadata"]["uid"] for p in brokers()}, 300)
+        self.measure(f"rolled {len(before)} brokers", seconds)
 
     def check(self):
         files = []
