@@ -31,7 +31,8 @@ leader_hint_find(struct leader_hints *hints, struct partition_key key, int32_t *
     const struct meta_state *state = meta_state(meta);
     const struct meta_partition *partition = meta_partition_find(state, key);
     if (!partition || partition->owner == meta_broker_id(meta) || !meta_lease_is_valid(meta) ||
-            !meta_broker_is_current(state, partition->owner, partition->owner_broker_epoch)) {
+            !meta_broker_is_current(state, partition->owner, partition->owner_broker_epoch) ||
+            meta_broker_is_away(meta, meta_broker_find(state, partition->owner))) {
         return false;
     }
     hints_add(hints, partition->owner);

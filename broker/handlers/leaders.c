@@ -36,6 +36,10 @@ leaders_find(const struct request *request, const struct meta_partition *partiti
     const struct meta_broker *owner = meta_broker_find(meta_state(meta), partition->owner);
     bool serves = owner && owner->alive && partition->owner_broker_epoch == owner->epoch;
     bool is_us = serves && owner->id == meta_broker_id(meta);
+    if (serves && !is_us && meta_broker_is_away(meta, owner)) {
+        MARK("leaders: the leader's process has ended");
+        return NULL;
+    }
     return serves && !(is_us && !meta_lease_is_valid(meta)) ? owner : NULL;
 }
 

@@ -8,7 +8,12 @@
  * Crash: a broker that was paused until its partitions were taken over wakes up and names itself as
  * their leader. Clients that have found the new leaders come back, hear nothing, and turn round
  * again with requests under way on both sides; some of them (librdkafka) then skip a batch, and
- * send what was appended before a second time in a new epoch. */
+ * send what was appended before a second time in a new epoch.
+ *
+ * Nor is anybody sent to a broker whose process has ended (meta_broker_is_away): a client that is
+ * told of such a leader knocks at its closed port, each time with more patience until the next try
+ * (librdkafka: up to 10 s), and comes back long after the broker. Told that there is none, it asks
+ * again within a second. */
 
 #include "handlers/request.h"
 #include "meta/state.h"

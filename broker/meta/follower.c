@@ -271,6 +271,9 @@ take_message(struct follower *f, const struct peer_message *message)
     case PEER_LEASE:
         take_lease(f, message->number);
         return 0;
+    case PEER_AWAY:
+        away_take(f->meta, message->object);
+        return 0;
     case PEER_BEHIND:
         return take_behind(f, message->number);
     case PEER_REFUSED:
@@ -357,6 +360,7 @@ session_hello(struct follower *f)
                 (unsigned long long)answer.welcome.lease_ns);
     }
     f->welcome = answer.welcome;
+    away_take(meta, BYTES_NULL);
     meta->broker_epoch = answer.welcome.broker_epoch;
     return 0;
 }
@@ -388,13 +392,8 @@ session_connect(struct follower *f)
         return fault(-EHOSTUNREACH,
                 "meta: broker %d is the controller and has no internal.listener", id);
     }
-    char host[META_HOST_SIZE_MAX + 1];
-    int32_t port = broker->internal_port;
-    snprintf(host, sizeof host, "%s", broker->internal_host);
-    int r = tcp_connect(host, (uint16_t)port, clock_mono_ns() + meta->lease_ns / 8, &f->stream);
-    return r ? fault_note(r, "meta: the controller, broker %d, cannot be reached at %s:%d", id,
-                       host, port)
-             : 0;
+    int r = away_connect(meta, broker, clock_mono_ns() + meta->lease_ns / 8, &f->stream);
+    return r ? fault_note(r, "meta: the controller, broker %d, cannot be reached", id) : 0;
 }
 
 /* Connects, follows, and returns why it ended. */

@@ -196,6 +196,9 @@ members_listen(void *arg, const struct meta_record *record, const struct meta_re
     if (result->error == 0 && record->type == META_BROKER_REMOVE) {
         member_forget(meta, record->broker_remove.broker_id);
     }
+    if (result->error == 0 && (record->type == META_BROKER || record->type == META_BROKER_GONE)) {
+        away_prune(meta);
+    }
     if (result->error == 0 &&
             (record->type == META_BROKER_STATE || record->type == META_BROKER_GONE ||
                     record->type == META_BROKER || record->type == META_RECOVERED)) {

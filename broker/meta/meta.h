@@ -127,6 +127,10 @@ void meta_report_load(struct meta *meta, const struct meta_load *load);
 
 /* M4. Cheap: one clock read and a comparison. From any reactor. */
 bool meta_lease_is_valid(const struct meta *meta);
+/* Whether its process has ended and its death is not logged yet, as far as is known: nobody listens
+ * where it did. For directions only (handlers/leaders.h): it may be back at any moment, under the
+ * same epoch never. From any reactor. */
+bool meta_broker_is_away(const struct meta *meta, const struct meta_broker *broker);
 /* True once fenced (M2): never false again. */
 bool meta_is_fenced(const struct meta *meta);
 /* Suspends until fenced (or cancelled: -ECANCELED): main.c then stops the process; the fault says

@@ -77,6 +77,8 @@ struct feed {
     size_t bytes;
 };
 
+#define META_AWAY_MAX 16
+
 struct balancer;
 struct follower;
 struct server;
@@ -125,6 +127,9 @@ struct meta {
     struct wait_queue snapshot_due;
     uint64_t last_snapshot; /* sequences of log objects; 0: none */
     uint64_t former_snapshot;
+
+    _Atomic int64_t away[META_AWAY_MAX]; /* broker epochs; 0: a free place. Changed on reactor 0 */
+    uint64_t away_version;
 
     struct server *server;     /* NULL: no internal listener */
     struct follower *follower; /* NULL: we are the controller since the start */
@@ -239,6 +244,20 @@ MUST_CHECK MAY_SUSPEND int placement_pass(struct meta *meta);
 
 /* assign.c: gives dead brokers' logs to live brokers, as far as that is needed now. */
 MUST_CHECK MAY_SUSPEND int assign_pass(struct meta *meta);
+
+/* away.c: brokers whose process has ended, as many as there is place for. */
+void away_add(struct meta *meta, const struct meta_broker *broker);
+void away_drop(struct meta *meta, int64_t broker_epoch);
+/* Those that the state knows to be dead, or that are back, are not away any more. */
+void away_prune(struct meta *meta);
+/* A connection to its internal listener; it is away when nobody listens there. */
+MUST_CHECK MAY_SUSPEND int away_connect(struct meta *meta, const struct meta_broker *broker,
+        uint64_t deadline_ns, struct stream **ret_stream);
+/* The broker's connection was closed: is anybody there? */
+MAY_SUSPEND void away_knock(struct meta *meta, int32_t broker_id, int64_t broker_epoch);
+/* As it is sent: 8 bytes for each. */
+struct bytes away_list(const struct meta *meta, uint8_t out[META_AWAY_MAX * sizeof(int64_t)]);
+void away_take(struct meta *meta, struct bytes list);
 
 /* server.c */
 MUST_CHECK MAY_SUSPEND int server_start(struct meta *meta, const struct meta_options *options);

@@ -10,8 +10,8 @@
 
 #include <errno.h>
 
-/* 2: the registration in a hello is a record of the log. */
-#define PEER_VERSION 2u
+/* 3: away. */
+#define PEER_VERSION 3u
 #define PEER_SIZE_MIN 8u /* CRC, type, version */
 
 static void
@@ -81,6 +81,7 @@ write_body(struct strbuf *out, const struct peer_message *message)
         return message->propose.records;
     case PEER_LOG:
     case PEER_LOAD:
+    case PEER_AWAY:
         return message->object;
     }
     UNREACHABLE();
@@ -130,6 +131,7 @@ read_body(struct meta_reader *in, unsigned type, struct peer_message *message)
         break;
     case PEER_LOG:
     case PEER_LOAD:
+    case PEER_AWAY:
         message->object = meta_read_raw(in, in->left);
         break;
     default:

@@ -17,6 +17,7 @@ enum peer_type {
     PEER_LOG = 7,
     PEER_BEHIND = 8,
     PEER_LOAD = 9,
+    PEER_AWAY = 10,
 };
 
 struct peer_hello {
@@ -50,7 +51,7 @@ struct peer_message {
             int32_t count;
             struct bytes records;
         } propose;
-        struct bytes object; /* log; load: as load_encode writes it */
+        struct bytes object; /* log; load: as load_encode writes it; away: as away_list does */
     };
 };
 

@@ -31,6 +31,7 @@ struct peer_link {
     struct uuid incarnation;
     int64_t broker_epoch;
     uint64_t next;    /* log object to send */
+    uint64_t away;    /* version of the list that it knows */
     uint64_t granted; /* number of a heartbeat to answer; 0: none */
     int refusal;      /* the sender says why and ends */
     char refusal_text[496];
@@ -152,6 +153,7 @@ admit_member(struct peer_link *peer, const struct applicant *applicant)
     /* Silence counts from here. */
     member->heard_ns = clock_boot_ns();
     member->hung_up = false;
+    away_drop(meta, peer->broker_epoch);
     member->peer = peer;
     peer->member = member;
 }
@@ -211,6 +213,13 @@ peer_send_next(struct peer_link *peer)
         const struct peer_message lease = { .type = PEER_LEASE, .number = peer->granted };
         peer->granted = 0;
         int r = peer_send(peer, &lease);
+        return r ? r : 1;
+    }
+    if (peer->away != meta->away_version) {
+        uint8_t list[META_AWAY_MAX * sizeof(int64_t)];
+        const struct peer_message away = { .type = PEER_AWAY, .object = away_list(meta, list) };
+        peer->away = meta->away_version;
+        int r = peer_send(peer, &away);
         return r ? r : 1;
     }
     if (peer->next > replica_object(meta->replicas[0])) {
@@ -346,6 +355,9 @@ peer_main(void *arg)
     }
     list_remove(&peer->link);
     stream_close(peer->stream);
+    if (peer->member && r == -ECONNRESET && !server->stopping) {
+        away_knock(server->meta, peer->member->id, peer->broker_epoch);
+    }
     server->peer_count--;
     wait_queue_wake_all(&server->gone);
     mem_free(peer);

@@ -5,8 +5,10 @@
 #include "handlers/handlers.h"
 #include "handlers/leader_hint.h"
 #include "handlers/leaders.h"
+#include "meta/meta_internal.h"
 #include "objectstore/faulty.h"
 #include "reactor/clock.h"
+#include "reactor/random.h"
 #include "unit/broker/partition/support_rig.h"
 #include "unit/test.h"
 
@@ -23,13 +25,13 @@ struct bench {
 
 /* A broker with a short lease, and a request for all topics. */
 static int
-bench_open(struct bench *bench, const char *name)
+bench_open_for(struct bench *bench, const char *name, uint64_t lease_ns)
 {
     *bench = (struct bench){ .settings = settings_new(),
         .broker = mem_alloc(sizeof *bench->broker) };
     int r = rig_new(&bench->rig, name);
     if (r == 0) {
-        bench->rig.lease_ns = LEASE_NS;
+        bench->rig.lease_ns = lease_ns;
         r = rig_crash(&bench->rig);
     }
     r = r == 0 ? rig_start(&bench->rig) : r;
@@ -43,6 +45,12 @@ bench_open(struct bench *bench, const char *name)
     arena_init(&bench->request.arena, REQUEST_MEMORY_MAX);
     wire_writer_init(&bench->request.answer, GIB);
     return r;
+}
+
+static int
+bench_open(struct bench *bench, const char *name)
+{
+    return bench_open_for(bench, name, LEASE_NS);
 }
 
 static void
@@ -168,5 +176,51 @@ FIBER_TEST(an_incarnation_that_is_over_says_nothing_of_leaders)
     ASSERT_EQ(mark_count("leaders: no answer from an incarnation that is over"), silent + 1);
     ASSERT_OK(meta_stop(next));
     ASSERT_ERROR(rig_crash(&bench.rig), -ESTALE);
+    bench_close(&bench);
+}
+
+/* Another broker's registration, and the partition moves there. */
+static int
+move_away(struct bench *bench)
+{
+    static const struct meta_endpoint endpoint = { BYTES_LITERAL("PLAINTEXT"),
+        BYTES_LITERAL("127.0.0.1"), 9093 };
+    const struct meta_record records[] = {
+        { .type = META_BROKER,
+                .broker = { .broker_id = 2,
+                        .incarnation = random_uuid(),
+                        .endpoints = &endpoint,
+                        .endpoint_count = 1,
+                        .admin_host = BYTES_LITERAL("127.0.0.1") } },
+        { .type = META_MOVE, .move = { bench->rig.key, 2 } },
+    };
+    struct meta_result results[ARRAY_SIZE(records)];
+    int r = meta_propose(bench->rig.meta, records, ARRAY_SIZE(records), results);
+    r = r ? r : results[0].error;
+    return r ? r : results[1].error;
+}
+
+FIBER_TEST(nobody_is_sent_to_a_broker_whose_process_has_ended)
+{
+    struct bench bench;
+    int32_t id = -1;
+    int32_t epoch;
+    ASSERT_OK(bench_open_for(&bench, "leaders-away", 60 * (uint64_t)NS_PER_S));
+    struct meta *meta = bench.rig.meta;
+    ASSERT_OK(move_away(&bench));
+    ASSERT(EVENTUALLY(partition_of(&bench)->owner == 2));
+    const struct meta_broker *other = meta_broker_find(meta_state(meta), 2);
+    struct leader_hints hints = { .request = &bench.request };
+    ASSERT(leaders_find(&bench.request, partition_of(&bench)) == other);
+    ASSERT(leader_hint_find(&hints, bench.rig.key, &id, &epoch));
+    ASSERT_EQ(id, 2);
+    uint64_t told = mark_count("leaders: the leader's process has ended");
+    away_add(meta, other);
+    ASSERT_EQ(leaders_error(&bench.request, partition_of(&bench)), KAFKA_LEADER_NOT_AVAILABLE);
+    ASSERT_EQ(mark_count("leaders: the leader's process has ended"), told + 1);
+    ASSERT(!leader_hint_find(&hints, bench.rig.key, &id, &epoch));
+    away_drop(meta, other->epoch);
+    ASSERT_EQ(leaders_error(&bench.request, partition_of(&bench)), KAFKA_NONE);
+    ASSERT_OK(rig_stop(&bench.rig));
     bench_close(&bench);
 }
