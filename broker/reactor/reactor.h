@@ -24,7 +24,8 @@
 #include <stdint.h>
 
 /* IO_AUTO takes uring where the kernel allows it and threads elsewhere: container runtimes deny
- * io_uring in their default seccomp profile, so it is probed at start. */
+ * io_uring in their default seccomp profile, so it is probed at start; and its rings may be more
+ * locked memory than RLIMIT_MEMLOCK leaves to this user. */
 enum io_engine { IO_AUTO, IO_URING, IO_THREADS, IO_SIM };
 
 struct sim;

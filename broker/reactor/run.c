@@ -8,6 +8,7 @@
  * mail. Reactor 0 ends the run when all are idle, and as many messages were received as were sent,
  * twice in a row with the same numbers: a message under way would make the sums differ, one that
  * was handled in between would change them. */
+#include "base/mark.h"
 #include "base/mem.h"
 #include "reactor/internal.h"
 #include "reactor/sim_internal.h"
@@ -302,7 +303,7 @@ signals_prepare(void)
 }
 
 static int
-engine_choose(struct reactors *reactors, enum io_engine wanted, const struct engine **ret_engine)
+engine_choose(enum io_engine wanted, const struct engine **ret_engine)
 {
     *ret_engine = &engine_threads;
     if (wanted != IO_THREADS) {
@@ -316,19 +317,16 @@ engine_choose(struct reactors *reactors, enum io_engine wanted, const struct eng
             fault_clear();
         }
     }
-    reactors->kind = (*ret_engine)->kind;
     return 0;
 }
 
 static int
-run_real(struct reactors *reactors, enum io_engine wanted)
+run_engine(struct reactors *reactors, const struct engine *engine)
 {
-    const struct engine *engine;
-    int r = engine_choose(reactors, wanted, &engine);
-    if (r < 0) {
-        return r;
-    }
-    signals_prepare();
+    int r = 0;
+    reactors->kind = engine->kind;
+    reactors->phase = RUN_STARTING;
+    reactors->reported = 0;
     for (unsigned i = 0; i < reactors->count && r == 0; i++) {
         reactors->all[i] = reactor_slot(reactors, i, &r);
         reactors->all[i]->engine = engine;
@@ -346,6 +344,27 @@ run_real(struct reactors *reactors, enum io_engine wanted)
     }
     pthread_cond_destroy(&reactors->gate);
     pthread_mutex_destroy(&reactors->gate_mutex);
+    return r;
+}
+
+static int
+run_real(struct reactors *reactors, enum io_engine wanted)
+{
+    const struct engine *engine;
+    int r = engine_choose(wanted, &engine);
+    if (r < 0) {
+        return r;
+    }
+    signals_prepare();
+    r = run_engine(reactors, engine);
+    if (r == -ENOSYS && wanted == IO_AUTO && engine == &engine_uring) {
+        /* Locked memory is counted for all processes of a user on a machine, in all containers: the
+         * small ring of the probe may have been the last to fit. */
+        MARK("reactor: io_uring is there and its memory is not");
+        LOG_WARN("no room for io_uring, using threads", LOG_FAULT(r));
+        fault_clear();
+        r = run_engine(reactors, &engine_threads);
+    }
     return r;
 }
 

@@ -2,6 +2,7 @@
 #include "base/attr.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/mark.h"
 #include "reactor/clock.h"
 #include "reactor/crash_point.h"
 #include "reactor/fiber.h"
@@ -108,6 +109,59 @@ TEST(where_io_uring_is_denied_auto_takes_threads_and_uring_says_why)
     if (child == 0) {
         log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
         _exit(run_denied());
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT(WIFEXITED(status));
+    ASSERT(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77);
+}
+
+/* As where RLIMIT_MEMLOCK leaves room for the ring of the probe and not for a reactor's. */
+static int
+deny_large_uring(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 64, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOMEM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { .len = ARRAY_SIZE(filter), .filter = filter };
+    int r = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    return r < 0 ? r : prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+/* In a process of its own: 0, or the number of the step that went wrong. */
+static int
+run_without_room(void)
+{
+    enum io_engine engine = IO_AUTO;
+    struct reactors_options options = { .count = 2, .engine = IO_URING };
+    if (reactors_run(&options, keep_engine, &engine) < 0 || deny_large_uring() < 0) {
+        return 77;
+    }
+    if (reactors_run(&options, keep_engine, &engine) != -ENOSYS ||
+            !strstr(fault_text(), "RLIMIT_MEMLOCK")) {
+        return 1;
+    }
+    options.engine = IO_AUTO;
+    if (reactors_run(&options, keep_engine, &engine) != 0) {
+        return 2;
+    }
+    if (engine != IO_THREADS) {
+        return 3;
+    }
+    return mark_count("reactor: io_uring is there and its memory is not") == 1 ? 0 : 4;
+}
+
+TEST(where_io_uring_has_no_room_auto_takes_threads)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
+        _exit(run_without_room());
     }
     int status = 0;
     ASSERT_EQ(waitpid(child, &status, 0), child);
