@@ -51,6 +51,15 @@ replace(struct planner *planner, const struct member *member)
     plan_delete_pod(planner, member, "BrokerRestarted", "a new revision")->needs_last = true;
 }
 
+/* How many may not serve, our own doing or not, before the next one would be too many. One that has
+ * been replaced for its lost node is nobody's lack. */
+static int
+unavailable_now(const struct planner *planner)
+{
+    int more = planner->active - planner->in->cluster->replicas;
+    return planner->unavailable - MIN(MAX(more, 0), planner->lost);
+}
+
 void
 rollout_plan(struct planner *planner)
 {
@@ -65,7 +74,7 @@ rollout_plan(struct planner *planner)
     if (cluster->rollout_surge > 0 && planner->is_short) {
         return; /* more first */
     }
-    int room = cluster->rollout_max_unavailable - planner->unavailable;
+    int room = cluster->rollout_max_unavailable - unavailable_now(planner);
     for (size_t i = planner->count; i-- > 0 && room > 0;) {
         const struct member *member = &planner->members[i];
         if (is_stale(member) && member->ledger == CLAIM_ACTIVE && member->state == MEMBER_READY) {

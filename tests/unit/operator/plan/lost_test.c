@@ -30,6 +30,14 @@ static const struct row lost_rows[] = {
             { OK, "starting node:down", "starting node:down", OK }, "" },
     { "P4: fewer are wished: not those who serve alone", 1, { OK, OK, "starting node:down" },
             "mark-claim 1 draining" },
+    { "P2: nobody is stopped while a lost one is not replaced", 2,
+            { OK " old", "starting node:down old" }, "create-claim 2, create-pod 2" },
+    { "P2: nor while the one in its place is starting", 2,
+            { OK " old", "starting node:down old", "starting" }, "" },
+    { "P2: a lost one that was replaced holds up no rollout", 2,
+            { OK " old", "starting node:down old", OK }, "try-pod 0, delete-pod 0" },
+    { "P2: one after the other, all the same", 3,
+            { OK " old", "starting node:down old", "starting", OK }, "" },
     { "a broker that is ready isn't lost", 3, { OK, OK, OK " node:down" }, "" },
 };
 
