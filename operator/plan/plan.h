@@ -17,10 +17,11 @@
  * records goes.
  *
  * P2  At most rollout.maxUnavailable brokers are kept from serving by us at a time, those that are
- * down anyway counted, but for those of lost nodes that have been replaced (P4); a new revision that
- * doesn't start stops the rollout, and a revert replaces what is stuck at once. With rollout.surge so many brokers more are made of the new revision and
- * serve before the first old one goes, and are drained (P1) when the last one is back. Crash
- * scenario: an image that doesn't exist takes down one broker after the other.
+ * down anyway counted, but for those of lost nodes that have been replaced (P4); a new revision
+ * that doesn't start stops the rollout, and a revert replaces what is stuck at once. With
+ * rollout.surge so many brokers more are made of the new revision and serve before the first old
+ * one goes, and are drained (P1) when the last one is back. Crash scenario: an image that doesn't
+ * exist takes down one broker after the other.
  *
  * P3  A claim that isn't proven empty always has a pod again, also when its broker is not wished
  * any more: only a broker can bring what is in it into the bucket. Crash scenario: scaled to zero
