@@ -48,6 +48,7 @@ FIBER_TEST(a_silent_producer_is_forgotten_and_begins_anew)
     struct partition *partition = open_partition(&rig);
     ASSERT_EQ(rig_append(&rig, rig.key, rig_batch(5, 0, 4), NULL), 0);
     ASSERT_OK(partition_retain(rig.shard, partition));
+    partition->opened_ns -= 31 * (uint64_t)NS_PER_S; /* long after the start */
     ASSERT_EQ(rig_append(&rig, rig.key, rig_batch(5, 9, 1), NULL), APPEND_OUT_OF_ORDER_SEQUENCE);
     ASSERT_OK(fiber_sleep_ns(2 * NS_PER_MS));
     ASSERT_OK(partition_retain(rig.shard, partition));
