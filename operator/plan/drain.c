@@ -62,7 +62,10 @@ static void
 retire_pod(struct planner *planner, const struct member *member)
 {
     if (member->state != MEMBER_ENDING && member->state != MEMBER_ENDED) {
-        plan_delete_pod(planner, member, "BrokerRemoved", "it is drained");
+        struct action *action = plan_delete_pod(planner, member, "BrokerRemoved", "it is drained");
+        if (member->claim->claim->epoch < 0) { /* P12: a node may have it by now */
+            action_set(&action->version, member->pod->pod->meta.version);
+        }
     }
     plan_again(planner, LOOK_AGAIN_MS);
 }
@@ -133,6 +136,18 @@ drains_plan(struct planner *planner)
     }
 }
 
+/* P12: the mark is taken back, and its log is proven empty as everybody's is. */
+static void
+drain_properly(struct planner *planner, const struct member *member, int round)
+{
+    if (round == 0) {
+        plan_mark(planner, member, CLAIM_DRAINING, -1);
+        struct action *action = CONTAINER_OF(planner->plan->actions.prev, struct action, node);
+        action_event(action, "DrainStarted", "Drain", "broker %d: it began after all", member->id);
+        plan_again(planner, LOOK_AGAIN_MS);
+    }
+}
+
 void
 retirements_plan(struct planner *planner)
 {
@@ -144,7 +159,9 @@ retirements_plan(struct planner *planner)
                 continue;
             }
             CHECK(member->claim); /* where the ledger says CLAIM_EMPTY */
-            if (round == 0 && member->pod) {
+            if (member_began_after_all(planner, member)) {
+                drain_properly(planner, member, round);
+            } else if (round == 0 && member->pod) {
                 retire_pod(planner, member);
             } else if (round == 1 && !member->pod) {
                 retire_id(planner, member);

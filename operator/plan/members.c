@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#define TOLD_LATER_MS 5000 /* a question may take as long, and its answer is of before */
+
 static const char *const names[] = { "Ready", "Starting", "Stuck", "NodeLost", "Ending", "Ended",
     "Missing" };
 
@@ -111,9 +113,8 @@ by_id(const void *a, const void *b)
     return ((const struct member *)a)->id - ((const struct member *)b)->id;
 }
 
-/* Whether it doesn't serve, or not for long enough to be counted on. */
-static bool
-is_unavailable(const struct planner *planner, const struct member *member)
+bool
+member_is_unavailable(const struct planner *planner, const struct member *member)
 {
     int64_t ready_ms = planner->in->cluster->rollout_min_ready_ms;
     return member->state != MEMBER_READY || planner->in->now_ms - member->pod->since_ms < ready_ms;
@@ -146,7 +147,7 @@ members_make(struct planner *planner)
             planner->active++;
             lost_count(planner, member);
             planner->sure += member->state != MEMBER_LOST && member->claim;
-            planner->unavailable += is_unavailable(planner, member);
+            planner->unavailable += member_is_unavailable(planner, member);
         }
     }
 }
@@ -159,11 +160,20 @@ member_broker(const struct planner *planner, const struct member *member)
     return is_fresh && view->broker.id == member->id ? &view->broker : NULL;
 }
 
+/* The scheduler looked at the nodes, and passed some over for the volume: not only for want of
+ * room, which a volume of another kind may wait for, nor for an error of its own. */
+static bool
+is_for_the_volume(const char *message)
+{
+    return strstr(message, "node(s)") && strcasestr(message, "volume");
+}
+
 bool
 member_is_stranded(const struct member *member)
 {
     return member->claim && member->claim->node_is_gone && member->ledger != CLAIM_EMPTY &&
-           member->pod && member->pod->pod->is_unschedulable;
+           member->pod && member->pod->pod->is_unschedulable &&
+           is_for_the_volume(member->pod->pod->message);
 }
 
 bool
@@ -181,8 +191,21 @@ member_never_began(const struct planner *planner, const struct member *member)
     if (!claim || member->is_foreign || claim->is_lost || (member->pod && !is_waiting)) {
         return false;
     }
-    bool is_unknown = is_waiting && roster_is_told(planner) && !roster_find(planner, member->id);
-    return !claim->is_bound || is_unknown;
+    /* Told since the pod waits: what ran under its id before may have registered until then. */
+    bool is_told = is_waiting && roster_is_told(planner) &&
+                   planner->in->roster->told_ms >= member->pod->since_ms + TOLD_LATER_MS;
+    return !claim->has_volume || (is_told && !roster_find(planner, member->id));
+}
+
+bool
+member_began_after_all(const struct planner *planner, const struct member *member)
+{
+    const struct claim *claim = member->claim ? member->claim->claim : NULL;
+    if (!claim || member->ledger != CLAIM_EMPTY || claim->epoch >= 0) {
+        return false;
+    }
+    bool has_node = member->pod && *member->pod->pod->node;
+    return has_node || (claim->has_volume && roster_find(planner, member->id));
 }
 
 const struct member *

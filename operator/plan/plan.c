@@ -137,7 +137,7 @@ remake_plan(struct planner *planner, const struct member *member)
     const struct cluster *cluster = planner->in->cluster;
     const struct claim *claim = member->claim ? member->claim->claim : NULL;
     bool is_waiting = member->pod && !*member->pod->pod->node && member->state != MEMBER_ENDING;
-    bool is_other = claim && !claim->is_bound && !claim_is_as_wished(cluster, claim);
+    bool is_other = claim && !claim->has_volume && !claim_is_as_wished(cluster, claim);
     if (!is_other || claim->meta.is_deleting || !member_never_began(planner, member)) {
         return false;
     }
@@ -204,6 +204,7 @@ claims_delete(struct planner *planner)
             struct action *action = plan_action(planner, ACTION_DELETE_CLAIM, claim->claim->id);
             action_set(&action->name, claim->claim->meta.name);
             action_set(&action->uid, claim->claim->meta.uid);
+            action->is_base = true; /* A4: our finalizer goes after all of them */
         }
     }
 }

@@ -36,8 +36,8 @@
  * P6  A volume that is lost, or that its broker refuses, is given up only for a broker that a human
  * named in an annotation; then its claim, if it is lost, and its pod are made anew, and the new pod
  * starts with wal.recovery.accept.loss. Lost is also a volume that was made for a node that is none
- * any more, when no other node takes the pod. Crash scenario: a volume is detached for a minute and
- * looks lost; records that were acknowledged and lie on it only would be forgotten.
+ * any more, when no other node takes the pod for its sake. Crash scenario: a volume is detached for
+ * a minute and looks lost; records that were acknowledged and lie on it only would be forgotten.
  *
  * P9  A registered broker that has neither claim nor pod any more is unregistered once it is dead,
  * by its epoch, when its log is proven empty: the brokers see to that and refuse else. Then its id
@@ -58,9 +58,11 @@
  * brokers and deletes topics.
  *
  * P12  A broker that never began has an empty log: its pod was never given to a node and either its
- * volume claim was never bound, or no broker is registered under its id. On its way out its claim
- * is marked EMPTY without an epoch, and its id is unregistered as whoever has it, which brokers
- * refuse if it began after all. While its claim is unbound it may also be made anew as wished now.
+ * volume claim never had a volume, or no broker is registered under its id, as was told since the
+ * pod waits. On its way out its claim is marked EMPTY without an epoch, and its id is unregistered
+ * as whoever has it, which brokers refuse if it began after all; when a node has its pod by then,
+ * or it is registered and has a volume, the mark is taken back and it is drained. While its claim
+ * has no volume it may also be made anew as wished now.
  * Crash scenario: three brokers too many are wished for by mistake, no node takes them, and they
  * wait for ever to be drained.
  *
@@ -114,7 +116,7 @@ struct plan_input {
     const struct plan_child *children;
     size_t child_count;
     const struct roster *roster; /* or NULL: nobody told */
-    const struct cluster *rival; /* P12: or NULL */
+    const struct cluster *rival; /* P13: or NULL */
     int64_t now_ms;
 };
 

@@ -49,8 +49,12 @@ struct planner {
 void members_make(struct planner *planner);
 const struct member *member_find(const struct planner *planner, int id);
 const char *member_state_name(enum member_state state);
+/* Whether it doesn't serve, or not for long enough to be counted on. */
+bool member_is_unavailable(const struct planner *planner, const struct member *member);
 /* P12 */
 bool member_never_began(const struct planner *planner, const struct member *member);
+/* P12: marked EMPTY as one that never began, and it may have begun since. */
+bool member_began_after_all(const struct planner *planner, const struct member *member);
 /* Somebody who serves, and can write a record into the metadata log; or NULL. */
 const struct member *member_witness(const struct planner *planner);
 

@@ -125,11 +125,13 @@ take_back(struct planner *planner, enum claim_state ledger, int *missing)
         action_event(action, "DrainCancelled", "Undrain", "broker %d: %d brokers are wished for",
                 member->id, planner->wished);
         if (member->state == MEMBER_MISSING) {
-            plan_create_pod(planner, member->id, member->zone, "it is wished for again");
+            plan_create_pod(planner, member->id, member->zone, "it is wished for again")
+                    ->needs_last = true;
         }
         member->ledger = CLAIM_ACTIVE;
         planner->active++;
         planner->sure++;
+        planner->unavailable += member_is_unavailable(planner, member);
         (*missing)--;
     }
 }

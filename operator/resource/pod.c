@@ -276,6 +276,7 @@ claim_parse(const cJSON *object, struct claim **ret_claim)
     const cJSON *mode = cJSON_GetArrayItem(json_at(object, "spec/accessModes"), 0);
     claim->is_exclusive = strcmp(json_text(mode, ""), "ReadWriteOncePod") == 0;
     claim->is_bound = strcmp(phase, "Bound") == 0;
+    claim->has_volume = claim->is_bound || *json_text(object, "spec/volumeName");
     claim->is_lost = strcmp(phase, "Lost") == 0;
     *ret_claim = claim;
     return 0;
@@ -287,6 +288,7 @@ ledger_parse(const cJSON *object, struct claim **ret_claim)
     int r = claim_parse(object, ret_claim);
     if (r == 0) {
         (*ret_claim)->is_bound = true;
+        (*ret_claim)->has_volume = true;
     }
     return r;
 }

@@ -36,6 +36,7 @@ struct claim {
     int64_t epoch;     /* of the proof, with CLAIM_EMPTY; -1 */
     bool is_exclusive; /* ReadWriteOncePod */
     bool is_bound;
+    bool has_volume; /* bound, or it names the volume that it is going to be bound to */
     bool is_lost;
 };
 

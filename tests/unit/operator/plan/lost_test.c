@@ -38,8 +38,24 @@ static const struct row lost_rows[] = {
             { OK " old", "starting node:down old", OK }, "try-pod 0, delete-pod 0" },
     { "P2: one after the other, all the same", 3,
             { OK " old", "starting node:down old", "starting", OK }, "" },
+    { "P2: nor at the moment when an empty one is taken back in its place", 3,
+            { OK " old", OK " old", "starting node:down old", "nopod empty" },
+            "mark-claim 3 active, create-pod 3" },
     { "a broker that is ready isn't lost", 3, { OK, OK, OK " node:down" }, "" },
 };
+
+/* A4: a claim whose mark is refused is still marked as one that may go. */
+TEST(a4_a_broker_is_made_again_when_its_mark_was_taken_back)
+{
+    static struct world world;
+    world_begin(&world, 2, "{}");
+    world_broker(&world, 0, OK);
+    world_broker(&world, 1, "nopod empty");
+    ASSERT_STRING(world_plan(&world), "mark-claim 1 active, create-pod 1");
+    const struct action *last = CONTAINER_OF(world.plan.actions.prev, struct action, node);
+    ASSERT(last->kind == ACTION_CREATE_POD && last->needs_last);
+    world_end(&world);
+}
 
 /* P4 */
 TEST(p4_lost_nodes_are_replaced_but_not_all_of_them)

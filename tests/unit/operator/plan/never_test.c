@@ -47,8 +47,17 @@ static const struct row never_rows[] = {
             "mark-claim 1 empty" },
     { "P3: without a pod that says nothing", 1, { OK, "nopod draining" }, true, "create-pod 1" },
     { "a node has it", 1, { OK, "starting unbound draining drained-role" }, true, "" },
+    { "it is going to have a volume that was there before", 1,
+            { OK, WAITING " unbound chosen draining drained-role" }, false, "" },
+    { "P3: nor without a pod", 1, { OK, "nopod unbound chosen draining" }, false, "create-pod 1" },
+    { "told before its pod was there", 1, { OK, WAITING " young draining drained-role" }, true,
+            "" },
     { "lost is not unbound", 1, { OK, "nopod unbound lost draining" }, true, "" },
     { "then pod, id and claim", 1, { OK, WAITING " unbound empty" }, false, "delete-pod 1" },
+    { "a node took the pod after all: a drain like all", 1,
+            { OK, "starting unbound empty unproven" }, false, "mark-claim 1 draining" },
+    { "the same, going", 1, { OK, "ending empty unproven" }, false, "mark-claim 1 draining" },
+    { "a proof is one, whatever the pod does", 1, { OK, OK " empty" }, false, "delete-pod 1" },
     { "whoever has the id", 1, { OK, "nopod unbound empty" }, false,
             "unregister 1, delete-claim 1" },
     { "wished again", 2, { OK, WAITING " unbound draining" }, false, "mark-claim 1 active" },
@@ -70,6 +79,27 @@ TEST(p12_a_registered_one_may_have_begun)
     world_broker(&world, 1, WAITING " draining drained-role");
     ASSERT_STRING(world_plan(&world), "");
     world_end(&world);
+    world_begin(&world, 1, "{}");
+    world_broker(&world, 0, OK);
+    world_broker(&world, 1, "ghost");
+    world_broker(&world, 1, "nopod empty unproven"); /* marked before that was known */
+    ASSERT_STRING(world_plan(&world), "mark-claim 1 draining");
+    world.claims[1].has_volume = false;
+    ASSERT_STRING(world_plan(&world), "unregister 1, delete-claim 1");
+    world_end(&world);
+}
+
+/* P12 P1 */
+TEST(p12_a_pod_that_waits_ends_only_as_it_was_seen)
+{
+    static struct world world;
+    world_begin(&world, 1, "{}");
+    world_broker(&world, 0, OK);
+    world_broker(&world, 1, WAITING " unbound empty unproven");
+    ASSERT_STRING(world_plan(&world), "delete-pod 1");
+    const struct action *last = CONTAINER_OF(world.plan.actions.prev, struct action, node);
+    ASSERT_STRING(last->version, "7");
+    world_end(&world);
 }
 
 static const struct row anew_rows[] = {
@@ -81,6 +111,8 @@ static const struct row anew_rows[] = {
     { "then both anew", 2, { OK }, false, "create-claim 1, create-pod 1" },
     { "bound: it stays as it is", 2, { OK, WAITING " shared" }, true, "" },
     { "a node has the pod", 2, { OK, "starting unbound shared" }, false, "" },
+    { "somebody's volume is chosen for it", 2, { OK, "nopod unbound shared chosen" }, false,
+            "create-pod 1" },
 };
 
 /* P12 */

@@ -247,6 +247,15 @@ TEST(p6_a_volume_without_its_node_is_told_of)
     world_broker(&world, 1, "starting unschedulable gone");
     ASSERT_STRING(world_plan(&world), "");
     ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/WalLost");
+    static char full[] = "0/2 nodes are available: 2 Insufficient cpu"; /* it waits for room */
+    static char error[] = "binding volumes: context deadline exceeded";
+    world.pods[1].message = full;
+    mem_free(world.cluster->accepts_loss);
+    world.cluster->accepts_loss = mem_strdup("1");
+    ASSERT_STRING(world_plan(&world), "");
+    ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/Unschedulable");
+    world.pods[1].message = error;
+    ASSERT_STRING(world_plan(&world), "");
     world_end(&world);
 }
 
@@ -467,6 +476,8 @@ TEST(p10_a_bucket_is_emptied_after_the_last_pod_and_before_the_volumes)
     ASSERT_STRING(world_plan(&world), "delete-pod");
     world.pods[0].phase = POD_SUCCEEDED;
     ASSERT_STRING(world_plan(&world), "delete-claim 0, remove-finalizer");
+    const struct action *claim = CONTAINER_OF(world.plan.actions.next, struct action, node);
+    ASSERT(claim->is_base); /* A4: refused, it keeps the finalizer */
     world_end(&world);
 }
 

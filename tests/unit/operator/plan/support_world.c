@@ -133,6 +133,7 @@ pod_make(struct world *world, int id, const char *words)
     static char draining[] = ROLE_DRAINING;
     static char broker[] = ROLE_BROKER;
     static char ip[] = "10.0.0.1";
+    static char affinity[] = "0/2 nodes are available: 2 node(s) had volume node affinity conflict";
     size_t row = world->pod_count++;
     struct pod *pod = &world->pods[row];
     struct node *node = &world->nodes[row];
@@ -151,7 +152,7 @@ pod_make(struct world *world, int id, const char *words)
         .accepts_loss = has(words, "accepts"),
         .is_unschedulable = has(words, "unschedulable"),
         .trouble = has(words, "stuck") ? trouble : empty,
-        .message = empty };
+        .message = has(words, "gone") ? affinity : empty };
     pod->meta.is_deleting = has(words, "ending");
     node->is_ready = !has(words, "node:down");
     node->is_cordoned = has(words, "node:cordoned");
@@ -181,9 +182,10 @@ claim_make(struct world *world, int id, const char *words)
         .state = has(words, "draining") ? CLAIM_DRAINING
                  : has(words, "empty")  ? CLAIM_EMPTY
                                         : CLAIM_ACTIVE,
-        .epoch = has(words, "empty") ? 40 + id : -1,
+        .epoch = has(words, "empty") && !has(words, "unproven") ? 40 + id : -1,
         .is_exclusive = !has(words, "shared"),
         .is_bound = !has(words, "unbound"),
+        .has_volume = !has(words, "unbound") || has(words, "chosen"),
         .is_lost = has(words, "lost") };
     claim->meta.is_deleting = has(words, "deleting");
     world->plan_claims[world->claim_count++] =

@@ -41,7 +41,7 @@ void world_wish(struct world *world, int replicas, const char *spec);
  *   accepts (of the pod: started with accepted loss)
  *   draining empty lost foreign deleting gone(its node) (of the claim), drained-role (of the pod)
  *   waiting (for a node)
- *   unbound shared (ReadWriteOnce, of the claim)
+ *   unbound shared (ReadWriteOnce, of the claim) chosen (it names a volume) unproven (no epoch)
  *   says:active says:draining says:drained says:drained-dirty says:nothing
  *   ghost ghost-alive (registered, without claim and pod)
  *   node:ok node:down node:cordoned together(on one node) zone:X
