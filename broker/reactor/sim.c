@@ -274,10 +274,15 @@ sim_host_pause(struct sim_host *host, uint64_t duration_ns)
 void
 sim_host_suspend(struct sim_host *host, uint64_t duration_ns)
 {
+    uint64_t from_ns = MAX(host->sim->now_ns, host->asleep_until_ns);
+    uint64_t until_ns = host->sim->now_ns + duration_ns;
     sim_host_pause(host, duration_ns);
     /* The clock must not go back: it loses the time at once only because nothing runs there to see
-     * it. */
-    host->asleep_ns += duration_ns;
+     * it; and none twice of a sleep in a sleep. */
+    if (until_ns > from_ns) {
+        host->asleep_ns += sim_host_clock(host, until_ns) - sim_host_clock(host, from_ns);
+        host->asleep_until_ns = until_ns;
+    }
 }
 
 void

@@ -56,6 +56,7 @@ struct sim_host {
     uint64_t paused_until_ns;
     int64_t wall_jump_ms;
     uint64_t asleep_ns; /* what clock_mono_ns does not count */
+    uint64_t asleep_until_ns;
     /* Drift: since base the host's clock shows host_base + (now - base) * (1 + ppm / 10^6). */
     int ppm;
     uint64_t base_ns;

@@ -129,6 +129,25 @@ TEST(clocks_drift_jump_and_sleep)
     sim_free(sim);
 }
 
+/* Else its clock goes back, and its timers stand still when all is over. */
+TEST(a_sleep_in_a_sleep_is_counted_once)
+{
+    struct world world = { 0 };
+    struct sim *sim = sim_new(21);
+    struct sim_host *host = sim_host(sim, "asleep");
+    (void)sim_start(host, 1, "sleeper", sleep_main, &world);
+    ASSERT_ERROR(sim_run(sim, 10ull * NS_PER_S), -ETIMEDOUT);
+    sim_host_suspend(host, 100ull * NS_PER_S);
+    sim_host_suspend(host, 50ull * NS_PER_S);
+    ASSERT_ERROR(sim_run(sim, 50ull * NS_PER_S), -ETIMEDOUT);
+    sim_host_suspend(host, 100ull * NS_PER_S);
+    ASSERT_OK(sim_run(sim, 4000ull * NS_PER_S));
+    uint64_t passed = sim_now_ns(sim) - 1000ull * NS_PER_S;
+    ASSERT(passed > 3749ull * NS_PER_S && passed < 3751ull * NS_PER_S);
+    ASSERT(world.numbers[2] - world.numbers[0] < 3601ull * NS_PER_S);
+    sim_free(sim);
+}
+
 TEST(nothing_runs_on_a_paused_host)
 {
     struct world world = { 0 };
