@@ -28,6 +28,9 @@ away_change(struct meta *meta, int64_t from, int64_t to)
         if (atomic_load(&meta->away[i]) == from) {
             atomic_store(&meta->away[i], to);
             meta->away_version++;
+            if (meta->server) {
+                server_wake(meta);
+            }
             return;
         }
     }
@@ -40,9 +43,6 @@ away_add(struct meta *meta, const struct meta_broker *broker)
         LOG_INFO("a broker's process has ended: clients are not sent there",
                 LOG_INT("broker", broker->id));
         away_change(meta, 0, broker->epoch);
-        if (meta->server) {
-            server_wake(meta);
-        }
     }
 }
 
@@ -81,7 +81,7 @@ missed(struct meta *meta, int32_t broker_id, int64_t broker_epoch)
 {
     const struct meta_broker *broker = meta_broker_find(meta->replicas[0]->state, broker_id);
     const struct member *member = member_find(meta, broker_id);
-    bool is_missed = broker && broker->epoch == broker_epoch && broker->alive &&
+    bool is_missed = meta->server && broker && broker->epoch == broker_epoch && broker->alive &&
                      broker->internal_host && member && !member->peer;
     return is_missed ? broker : NULL;
 }
@@ -97,7 +97,9 @@ away_connect(struct meta *meta, const struct meta_broker *broker, uint64_t deadl
     snprintf(host, sizeof host, "%s", broker->internal_host);
     int r = tcp_connect(host, port, deadline_ns, ret_stream);
     broker = meta_broker_find(meta->replicas[0]->state, id);
-    if (r == -ECONNREFUSED && broker && broker->alive && broker->epoch == epoch) {
+    const struct member *member = member_find(meta, id);
+    bool is_back = member && member->peer;
+    if (r == -ECONNREFUSED && !is_back && broker && broker->alive && broker->epoch == epoch) {
         MARK("away: nobody listens where a broker did");
         away_add(meta, broker);
     }

@@ -349,14 +349,16 @@ peer_main(void *arg)
         fiber_cancel(peer->sender);
         fiber_join(peer->sender);
     }
+    int32_t missed = -1;
     if (peer->member) {
+        missed = peer->member->id;
         peer->member->peer = NULL;
         peer->member->hung_up = true;
     }
     list_remove(&peer->link);
     stream_close(peer->stream);
-    if (peer->member && r == -ECONNRESET && !server->stopping) {
-        away_knock(server->meta, peer->member->id, peer->broker_epoch);
+    if (missed >= 0 && r == -ECONNRESET && !server->stopping) {
+        away_knock(server->meta, missed, peer->broker_epoch);
     }
     server->peer_count--;
     wait_queue_wake_all(&server->gone);

@@ -6,6 +6,8 @@
 #include "support_records.h"
 #include "unit/test.h"
 
+#include <errno.h>
+
 #define LEASE (4 * (uint64_t)NS_PER_S)
 
 static struct objectstore *
@@ -77,6 +79,24 @@ FIBER_TEST(all_hear_of_a_process_that_ended_and_that_it_is_back)
     ASSERT_OK(meta_stop(second));
     /* Who stopped clean is dead, not away. */
     ASSERT(!is_alive(first, 2) && !is_away(first, 2));
+    ASSERT_OK(meta_stop(first));
+    objectstore_close(objects);
+}
+
+/* A refusal that comes when the broker is back would hide it until it connects anew. */
+FIBER_TEST(who_is_connected_is_not_away)
+{
+    struct objectstore *objects = open_memory();
+    ASSERT(objects);
+    struct meta *first = start_broker(objects, 1, NULL);
+    struct meta *second = start_broker(objects, 2, NULL);
+    ASSERT(first && second);
+    struct meta_broker elsewhere = *meta_broker_find(meta_state(first), 2);
+    struct stream *stream = NULL;
+    elsewhere.internal_port = 1; /* nobody listens there */
+    ASSERT_ERROR(away_connect(first, &elsewhere, clock_mono_ns() + LEASE, &stream), -ECONNREFUSED);
+    ASSERT(!is_away(first, 2));
+    ASSERT_OK(meta_stop(second));
     ASSERT_OK(meta_stop(first));
     objectstore_close(objects);
 }
