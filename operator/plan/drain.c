@@ -70,6 +70,15 @@ retire_pod(struct planner *planner, const struct member *member)
     plan_again(planner, LOOK_AGAIN_MS);
 }
 
+/* P12: who is registered under the id was so before this claim, which never had a volume: a ghost
+ * (P9), of which a human is told when its log isn't proven empty. */
+static bool
+is_id_of_a_ghost(const struct planner *planner, const struct member *member)
+{
+    const struct claim *claim = member->claim->claim;
+    return claim->epoch < 0 && !claim->has_volume && roster_find(planner, member->id);
+}
+
 /* Whether the id was forgotten already cannot be seen; unregistering it again is harmless. */
 static void
 retire_id(struct planner *planner, const struct member *member)
@@ -83,8 +92,10 @@ retire_id(struct planner *planner, const struct member *member)
         plan_again(planner, LOOK_AGAIN_MS);
         return;
     }
-    broker_call(planner, member, ACTION_UNREGISTER, other->pod->pod->ip);
-    CONTAINER_OF(planner->plan->actions.prev, struct action, node)->epoch = claim->epoch;
+    if (!is_id_of_a_ghost(planner, member)) {
+        broker_call(planner, member, ACTION_UNREGISTER, other->pod->pod->ip);
+        CONTAINER_OF(planner->plan->actions.prev, struct action, node)->epoch = claim->epoch;
+    }
     struct action *action = plan_action(planner, ACTION_DELETE_CLAIM, member->id);
     action_set(&action->name, claim->meta.name);
     action_set(&action->uid, claim->meta.uid);

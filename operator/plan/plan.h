@@ -61,8 +61,9 @@
  * volume claim never had a volume, or no broker is registered under its id, as was told since the
  * pod waits. On its way out its claim is marked EMPTY without an epoch, and its id is unregistered
  * as whoever has it, which brokers refuse if it began after all; when a node has its pod by then,
- * or it is registered and has a volume, the mark is taken back and it is drained. While its claim
- * has no volume it may also be made anew as wished now.
+ * or it is registered and has a volume, the mark is taken back and it is drained; one that is
+ * registered under its id although its claim never had a volume is left to P9. While its claim has
+ * no volume it may also be made anew as wished now.
  * Crash scenario: three brokers too many are wished for by mistake, no node takes them, and they
  * wait for ever to be drained.
  *
