@@ -181,9 +181,8 @@ const struct setting settings_broker_rows[] = {
                     "Connections at once, over all listeners; more wait until one ends. When it is "
                     "lowered, those that were silent longest are closed. Of one listener: "
                     "listener.name.<its name in lower case>.max.connections. Never more than "
-                    "60000.",
-            .differs = "no listener is spared: brokers talk to each other by internal.listener, "
-                       "which is not counted; Kafka spares that of inter.broker.listener.name" },
+                    "60000. Kafka spares the listener of its brokers; ours talk by "
+                    "internal.listener, which is not counted." },
     { "max.connection.creation.rate", SETTING_INT, "2147483647", AT_LEAST(0), .dynamic = true,
             .per_listener = true,
             .about = "New connections a second, over all listeners, as a mean over the quota "
