@@ -5,11 +5,10 @@
  * An identity is a broker id with its volume claim, which is the ledger: the claim's state
  * survives pod and operator.
  *
- *                     too many                 drained, log empty          pod gone, unregistered
- *      ACTIVE -------------------> DRAINING ----------------------> EMPTY
- * ------------------------> no claim
- *        ^                            |                               |
- *        +------ too few: undrain ----+------------ too few ----------+
+ *             too many                drained, log empty         pod gone, unregistered
+ *    ACTIVE ------------> DRAINING --------------------> EMPTY -----------> no claim
+ *      ^                     |                             |
+ *      +-- too few: undrain -+---------- too few ----------+
  *
  * P1  A pod is deleted for good, and its claim after it, only when the claim is marked EMPTY, and
  * EMPTY is marked only when the broker itself said `drained` and `wal.empty`. Unknown is not
