@@ -133,10 +133,10 @@ listener_service_name(
     return out;
 }
 
-/* The address of one broker, which clients are told. It leads to the pod as soon as that has an
- * address, and until it is gone: whether the broker is ready says whether it may be a client's
- * first, not whether those that it leads for may talk to it. What a probe needs to see that, and
- * everybody behind it to hear of it, is seconds in which its partitions would be out of reach. */
+/* The address of one broker, which clients are told; it outlives the broker's pods. It leads to a pod
+ * that is ready and nowhere else: a pod that ends would keep its place until it is gone, and who
+ * connects in the moment between its network's end and then hears nothing, not even a refusal, from
+ * the address that the connection was sent to: librdkafka waits 30 s for that. */
 static void
 broker_service_plan(struct planner *planner, const struct listener *listener, int id)
 {
@@ -145,9 +145,7 @@ broker_service_plan(struct planner *planner, const struct listener *listener, in
     snprintf(number, sizeof number, "%d", id);
     listener_service_name(planner->in->cluster, listener->name, id, name);
     cJSON *object = listener_service_new(planner, listener, name, id + 1);
-    cJSON *spec = json_object(object, "spec");
-    json_set_bool(spec, "publishNotReadyAddresses", true);
-    cJSON *selector = json_object(spec, "selector");
+    cJSON *selector = json_object(json_object(object, "spec"), "selector");
     selector_set(planner, selector, NULL);
     json_set(selector, LABEL_BROKER_ID, number);
     apply(planner, CHILD_SERVICE, object);

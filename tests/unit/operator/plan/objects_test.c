@@ -210,7 +210,7 @@ TEST(a_listener_on_node_ports_has_a_fixed_one_for_each_broker)
     ASSERT_EQ(json_int(cJSON_GetArrayItem(json_at(all, "spec/ports"), 0), "nodePort", 0), 30100);
     ASSERT_EQ(json_int(cJSON_GetArrayItem(json_at(one, "spec/ports"), 0), "nodePort", 0), 30103);
     ASSERT(!json_bool(all, "spec/publishNotReadyAddresses", false));
-    ASSERT(json_bool(one, "spec/publishNotReadyAddresses", false));
+    ASSERT(!json_bool(one, "spec/publishNotReadyAddresses", false));
     world_end(&world);
     world_begin(&world, 1,
             "{\"spec\":{\"listeners\":[{\"name\":\"out\",\"port\":9094,\"type\":\"nodeport\","
@@ -231,7 +231,7 @@ TEST(a_broker_has_an_address_that_outlives_its_pod)
     world_plan(&world);
     const cJSON *one = made(&world, ACTION_APPLY, "c-kafka-0");
     ASSERT_STRING(json_text(one, "spec/type"), "ClusterIP");
-    ASSERT(json_bool(one, "spec/publishNotReadyAddresses", false));
+    ASSERT(!json_bool(one, "spec/publishNotReadyAddresses", false));
     ASSERT_STRING(json_member(one, "spec/selector", "freshet.dev/broker-id"), "0");
     ASSERT(!json_at(one, "spec/clusterIP"));
     ASSERT(!made(&world, ACTION_APPLY, "c-kafka"));
