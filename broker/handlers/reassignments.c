@@ -265,9 +265,9 @@ typedef struct elect_leaders_response_replica_election_result elected_topic;
 #define ELECTION_PREFERRED 0
 
 static elected
-elect(const struct meta_state *state, const struct meta_topic *topic, int32_t index,
-        int8_t election_type)
+elect(const struct meta *meta, const struct meta_topic *topic, int32_t index, int8_t election_type)
 {
+    const struct meta_state *state = meta_state(meta);
     elected out = { .partition_id = index };
     if (!topic || index < 0 || index >= topic->partition_count) {
         out.error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
@@ -275,7 +275,8 @@ elect(const struct meta_state *state, const struct meta_topic *topic, int32_t in
         return out;
     }
     const struct meta_partition *partition = &topic->partitions[index];
-    if (meta_broker_is_current(state, partition->owner, partition->owner_broker_epoch)) {
+    if (meta_broker_is_current(state, partition->owner, partition->owner_broker_epoch) &&
+            !meta_broker_is_away(meta, meta_broker_find(state, partition->owner))) {
         out.error_code = KAFKA_ELECTION_NOT_NEEDED;
         out.error_message = BYTES_LITERAL("Leader election not needed for topic partition.");
     } else if (election_type == ELECTION_PREFERRED) {
@@ -301,7 +302,7 @@ elect_all(struct request *request, int8_t election_type, elected_topic **ret_top
         elected *out = request_alloc(request, (size_t)t->partition_count, sizeof *out);
         size_t count = 0;
         for (int32_t i = 0; i < t->partition_count; i++) {
-            out[count] = elect(state, t, i, election_type);
+            out[count] = elect(request->broker->meta, t, i, election_type);
             /* As Kafka: asked for all, it is silent of those that need none. */
             count += out[count].error_code != KAFKA_ELECTION_NOT_NEEDED;
         }
@@ -332,7 +333,7 @@ elect_asked(struct request *request, const struct elect_leaders_request *message
         size_t count = 0;
         int32_t index;
         while (wire_int32_next(&partitions, &index)) {
-            out[count++] = elect(state, topic, index, message->election_type);
+            out[count++] = elect(request->broker->meta, topic, index, message->election_type);
         }
         topics[topic_count++] = (elected_topic){ asked.topic, wire_array_of(out, count) };
     }
