@@ -134,9 +134,8 @@ listener_service_name(
 }
 
 /* The address of one broker, which clients are told; it outlives the broker's pods. It leads to a
- * pod that is ready and nowhere else: a pod that ends would keep its place until it is gone, and
- * who connects in the moment after its network's end hears nothing, not even a refusal, from the
- * address that the connection was sent to: librdkafka waits 30 s for that. */
+ * pod that is ready. kube-proxy goes on with one that ends, where there is no other: who connects
+ * in the moment after its network's end hears nothing, not even a refusal. */
 static void
 broker_service_plan(struct planner *planner, const struct listener *listener, int id)
 {
