@@ -14,7 +14,8 @@
 
 struct rotten {
     char key[OBJECT_KEY_SIZE_MAX + 1];
-    struct object_etag etag; /* as long as it is so */
+    struct object_etag etag;   /* as long as it is so */
+    struct object_etag before; /* of what the bit was flipped in */
     size_t at;
     uint8_t mask;
 };
@@ -36,6 +37,7 @@ flip(struct objectstore *store, struct rotten *r, const struct object_etag *only
         return fault(-ESTALE, "%s is another object", r->key);
     }
     r->at %= object->size;
+    r->before = info.etag;
     struct buf *changed = buf_of_bytes(buf_bytes(object));
     changed->data[r->at] ^= r->mask;
     const struct iovec part = { changed->data, changed->size };
@@ -96,9 +98,12 @@ rot_heal(void)
     while (rotten_count > 0) {
         struct rotten *r = &rotten[--rotten_count];
         const struct object_etag etag = r->etag;
+        const struct object_etag before = r->before;
         if (flip(store, r, &etag) == 0) {
             for (unsigned i = 0; i < rotten_count; i++) {
-                if (strcmp(rotten[i].key, r->key) == 0) {
+                /* Else the broker has put it anew between the two. */
+                if (strcmp(rotten[i].key, r->key) == 0 &&
+                        strcmp(rotten[i].etag.text, before.text) == 0) {
                     rotten[i].etag = r->etag;
                 }
             }
