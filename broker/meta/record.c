@@ -326,6 +326,7 @@ write_recovered_body(struct strbuf *out, const struct meta_record *record)
     meta_write_i32(out, recovered->taker_id);
     meta_write_i64(out, recovered->taker_epoch);
     meta_write_i32(out, recovered->share);
+    meta_write_i32(out, recovered->shares);
 }
 
 static void (*const body_writers[])(struct strbuf *out, const struct meta_record *record) = {

@@ -133,6 +133,7 @@ struct meta_recovered_record {
     int32_t taker_id;
     int64_t taker_epoch;
     int32_t share;
+    int32_t shares; /* of the assignment that is meant (K2); 0: of one before version 2 */
 };
 struct meta_commit_range {
     struct partition_key key;

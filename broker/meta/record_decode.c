@@ -343,6 +343,7 @@ read_recovered_body(struct record_reader *r, struct meta_record *record)
     recovered->taker_id = meta_read_i32(&r->in);
     recovered->taker_epoch = meta_read_i64(&r->in);
     recovered->share = meta_read_i32(&r->in);
+    recovered->shares = r->version >= 2 ? meta_read_i32(&r->in) : 0;
 }
 
 static void (*const body_readers[])(struct record_reader *r, struct meta_record *record) = {

@@ -12,5 +12,5 @@
 static inline unsigned
 record_version(unsigned type)
 {
-    return type == META_BROKER ? 4 : type == META_BROKER_GONE ? 2 : 1;
+    return type == META_BROKER ? 4 : type == META_BROKER_GONE || type == META_RECOVERED ? 2 : 1;
 }

@@ -326,6 +326,7 @@ put_recovered_record(struct strbuf *out, const struct meta_record *record)
     put_number(out, "taker", record->recovered.taker_id);
     put_number(out, "taker_epoch", record->recovered.taker_epoch);
     put_number(out, "share", record->recovered.share);
+    put_number(out, "shares", record->recovered.shares);
 }
 
 static void (*const describers[])(struct strbuf *out, const struct meta_record *record) = {

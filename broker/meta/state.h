@@ -27,7 +27,8 @@
  * K2  A dead broker's partitions are released when all shares of one assignment are done, and only
  *     those opened since its WAL has been in the bucket without a break: what may be on a volume
  *     waits for that volume. Crash: a broker changes wal.type, dies before it has recovered its
- *     volume, and its partitions are opened elsewhere without what is there.
+ *     volume, and its partitions are opened elsewhere without what is there. Or: the second of two
+ *     takers dies, all is given to the first, and its half, begun before, is taken for all.
  *
  * M6  A commit, merge or log start that carries an older partition epoch or broker epoch than the
  *     state's changes nothing (-ESTALE). Crash: a paused former owner commits a range that the

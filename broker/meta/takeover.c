@@ -102,6 +102,10 @@ apply_recovered(struct meta_state *state, const struct meta_recovered_record *re
             !broker_is_current(state, record->taker_id, record->taker_epoch)) {
         return result_error(-ESTALE);
     }
+    /* Which logs are a share's follows from how many shares there are. */
+    if (record->shares && record->shares != dead->taker_count) {
+        return result_error(-ESTALE);
+    }
     struct meta_taker *taker = &dead->takers[record->share];
     if (taker->broker_id != record->taker_id || taker->broker_epoch != record->taker_epoch) {
         return result_error(-ESTALE);

@@ -221,12 +221,12 @@ job_share(const struct job *job, int32_t *ret_shares)
 }
 
 MUST_CHECK MAY_SUSPEND static int
-job_report(const struct job *job, int32_t share)
+job_report(const struct job *job, int32_t share, int32_t shares)
 {
     struct meta *meta = job->owner->options.meta;
     const struct meta_record record = { .type = META_RECOVERED,
         .recovered = { job->dead_id, job->dead_epoch, meta_broker_id(meta), meta_broker_epoch(meta),
-                share } };
+                share, shares } };
     int r = meta_propose_one(meta, &record, NULL);
     return r == -EEXIST ? 0 : r;
 }
@@ -255,7 +255,7 @@ job_try(struct job *job, int32_t share, int32_t shares)
                 "live brokers",
                 job->dead_id, (unsigned long long)sum.quarantined_partitions);
     }
-    r = r < 0 ? r : job_report(job, share);
+    r = r < 0 ? r : job_report(job, share, shares);
     if (r == 0) {
         job->owner->stats.shares++;
         job->owner->stats.records += sum.records_committed;

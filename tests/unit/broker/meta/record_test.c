@@ -59,7 +59,7 @@ all_records(struct meta_record *records, const struct meta_commit_range *ranges,
     records[n++] =
             (struct meta_record){ .type = META_TAKE_OVER, .take_over = { 1, 88, takers, 2 } };
     records[n++] =
-            (struct meta_record){ .type = META_RECOVERED, .recovered = { 1, 88, 3, 111, 1 } };
+            (struct meta_record){ .type = META_RECOVERED, .recovered = { 1, 88, 3, 111, 1, 2 } };
     return n;
 }
 
@@ -117,9 +117,30 @@ TEST(the_bytes_of_every_record_are_pinned)
     for (size_t i = 0; i < count; i++) {
         ASSERT_OK(meta_record_encode(&records[i], &all));
     }
-    ASSERT_EQ(all.size, 1270);
-    ASSERT_EQ(crc32c(strbuf_bytes(&all)), 0x7d0759e3);
+    ASSERT_EQ(all.size, 1274);
+    ASSERT_EQ(crc32c(strbuf_bytes(&all)), 0x1fb06c57);
     strbuf_done(&all);
+}
+
+/* Version 1 of it did not say of how many shares. */
+TEST(a_share_of_an_older_version_is_of_an_unknown_number)
+{
+    const struct meta_record record = { .type = META_RECOVERED,
+        .recovered = { 1, 88, 3, 111, 1, 2 } };
+    struct strbuf bytes;
+    struct meta_record decoded;
+    CLEANUP(arena_done) struct arena arena;
+    size_t size;
+    arena_init(&arena, META_PAYLOAD_SIZE_MAX);
+    strbuf_init(&bytes, META_PAYLOAD_SIZE_MAX);
+    ASSERT_OK(meta_record_encode(&record, &bytes));
+    bytes.data[3] = 1;
+    bytes.size -= 4;
+    store_be32(bytes.data + 4, (uint32_t)bytes.size - 8);
+    ASSERT_OK(meta_record_decode(strbuf_bytes(&bytes), &arena, &decoded, &size));
+    ASSERT_EQ(decoded.recovered.share, 1);
+    ASSERT_EQ(decoded.recovered.shares, 0);
+    strbuf_done(&bytes);
 }
 
 /* What brokers before version 4 wrote: one address, without the name of a listener. */

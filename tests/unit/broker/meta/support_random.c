@@ -376,8 +376,8 @@ step_take_over(struct history *history)
         .take_over = { id, dead ? dead->epoch : 0, takers, 1 } };
     if (dead && dead->taker_count) {
         record = (struct meta_record){ .type = META_RECOVERED,
-            .recovered = {
-                    id, dead->epoch, dead->takers[0].broker_id, dead->takers[0].broker_epoch, 0 } };
+            .recovered = { id, dead->epoch, dead->takers[0].broker_id, dead->takers[0].broker_epoch,
+                    0, dead->taker_count } };
     }
     return step(history, &record);
 }

@@ -46,7 +46,8 @@ static struct meta_record
 recovered(const struct world *world, int32_t taker, int32_t share)
 {
     return (struct meta_record){ .type = META_RECOVERED,
-        .recovered = { 1, world->epochs[1], taker, world->epochs[taker], share } };
+        .recovered = { 1, world->epochs[1], taker, world->epochs[taker], share,
+                meta_broker_find(world->state, 1)->taker_count } };
 }
 
 static int
@@ -125,6 +126,26 @@ TEST(partitions_are_released_when_all_shares_are_done)
     ASSERT(!meta_broker_find(world.state, 1)->unrecovered);
     ASSERT_EQ(must(&world, test_open(5, 0, 2, world.epochs[2])), 2);
     ASSERT_EQ(try(&world, take_over(&world, takers, 2)), -EALREADY);
+    meta_state_free(world.state);
+}
+
+/* K2: the other taker has died, and the work was given to the first alone while it was at its
+ * share: that one is done, and the logs of the other are not. */
+TEST(a_share_of_another_division_is_none)
+{
+    struct world world;
+    world_init(&world, test_bucket_broker(1, 1));
+    must(&world, gone(&world, 1));
+    struct meta_taker takers[] = { taker_of(&world, 2), taker_of(&world, 3) };
+    must(&world, take_over(&world, takers, 2));
+    struct meta_record half = recovered(&world, 2, 0);
+    must(&world, gone(&world, 3));
+    must(&world, take_over(&world, takers, 1));
+    ASSERT_EQ(try(&world, half), -ESTALE);
+    ASSERT(meta_broker_find(world.state, 1)->unrecovered);
+    ASSERT_EQ(meta_broker_share(meta_broker_find(world.state, 1), 2, world.epochs[2]), 0);
+    must(&world, recovered(&world, 2, 0));
+    ASSERT(!meta_broker_find(world.state, 1)->unrecovered);
     meta_state_free(world.state);
 }
 
