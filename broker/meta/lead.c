@@ -209,6 +209,7 @@ meta_lead(struct meta *meta)
     meta->office_ns = clock_boot_ns();
     meta->hearing_ns = meta->office_ns;
     meta->role = META_CONTROLS;
+    atomic_store_explicit(&meta->leads, true, memory_order_release);
     if (former >= 0 && former != meta->broker_id) {
         member_get(meta, former)->condemned = true;
     }

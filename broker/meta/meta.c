@@ -91,7 +91,8 @@ meta_broker_id(const struct meta *meta)
 bool
 meta_lease_is_valid(const struct meta *meta)
 {
-    return lease_is_valid(meta->lease) ||
+    return (atomic_load_explicit(&meta->leads, memory_order_acquire) &&
+                   lease_is_valid(meta->lease)) ||
            clock_boot_ns() < atomic_load_explicit(&meta->granted_ns, memory_order_acquire);
 }
 

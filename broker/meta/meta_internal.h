@@ -93,6 +93,9 @@ struct meta {
     int32_t broker_id;
     int64_t broker_epoch; /* 0: not registered yet */
     enum meta_role role;
+    /* META_CONTROLS. A lease that was seized before the log was read says nothing (M4): we may be
+     * dead in what we have not read. */
+    atomic_bool leads;
     uint64_t lease_ns;
     struct meta_broker_record self; /* the registration; its texts are ours */
     struct uuid former[2];
