@@ -105,6 +105,20 @@ FIBER_TEST(a_recovery_that_failed_is_done_by_the_next_start)
     ASSERT_OK(rig_stop(&rig));
 }
 
+/* Objects that were restored are recovered with all that is in them: nothing is held back. */
+static void
+check_restored(struct rig *rig, int64_t records)
+{
+    ASSERT_OK(rig_crash(rig));
+    quarantine_free(rig->quarantine);
+    rig->quarantine = quarantine_new();
+    ASSERT_OK(rig_start(rig));
+    ASSERT_EQ(rig->recovered.quarantined_partitions, 0);
+    ASSERT_EQ(rig_count(rig, rig->key, 0), records);
+    ASSERT_OK(rig_stop(rig));
+    quarantine_free(rig->quarantine);
+}
+
 /* From a volume to the bucket: the other kind of log is recovered by its own rules. */
 FIBER_TEST(a_damaged_object_keeps_its_partitions_closed_and_the_log_where_it_is)
 {
@@ -125,14 +139,7 @@ FIBER_TEST(a_damaged_object_keeps_its_partitions_closed_and_the_log_where_it_is)
     ASSERT_EQ(rig_description(&rig, rig.key)->end_offset, 1);
     /* Restored, all of it is there. */
     ASSERT_OK(flip(&rig, epoch, 3, SIZE_MAX));
-    ASSERT_OK(rig_crash(&rig));
-    quarantine_free(rig.quarantine);
-    rig.quarantine = quarantine_new();
-    ASSERT_OK(rig_start(&rig));
-    ASSERT_EQ(rig.recovered.quarantined_partitions, 0);
-    ASSERT_EQ(rig_count(&rig, rig.key, 0), 4);
-    ASSERT_OK(rig_stop(&rig));
-    quarantine_free(rig.quarantine);
+    check_restored(&rig, 4);
 }
 
 /* L6: the newest header rots. Where the body is proven nothing is lost; where it is not the
@@ -154,14 +161,7 @@ FIBER_TEST(a_damaged_newest_object_does_not_keep_the_log_from_its_recovery)
     ASSERT_EQ(rig_description(&rig, rig.key)->end_offset, 3);
     ASSERT_OK(flip(&rig, epoch, 5, body_crc));
     ASSERT_OK(flip(&rig, epoch, 5, 60)); /* in its nonce */
-    ASSERT_OK(rig_crash(&rig));
-    quarantine_free(rig.quarantine);
-    rig.quarantine = quarantine_new();
-    ASSERT_OK(rig_start(&rig));
-    ASSERT_EQ(rig.recovered.quarantined_partitions, 0);
-    ASSERT_EQ(rig_count(&rig, rig.key, 0), 4);
-    ASSERT_OK(rig_stop(&rig));
-    quarantine_free(rig.quarantine);
+    check_restored(&rig, 4);
 }
 
 /* L5, L6: no object of log 0 says how many logs there are. */

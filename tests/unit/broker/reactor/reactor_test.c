@@ -1,5 +1,6 @@
 /* Runs, engines, statistics, the stall detector, signals, clocks and randomness. */
 #include "base/attr.h"
+#include "base/check.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mark.h"
@@ -62,6 +63,15 @@ FIBER_TEST(a_reactor_knows_itself)
     ASSERT(reactor_engine() == IO_URING || reactor_engine() == IO_THREADS);
 }
 
+/* For what this thread does from here on, and those that it starts. */
+static int
+filter_set(struct sock_filter *filter, size_t count)
+{
+    struct sock_fprog program = { .len = (unsigned short)count, .filter = filter };
+    int r = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    return r < 0 ? r : prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
 /* As the default seccomp profile of container runtimes does. */
 static int
 deny_uring(void)
@@ -72,9 +82,21 @@ deny_uring(void)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
-    struct sock_fprog program = { .len = ARRAY_SIZE(filter), .filter = filter };
-    int r = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    return r < 0 ? r : prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+    return filter_set(filter, ARRAY_SIZE(filter));
+}
+
+/* How a process of its own ends that does this and no more. */
+static int
+status_of(int (*steps)(void))
+{
+    pid_t child = fork();
+    if (child == 0) {
+        log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
+        _exit(steps());
+    }
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child);
+    return status;
 }
 
 static void
@@ -105,13 +127,7 @@ run_denied(void)
 
 TEST(where_io_uring_is_denied_auto_takes_threads_and_uring_says_why)
 {
-    pid_t child = fork();
-    if (child == 0) {
-        log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
-        _exit(run_denied());
-    }
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
+    int status = status_of(run_denied);
     ASSERT(WIFEXITED(status));
     ASSERT(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77);
 }
@@ -128,9 +144,7 @@ deny_large_uring(void)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOMEM),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
-    struct sock_fprog program = { .len = ARRAY_SIZE(filter), .filter = filter };
-    int r = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    return r < 0 ? r : prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+    return filter_set(filter, ARRAY_SIZE(filter));
 }
 
 /* In a process of its own: 0, or the number of the step that went wrong. */
@@ -158,13 +172,7 @@ run_without_room(void)
 
 TEST(where_io_uring_has_no_room_auto_takes_threads)
 {
-    pid_t child = fork();
-    if (child == 0) {
-        log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
-        _exit(run_without_room());
-    }
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
+    int status = status_of(run_without_room);
     ASSERT(WIFEXITED(status));
     ASSERT(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77);
 }
