@@ -4,7 +4,11 @@
  *
  * All of it is monotone: what is marked stays marked, a dead epoch stays dead, ids are never used
  * twice. So a controller that has been replaced without knowing it does no harm here. Times are of
- * our own clock since we saw the mark; a restart begins to count again. */
+ * our own clock since we saw the mark; a restart begins to count again.
+ *
+ * What was committed is removed once, unlike what was not (G1): its write was answered before the
+ * commit, so only an earlier try of the same write can land behind the removal, in a store that
+ * carried it for longer than the delay. `freshet audit` finds such a one. */
 #include "base/fault.h"
 #include "base/limits.h"
 #include "base/log.h"

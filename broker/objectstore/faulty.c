@@ -50,7 +50,7 @@ land(struct faulty_store *store, struct faulty_late *late)
         struct object_put put = { late->key, &part, 1, late->condition, late->etag, DEADLINE_NONE };
         struct object_etag etag;
         r = inside->ops->put(inside, &put, &etag);
-        faulty_sea_wrote(store->sea, late->key, clock_mono_ns());
+        faulty_sea_wrote(store->sea, late->key, clock_world_ns());
     }
     (void)r; /* nobody is listening any more */
     MARK("faulty store: a late write landed");
@@ -82,7 +82,7 @@ send_late(struct attempt *attempt)
     uint64_t delay_ns = attempt->rule.delay_ns;
     list_init(&late->node);
     late->key = mem_strdup(attempt->key);
-    late->due_ns = clock_mono_ns() + delay_ns / 2 + random_below(delay_ns / 2 + 1);
+    late->due_ns = clock_world_ns() + delay_ns / 2 + random_below(delay_ns / 2 + 1);
     late->is_delete = attempt->is_late_delete;
     if (attempt->put) {
         const struct object_put *put = attempt->put;
@@ -137,7 +137,7 @@ before(struct attempt *attempt)
 {
     struct faulty_store *store = attempt->store;
     struct faulty_rule *rule = &attempt->rule;
-    land_until(store, clock_mono_ns());
+    land_until(store, clock_world_ns());
     attempt->faulted = faulty_set_apply(store->set, attempt->operation, attempt->key, rule);
     if (!attempt->faulted) {
         return 0;
@@ -187,7 +187,7 @@ static int
 after(struct attempt *attempt, int r)
 {
     if (r == 0 && attempt->put) {
-        faulty_sea_wrote(attempt->store->sea, attempt->key, clock_mono_ns());
+        faulty_sea_wrote(attempt->store->sea, attempt->key, clock_world_ns());
     }
     if (!attempt->faulted) {
         return r;
@@ -287,7 +287,7 @@ faulty_delete_many(
 static void
 make_stale(struct faulty_store *faulty, const struct faulty_rule *rule, struct object_list *list)
 {
-    uint64_t now_ns = clock_mono_ns();
+    uint64_t now_ns = clock_world_ns();
     uint64_t since_ns = now_ns > rule->delay_ns ? now_ns - rule->delay_ns : 0;
     size_t kept = 0;
     for (size_t i = 0; i < list->count; i++) {

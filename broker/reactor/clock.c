@@ -2,6 +2,7 @@
 #include "reactor/clock.h"
 
 #include "reactor/internal.h"
+#include "reactor/sim.h"
 #include "reactor/sim_internal.h"
 
 #include <time.h>
@@ -30,6 +31,12 @@ uint64_t
 clock_boot_ns(void)
 {
     return sim_here ? sim_boot_ns() : clock_ns(CLOCK_BOOTTIME);
+}
+
+uint64_t
+clock_world_ns(void)
+{
+    return sim_here ? sim_now_ns(sim_here) : clock_ns(CLOCK_BOOTTIME);
 }
 
 int64_t

@@ -14,5 +14,8 @@ uint64_t clock_mono_ns(void);
 uint64_t clock_mono_coarse_ns(void);
 /* Never goes back; counts suspend too. For leases. */
 uint64_t clock_boot_ns(void);
+/* As clock_boot_ns, but of no machine: what the simulator plays the world between its machines by,
+ * whichever of them asks. For stores and networks that are played. */
+uint64_t clock_world_ns(void);
 /* Milliseconds since 1970; may jump. For timestamps of records only, never for decisions. */
 int64_t clock_wall_ms(void);

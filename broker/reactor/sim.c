@@ -280,7 +280,7 @@ sim_host_suspend(struct sim_host *host, uint64_t duration_ns)
     /* The clock must not go back: it loses the time at once only because nothing runs there to see
      * it; and none twice of a sleep in a sleep. */
     if (until_ns > from_ns) {
-        host->asleep_ns += until_ns - from_ns;
+        host->asleep_ns += sim_host_clock(host, until_ns) - sim_host_clock(host, from_ns);
         host->asleep_until_ns = until_ns;
     }
 }
@@ -295,9 +295,14 @@ void
 sim_clock_drift(struct sim_host *host, int ppm)
 {
     CHECK(ppm > -500000 && ppm < 500000);
-    host->host_base_ns = sim_host_clock(host, host->sim->now_ns);
-    host->base_ns = host->sim->now_ns;
+    uint64_t now_ns = host->sim->now_ns;
+    uint64_t asleep_until_ns = MAX(host->asleep_until_ns, now_ns);
+    /* What it sleeps on was counted as the clock would have gone. */
+    host->asleep_ns -= sim_host_clock(host, asleep_until_ns) - sim_host_clock(host, now_ns);
+    host->host_base_ns = sim_host_clock(host, now_ns);
+    host->base_ns = now_ns;
     host->ppm = ppm;
+    host->asleep_ns += sim_host_clock(host, asleep_until_ns) - sim_host_clock(host, now_ns);
 }
 
 /* ---- the loop ---- */

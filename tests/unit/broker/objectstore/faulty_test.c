@@ -1,8 +1,10 @@
 /* Every kind of fault, and how the interface above turns it into the outcomes that it promises. */
+#include "base/check.h"
 #include "base/mark.h"
 #include "objectstore/faulty.h"
 #include "objectstore/memory.h"
 #include "reactor/clock.h"
+#include "reactor/sim.h"
 #include "unit/test.h"
 
 #include <errno.h>
@@ -114,6 +116,53 @@ FIBER_TEST(a_late_unconditional_write_overwrites_what_came_before_it)
     ASSERT(holds(store, "k", "new"));
     faulty_land_all(store);
     ASSERT(holds(store, "k", "old"));
+}
+
+struct hosts {
+    struct sim *sim;
+    int sent;
+    bool early; /* seen before its time */
+    bool seen;
+};
+
+/* Its machine has slept for longer than the write is late. */
+static void
+sleeper_main(void *arg)
+{
+    struct hosts *hosts = arg;
+    struct objectstore *store = open_with(NULL);
+    hosts->early = !holds(store, "k", NULL);
+    CHECK(fiber_sleep_ns(5 * (uint64_t)NS_PER_S) == 0);
+    hosts->seen = holds(store, "k", "late");
+    objectstore_close(store);
+}
+
+static void
+sender_main(void *arg)
+{
+    struct hosts *hosts = arg;
+    struct sim_host *sleeper = sim_host(hosts->sim, "sleeper");
+    struct objectstore *store = open_with("put:*:late:n=1:ms=5000");
+    sim_host_suspend(sleeper, 600 * (uint64_t)NS_PER_S);
+    CHECK(fiber_sleep_ns(600 * (uint64_t)NS_PER_S) == 0);
+    hosts->sent = put(store, "k", "late", OBJECT_CREATE);
+    CHECK(sim_wait(sim_start(sleeper, 1, "sleeper", sleeper_main, hosts)) == 0);
+    objectstore_close(store);
+}
+
+/* Else "five seconds late" is ten minutes for one whose machine has slept for so long. */
+TEST(a_late_write_lands_by_the_time_of_the_world_whoever_looks)
+{
+    struct hosts hosts = { .sim = sim_new(1) };
+    struct sim_process *sender =
+            sim_start(sim_host(hosts.sim, "sender"), 1, "sender", sender_main, &hosts);
+    ASSERT_OK(sim_run_process(sender, 3600 * (uint64_t)NS_PER_S));
+    ASSERT_ERROR(hosts.sent, OBJECT_UNDECIDED);
+    ASSERT(!hosts.early);
+    ASSERT(hosts.seen);
+    sim_free(hosts.sim);
+    faulty_forget_all();
+    memory_store_forget("f");
 }
 
 FIBER_TEST(a_late_removal_lands_too)

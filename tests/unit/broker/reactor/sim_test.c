@@ -148,6 +148,25 @@ TEST(a_sleep_in_a_sleep_is_counted_once)
     sim_free(sim);
 }
 
+/* Else a clock that drifts is set back by what it would not have shown, or skips what it would. */
+TEST(a_sleep_takes_from_a_clock_what_it_would_have_shown)
+{
+    struct world world = { 0 };
+    struct sim *sim = sim_new(22);
+    struct sim_host *host = sim_host(sim, "asleep");
+    sim_clock_drift(host, -100000);
+    (void)sim_start(host, 1, "sleeper", sleep_main, &world);
+    ASSERT_ERROR(sim_run(sim, 10ull * NS_PER_S), -ETIMEDOUT);
+    sim_host_suspend(host, 100ull * NS_PER_S);
+    ASSERT_ERROR(sim_run(sim, 50ull * NS_PER_S), -ETIMEDOUT);
+    sim_clock_drift(host, 0);
+    ASSERT_OK(sim_run(sim, 4000ull * NS_PER_S));
+    /* An hour of which ten seconds went at nine tenths of the speed; and the sleep. */
+    uint64_t passed = sim_now_ns(sim) - 1000ull * NS_PER_S;
+    ASSERT(passed > 3700ull * NS_PER_S && passed < 3702ull * NS_PER_S);
+    sim_free(sim);
+}
+
 TEST(nothing_runs_on_a_paused_host)
 {
     struct world world = { 0 };
