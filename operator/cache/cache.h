@@ -41,6 +41,7 @@ struct broker_view {
     bool is_known;   /* an answer came at all */
     int64_t told_ms; /* when the last one came */
     int64_t asked_ms;
+    int64_t of_ms;     /* when what came was asked for: what it says was so later than that */
     bool is_seen;      /* for the sweep of watch/brokers.c */
     char problem[160]; /* of the last try that brought none; "" */
 };

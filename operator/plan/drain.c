@@ -49,7 +49,8 @@ drain_step(struct planner *planner, const struct member *member)
     if (!broker || member->state != MEMBER_READY) {
         return;
     }
-    if (broker->state == BROKER_DRAINED && broker->is_wal_empty && broker->epoch >= 0) {
+    bool is_drained = broker->state == BROKER_DRAINED && broker->is_wal_empty && broker->epoch >= 0;
+    if (is_drained && member_is_told_since(member, member->claim->since_ms)) {
         plan_mark(planner, member, CLAIM_EMPTY, broker->epoch);
         struct action *action = CONTAINER_OF(planner->plan->actions.prev, struct action, node);
         action_event(action, "DrainCompleted", "Drain", "broker %d: its log is empty", member->id);
@@ -147,14 +148,15 @@ drains_plan(struct planner *planner)
     }
 }
 
-/* P12: the mark is taken back, and its log is proven empty as everybody's is. */
+/* P1 P12: the mark is taken back, and its log is proven empty as everybody's is. */
 static void
 drain_properly(struct planner *planner, const struct member *member, int round)
 {
     if (round == 0) {
         plan_mark(planner, member, CLAIM_DRAINING, -1);
         struct action *action = CONTAINER_OF(planner->plan->actions.prev, struct action, node);
-        action_event(action, "DrainStarted", "Drain", "broker %d: it began after all", member->id);
+        action_event(action, "DrainStarted", "Drain",
+                "broker %d: it began since its log was proven empty", member->id);
         plan_again(planner, LOOK_AGAIN_MS);
     }
 }

@@ -160,6 +160,12 @@ member_broker(const struct planner *planner, const struct member *member)
     return is_fresh && view->broker.id == member->id ? &view->broker : NULL;
 }
 
+bool
+member_is_told_since(const struct member *member, int64_t since_ms)
+{
+    return member->pod && member->pod->view && member->pod->view->of_ms > since_ms;
+}
+
 /* The scheduler looked at the nodes, and passed some over for the volume: not only for want of
  * room, which a volume of another kind may wait for, nor for an error of its own. */
 static bool
@@ -201,8 +207,12 @@ bool
 member_began_after_all(const struct planner *planner, const struct member *member)
 {
     const struct claim *claim = member->claim ? member->claim->claim : NULL;
-    if (!claim || member->ledger != CLAIM_EMPTY || claim->epoch >= 0) {
+    if (!claim || member->ledger != CLAIM_EMPTY) {
         return false;
+    }
+    if (claim->epoch >= 0) {
+        const struct roster_entry *entry = roster_find(planner, member->id);
+        return entry && entry->epoch > claim->epoch;
     }
     bool has_node = member->pod && *member->pod->pod->node;
     return has_node || (claim->has_volume && roster_find(planner, member->id));

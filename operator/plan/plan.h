@@ -15,6 +15,10 @@
  * empty. Crash scenario: the admin port answers nothing for a second, the volume with the last
  * records goes.
  *
+ * What it said before the drain was begun is no proof, nor is the mark one once the broker has
+ * registered again. Crash scenario: a drain is taken back and begun again within a second; the
+ * answer of before is still there, and the volume goes with what was acknowledged meanwhile.
+ *
  * P2  At most rollout.maxUnavailable brokers are kept from serving by us at a time, those that are
  * down anyway counted, but for those of lost nodes that have been replaced (P4); a new revision
  * that doesn't start stops the rollout, and a revert replaces what is stuck at once. With

@@ -53,8 +53,11 @@ const char *member_state_name(enum member_state state);
 bool member_is_unavailable(const struct planner *planner, const struct member *member);
 /* P12 */
 bool member_never_began(const struct planner *planner, const struct member *member);
-/* P12: marked EMPTY as one that never began, and it may have begun since. */
+/* Marked EMPTY, and its broker has registered since (P1), or, marked as one that never began, may
+ * have begun (P12). */
 bool member_began_after_all(const struct planner *planner, const struct member *member);
+/* Whether its broker's answer is to a question that was asked after that moment. */
+bool member_is_told_since(const struct member *member, int64_t since_ms);
 /* Somebody who serves, and can write a record into the metadata log; or NULL. */
 const struct member *member_witness(const struct planner *planner);
 

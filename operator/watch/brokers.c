@@ -80,6 +80,7 @@ on_answer(void *arg, const struct question *question, const struct http_answer *
         view->broker = told;
         view->is_known = true;
         view->told_ms = clock_now_ms();
+        view->of_ms = view->asked_ms; /* there is one question at a time */
     }
 }
 

@@ -57,6 +57,29 @@ TEST(a4_a_broker_is_made_again_when_its_mark_was_taken_back)
     world_end(&world);
 }
 
+/* P1: it would be refused for ever, by its epoch. */
+TEST(p1_one_that_registered_again_after_its_proof_is_drained_again)
+{
+    static const struct {
+        const char *registered;
+        const char *broker;
+        const char *plan;
+    } rows[] = {
+        { "ghost", "nopod empty", "unregister 1, delete-claim 1" },
+        { "ghost again", "nopod empty", "mark-claim 1 draining" },
+        { "ghost-alive again", OK " empty", "mark-claim 1 draining" },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        static struct world world;
+        world_begin(&world, 1, "{}");
+        world_broker(&world, 0, OK);
+        world_broker(&world, 1, rows[i].registered);
+        world_broker(&world, 1, rows[i].broker);
+        ASSERT_STRING(world_plan(&world), rows[i].plan);
+        world_end(&world);
+    }
+}
+
 /* P4 */
 TEST(p4_lost_nodes_are_replaced_but_not_all_of_them)
 {

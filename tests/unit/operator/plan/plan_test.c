@@ -153,6 +153,8 @@ static const struct row drain_rows[] = {
             { OK, "starting draining drained-role says:drained" }, "" },
     { "proven: the mark first", 1, { OK, "ready draining drained-role says:drained" },
             "mark-claim 1 empty" },
+    { "P1: proven before this drain was begun", 1,
+            { OK, "ready draining drained-role says:drained asked-before" }, "" },
     { "then the pod", 1, { OK, "ready empty drained-role says:drained" }, "delete-pod 1" },
     { "which takes its time", 1, { OK, "ending empty drained-role" }, "" },
     { "then id and volume", 1, { OK, "nopod empty" }, "unregister 1, delete-claim 1" },

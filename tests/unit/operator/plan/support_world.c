@@ -116,6 +116,7 @@ view_make(struct world *world, size_t row, int id, const char *words)
     struct broker *broker = &view->broker;
     view->is_known = strstr(words, "says:") && !has(words, "says:nothing");
     view->told_ms = NOW_MS - 1000;
+    view->of_ms = has(words, "asked-before") ? NOW_MS - 500000 : NOW_MS - 1200;
     broker->id = id;
     broker->epoch = 40 + id;
     broker->partitions = has(words, "few") ? 1 : 9;
@@ -198,8 +199,8 @@ world_broker(struct world *world, int id, const char *words)
     if (strstr(words, "ghost")) {
         world->roster.entries = world->registered;
         world->roster.told_ms = NOW_MS - 1000;
-        world->registered[world->roster.count++] =
-                (struct roster_entry){ id, 40 + id, has(words, "ghost-alive") };
+        world->registered[world->roster.count++] = (struct roster_entry){ id,
+            40 + id + has(words, "again"), has(words, "ghost-alive") };
         return;
     }
     if (!has(words, "noclaim")) {

@@ -43,7 +43,8 @@ void world_wish(struct world *world, int replicas, const char *spec);
  *   waiting (for a node)
  *   unbound shared (ReadWriteOnce, of the claim) chosen (it names a volume) unproven (no epoch)
  *   says:active says:draining says:drained says:drained-dirty says:nothing
- *   ghost ghost-alive (registered, without claim and pod)
+ *   asked-before (what it says is of before its node was lost, or its claim marked)
+ *   ghost ghost-alive (registered, without claim and pod) again (since its claim was marked)
  *   node:ok node:down node:cordoned together(on one node) zone:X
  *   young (ready for a moment only) few (partitions) */
 void world_broker(struct world *world, int id, const char *words);

@@ -132,6 +132,7 @@ TEST(b1_no_answer_leaves_what_is_known_and_says_why)
     ASSERT_STRING(view->problem, "GET /v1/broker: HTTP 404");
     ASSERT_EQ(view->broker.state, BROKER_DRAINED);
     ASSERT(clock_now_ms() - told_ms >= 900);
+    ASSERT(view->of_ms > 0 && view->of_ms <= told_ms && view->asked_ms > view->of_ms);
     bench_end(&bench);
 }
 
