@@ -123,6 +123,19 @@ undrain_step(struct planner *planner, const struct member *member)
     role_label(planner, member, ROLE_BROKER);
 }
 
+/* P4: one that lives where Kubernetes hears nobody. Addresses lead to no pod there, so it is no use
+ * to clients. It takes partitions again when its node is back. */
+static void
+unheard_step(struct planner *planner, const struct member *member)
+{
+    const struct broker *broker = member_broker(planner, member);
+    bool lives = broker && member_is_told_since(member, member->pod->node_since_ms);
+    if (lives && broker->state == BROKER_ACTIVE && member_witness(planner) &&
+            lost_are_believed(planner)) {
+        broker_call(planner, member, ACTION_DRAIN, member->pod->pod->ip);
+    }
+}
+
 /* As it was seen: what scale_plan has just decided is looked at in the next pass. */
 static bool
 is_settled(const struct member *member)
@@ -142,6 +155,8 @@ drains_plan(struct planner *planner)
             plan_again(planner, 0);
         } else if (member->ledger == CLAIM_DRAINING) {
             drain_step(planner, member);
+        } else if (member->ledger == CLAIM_ACTIVE && member->state == MEMBER_LOST) {
+            unheard_step(planner, member);
         } else if (member->ledger == CLAIM_ACTIVE) {
             undrain_step(planner, member);
         }

@@ -35,6 +35,9 @@
  * that one node had may go together when others serve: after a lost node two brokers share one.
  * Nobody who serves is drained because lost ones are counted. Crash scenario: one node is lost and
  * its broker replaced, then another one: four brokers where three are wished, of which two serve.
+ * A broker that lives on a lost node, as it said since, is told to give its partitions to others:
+ * Kubernetes leads no clients to it. Crash scenario: a kubelet dies, and a third of all partitions
+ * are led by a broker that nobody reaches and that is never declared dead.
  *
  * P6  A volume that is lost, or that its broker refuses, is given up only for a broker that a human
  * named in an annotation; then its claim, if it is lost, and its pod are made anew, and the new pod

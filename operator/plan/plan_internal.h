@@ -88,6 +88,8 @@ int64_t quantity_bytes(const char *text);
 /* scale.c: how many and which. */
 int brokers_wished(const struct planner *planner);
 void scale_plan(struct planner *planner);
+/* P4 */
+bool lost_are_believed(const struct planner *planner);
 /* drain.c: each drain's next step. */
 void drains_plan(struct planner *planner);
 /* What is left of brokers that were drained. */

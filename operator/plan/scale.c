@@ -177,12 +177,17 @@ scale_out(struct planner *planner, int missing)
 
 /* P4: brokers on lost nodes don't count, unless most of them seem lost, and not just with one node
  * beside which others serve. */
+bool
+lost_are_believed(const struct planner *planner)
+{
+    bool is_one_node = !planner->has_lost_nodes && member_witness(planner);
+    return is_one_node || planner->lost * 2 <= planner->in->cluster->replicas;
+}
+
 static int
 serving_wishes(const struct planner *planner)
 {
-    bool is_one_node = !planner->has_lost_nodes && member_witness(planner);
-    bool is_believed = is_one_node || planner->lost * 2 <= planner->in->cluster->replicas;
-    return planner->active - (is_believed ? planner->lost : 0);
+    return planner->active - (lost_are_believed(planner) ? planner->lost : 0);
 }
 
 static bool

@@ -3,6 +3,7 @@
 #include "unit/test.h"
 
 #define OK "ready says:active"
+#define LIVES "starting says:active node:down"
 
 struct row {
     const char *why;
@@ -42,6 +43,18 @@ static const struct row lost_rows[] = {
             { OK " old", OK " old", "starting node:down old", "nopod empty" },
             "mark-claim 3 active, create-pod 3" },
     { "a broker that is ready isn't lost", 3, { OK, OK, OK " node:down" }, "" },
+    { "P4: it lives: its partitions go to others", 3, { OK, OK, LIVES, OK }, "drain 2" },
+    { "P4: also before the one in its place is there", 3, { OK, OK, LIVES },
+            "create-claim 3, create-pod 3, drain 2" },
+    { "P4: also while its pod is going", 3, { OK, OK, "ending says:active node:down", OK },
+            "drain 2" },
+    { "P4: that takes its time", 3, { OK, OK, "starting says:draining node:down", OK }, "" },
+    { "P4: and stays so", 3, { OK, OK, "starting says:drained node:down", OK }, "" },
+    { "P4: until its node is back", 3, { OK, "starting", "ready says:drained node:ok" },
+            "undrain 2" },
+    { "P4: it lived before", 3, { OK, OK, LIVES " asked-before", OK }, "" },
+    { "P4: most live and are not heard: then it is we", 3, { OK " node:ok", LIVES, LIVES }, "" },
+    { "P4: nobody could take them", 2, { "starting", LIVES }, "create-claim 2, create-pod 2" },
 };
 
 /* A4: a claim whose mark is refused is still marked as one that may go. */
