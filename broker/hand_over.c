@@ -53,14 +53,17 @@ say_stopping(struct meta *meta)
 }
 
 int
-hand_over_all(struct meta *meta, const struct quarantine *quarantine)
+hand_over_all(struct meta *meta, const struct quarantine *quarantine, bool lingers)
 {
     size_t before = hand_over_count(meta, quarantine);
-    if (before == 0 || !somebody_takes(meta)) {
+    if ((before == 0 && !lingers) || !somebody_takes(meta)) {
         return 0;
     }
     uint64_t began = clock_mono_ns();
     int r = say_stopping(meta);
+    if (r < 0 || before == 0) {
+        return r;
+    }
     size_t left = before;
     while (r == 0 && left && somebody_takes(meta) && clock_mono_ns() - began < HAND_OVER_NS) {
         r = fiber_sleep_ns(LOOK_NS);

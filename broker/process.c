@@ -12,6 +12,7 @@
 #include "handlers/broker.h"
 #include "handlers/telemetry.h"
 #include "holder.h"
+#include "linger.h"
 #include "load_report.h"
 #include "meta/meta.h"
 #include "net/net.h"
@@ -55,6 +56,7 @@ struct process {
     struct take_over *take_over;
     struct wal_sweep *wal_sweep;
     struct recover_result *sum; /* of what `freshet recover` recovers, else NULL */
+    uint64_t ending_ns;         /* since when it is to end; 0: it isn't */
     int failure;                /* why the watch fiber ends the process */
 };
 
@@ -229,7 +231,7 @@ is_ready(void *arg, char reason[ADMIN_REASON_SIZE])
 {
     struct process *p = arg;
     const char *why =
-            p->broker.stopping ? "stopping"
+            p->ending_ns ? "stopping"
             : !meta_lease_is_valid(p->meta)
                     ? "the broker's lease is not valid: the object store cannot be reached"
                     : NULL;
@@ -380,15 +382,30 @@ start(struct process *p)
     return r < 0 ? r : load_report_start(p->meta, p->parts.shards, &p->load_report);
 }
 
+/* What came to this broker although it is ending goes too. */
+static int
+hand_over(struct process *p)
+{
+    uint64_t linger_ns = (uint64_t)settings_long(p->settings, "shutdown.linger.ms") * NS_PER_MS;
+    uint64_t until_ns = p->ending_ns + linger_ns;
+    int r = hand_over_all(p->meta, p->quarantine, linger_ns > 0);
+    if (r == 0 && clock_mono_ns() < until_ns) {
+        r = linger_until(until_ns);
+        r = r < 0 ? r : hand_over_all(p->meta, p->quarantine, true);
+    }
+    return r < 0 ? fault_note(r, "handing over") : 0;
+}
+
 /* SIGTERM: hand over, upload, leave an empty WAL. 0 when nothing is left to recover. */
 static int
 stop_cleanly(struct process *p)
 {
     load_report_stop(p->load_report);
-    int r = hand_over_all(p->meta, p->quarantine);
+    int r = hand_over(p);
     if (r < 0) {
-        return fault_note(r, "handing over");
+        return r;
     }
+    watch_stop(p);
     p->broker.stopping = true;
     wal_sweep_stop(TAKE_PTR(p->wal_sweep));
     take_over_stop(TAKE_PTR(p->take_over));
@@ -469,8 +486,8 @@ process_main(void *arg)
             LOG_INT("reactors", reactor_count()), LOG_STR("store", objectstore_url(p->objects)),
             LOG_INT("start_ms", (clock_mono_ns() - began) / NS_PER_MS));
     int signal_number = signal_wait();
+    p->ending_ns = clock_mono_ns();
     LOG_INFO("stopping", LOG_INT("signal", signal_number));
-    watch_stop(p);
     r = stop_cleanly(p);
     if (r < 0) {
         LOG_ERROR("the stop was not clean; what is missing in the bucket is in the wal",

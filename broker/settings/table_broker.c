@@ -115,6 +115,12 @@ const struct setting settings_broker_rows[] = {
                     "dead broker is replaced after about as long. With wal.type: s3 the default is "
                     "2000.",
             OWN },
+    { "shutdown.linger.ms", SETTING_LONG, "0", BETWEEN(0, 300000),
+            .about = "How long after SIGTERM, at least, a broker goes on serving although it has "
+                     "handed over what it led, and /readyz fails from the first moment on: so "
+                     "load balancers and the like lead nobody here any more when the port closes. "
+                     "Another SIGTERM or SIGINT ends it at once.",
+            OWN },
     { "balancer.enable", SETTING_BOOL, "true", .dynamic = true,
             .about = "Whether the controller moves partitions between brokers where numbers of "
                      "partitions, traffic or zones are uneven. Set it for all brokers "

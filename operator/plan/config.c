@@ -10,6 +10,7 @@
 /* More than the schema's bounds make, with each character escaped: a file is never cut. One of more
  * than 1 MiB is refused by the API server, whose words come into the condition. */
 #define CONFIG_SIZE_MAX ((size_t)8 << 20)
+#define LINGER_MS 5000
 #define DATA_FOLDER "/var/lib/freshet"
 
 /* YAML takes what JSON has between quotes. */
@@ -142,6 +143,21 @@ wal_line(const struct cluster *cluster, struct strbuf *out)
     }
 }
 
+/* Connections are sent to an ending pod until the last proxy knows that it isn't ready: a second
+ * until the probe, and as long again for each of those who pass it on. For a pod that is given
+ * little time it is less: what it leads must be handed over too. */
+static void
+linger_line(const struct cluster *cluster, struct strbuf *out)
+{
+    static const char name[] = "shutdown.linger.ms";
+    char number[32];
+    if (!cJSON_GetObjectItemCaseSensitive(json_at(cluster->spec, "config"), name)) {
+        int64_t linger_ms = MIN((int64_t)LINGER_MS, cluster->grace_s * 1000 / 4);
+        snprintf(number, sizeof number, "%lld", (long long)linger_ms);
+        line(out, name, number);
+    }
+}
+
 static void
 text_make(const struct cluster *cluster, struct strbuf *out)
 {
@@ -152,6 +168,7 @@ text_make(const struct cluster *cluster, struct strbuf *out)
     line(out, "data.dir", DATA_FOLDER);
     store_line(cluster, out);
     wal_line(cluster, out);
+    linger_line(cluster, out);
     user_lines(cluster, out);
 }
 

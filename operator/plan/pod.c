@@ -200,7 +200,8 @@ container_make(const struct planner *planner, int id, const char *zone, cJSON *c
     container_port(container, "admin", ADMIN_PORT);
     probe(container, "startupProbe", "/healthz", STARTUP_PERIOD_S, STARTUP_TRIES);
     probe(container, "livenessProbe", "/healthz", 10, 6);
-    probe(container, "readinessProbe", "/readyz", 1, 3);
+    /* The first refusal counts, for an ending broker waits for its consequences (linger_line). */
+    probe(container, "readinessProbe", "/readyz", 1, 1);
     mount(container, "wal", "/var/lib/freshet");
     mount(container, "config", "/etc/freshet");
     mount(container, "tmp", "/tmp");

@@ -47,6 +47,7 @@ settings_make(struct node *node)
     set(node, "wal.capacity.bytes", "%" PRIu64, (uint64_t)(4 * 64 * MIB) * plan->reactors);
     set(node, "wal.type", "%s", plan->bucket_wal ? "s3" : "volume");
     set(node, "lease.ms", "%u", plan->lease_ms);
+    set(node, "shutdown.linger.ms", "%u", plan->linger_ms);
     set(node, "upload.interval.ms", "%u", plan->upload_ms);
     set(node, "upload.bytes", "65536");
     set(node, "object.delete.delay.ms", "5000");

@@ -31,6 +31,7 @@ static const struct {
     { "lease-ms", offsetof(struct plan, lease_ms), 1000, 60000 },
     { "upload-ms", offsetof(struct plan, upload_ms), 10, 60000 },
     { "bucket-wal", offsetof(struct plan, bucket_wal), 0, 1 },
+    { "linger-ms", offsetof(struct plan, linger_ms), 0, 60000 },
 };
 
 static unsigned *
@@ -68,6 +69,7 @@ plan_draw(struct plan *plan, uint64_t seed)
             plan->faults |= (uint64_t)1 << i;
         }
     }
+    plan->linger_ms = DRAW(0, 2) == 0 ? DRAW(200, 4000) : 0;
 #undef DRAW
 }
 

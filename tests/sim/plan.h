@@ -44,6 +44,7 @@ struct plan {
     unsigned lease_ms;
     unsigned upload_ms;
     unsigned bucket_wal; /* 1: wal.type=s3, and the living take over from the dead */
+    unsigned linger_ms;  /* how long a broker that was told to stop goes on serving */
     uint64_t faults;     /* 1 << enum plan_fault */
     const char *log_level;
 };

@@ -34,6 +34,10 @@ TEST(a_pod_has_its_volume_its_name_and_the_restricted_profile)
     ASSERT(!json_bool(pod, "spec/automountServiceAccountToken", true));
     ASSERT_STRING(json_member(pod, "metadata/labels", "team"), "x");
     ASSERT_STRING(json_member(pod, "metadata/labels", "freshet.dev/broker-id"), "0");
+    /* An ending broker is nowhere to be found from its first refusal on, and lingers until then. */
+    ASSERT_STRING(json_text(container, "readinessProbe/httpGet/path"), "/readyz");
+    ASSERT_EQ(json_int(container, "readinessProbe/periodSeconds", 0), 1);
+    ASSERT_EQ(json_int(container, "readinessProbe/failureThreshold", 0), 1);
     CLEANUP(mem_freep) char *env = json_print(json_at(container, "env"));
     ASSERT(strstr(env, "KAFKA://c-kafka-0.ns.svc:9092"));
     /* Brokers find each other inside, even where the first listener is for clients outside. */
@@ -66,9 +70,36 @@ TEST(the_configuration_has_what_the_operator_sets_and_what_is_wished)
             "data.dir: \"/var/lib/freshet\"\n"
             "store.url: \"s3://data/p/q?region=eu-1&endpoint=http://s3:9000&path_style=true\"\n"
             "wal.capacity.bytes: \"8589934592\"\n"
+            "shutdown.linger.ms: \"5000\"\n"
             "a.first: \"x: \\\"y\\\"\"\n"
             "z.last: \"1\"\n");
     world_end(&world);
+}
+
+static const struct {
+    const char *spec;
+    const char *line;
+} lingers[] = {
+    { "{}", "shutdown.linger.ms: \"5000\"\n" },
+    { "{\"spec\":{\"config\":{\"shutdown.linger.ms\":700}}}", "shutdown.linger.ms: \"700\"\n" },
+    { "{\"spec\":{\"template\":{\"terminationGracePeriodSeconds\":10}}}",
+            "shutdown.linger.ms: \"2500\"\n" },
+};
+
+TEST(a_broker_lingers_for_as_long_as_is_wished_or_fits_into_its_time)
+{
+    static struct world world;
+    char name[64];
+    for (size_t i = 0; i < ARRAY_SIZE(lingers); i++) {
+        world_begin(&world, 1, lingers[i].spec);
+        world_plan(&world);
+        snprintf(name, sizeof name, "c-config-%s", world.revision);
+        const char *text = json_member(made(&world, ACTION_APPLY, name), "data", "freshet.yaml");
+        const char *place = strstr(text, "shutdown.linger.ms");
+        ASSERT(place && strstr(text, lingers[i].line) == place);
+        ASSERT(!strstr(place + 1, "shutdown.linger.ms"));
+        world_end(&world);
+    }
 }
 
 static const struct {
