@@ -13,8 +13,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 
 import org.apache.kafka.clients.consumer.CommitFailedException;
@@ -36,7 +34,6 @@ public class JavaClient {
     /* As users have it; else as most tests want it. */
     static final boolean DEFAULTS = System.getenv("CLIENT_DEFAULTS") != null;
     static volatile boolean stop;
-    static final CountDownLatch ended = new CountDownLatch(1);
 
     static long nowUs() {
         /* On Linux this is CLOCK_MONOTONIC, as in the other clients. */
@@ -261,7 +258,7 @@ public class JavaClient {
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             stop = true;
             try {
-                ended.await(150, TimeUnit.SECONDS);
+                Thread.sleep(150000);
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
             }
@@ -271,11 +268,11 @@ public class JavaClient {
             status = args[0].equals("produce")
                 ? produce(args[1], args[2], Integer.parseInt(args[3]), Long.parseLong(args[4]), args[5])
                 : consume(args[1], args[2], args[3], args[4]);
-        } finally {
-            ended.countDown();
-            /* halt: exit would wait for the hook, and 143 tells nothing. */
-            System.out.flush();
-            Runtime.getRuntime().halt(status);
+        } catch (Throwable e) {
+            e.printStackTrace();
         }
+        /* halt: exit would wait for the hook; and while that waits nobody ends the process with 143, which tells nothing. */
+        System.out.flush();
+        Runtime.getRuntime().halt(status);
     }
 }

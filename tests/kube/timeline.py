@@ -16,6 +16,14 @@ SLICE_COLUMNS = {"name": ".metadata.labels['kubernetes\\.io/service-name']", "ad
                  "ready": ".endpoints[*].conditions.ready", "serving": ".endpoints[*].conditions.serving",
                  "terminating": ".endpoints[*].conditions.terminating"}
 PROBE_S = 0.05
+# What follows upon each other when a broker begins and ends; the addresses are those that are probed from here.
+SEQUENCES = {
+    "begins": {"begin": r"{pod}: .*msg=ready ", "ready": r"pods {pod}: (.*, )?ready true", "clients are led to it": r"endpointslices .*-{number}: (.*, )?ready true",
+               "its address answers": r"address of broker {number}: reachable"},
+    "ends": {"end": r"{pod}: .*msg=stopping ", "handed over": r"{pod}: .*msg=.?partitions handed over", "unready": r"pods {pod}: (.*, )?ready false",
+             "nobody is led to it": r"endpointslices .*-{number}: (.*, )?serving false", "its address refuses": r"address of broker {number}: Connection refused",
+             "process ended": r"{pod}: .*msg=stopped"},
+}
 BEFORE_S, AFTER_S = 1.5, 0.3
 
 
@@ -125,6 +133,20 @@ class Timeline:
     def between(self, begin, end):
         with self.lock:
             return sorted((at, text) for at, text in self.events if begin <= at <= end)
+
+    def sequences(self, which):
+        """Of each time that a pod said the first of SEQUENCES[which]: when, the pod, and the seconds until each of the others came, or None."""
+        first, *steps = SEQUENCES[which].items()
+        events = self.between(0, float("inf"))
+        for i, (at, text) in enumerate(events):
+            found = re.match(first[1].format(pod=r"(\S+-(\d+))"), text)
+            if not found:
+                continue
+            seconds = {}
+            for what, pattern in steps:
+                wanted = re.compile(pattern.format(pod=re.escape(found[1]), number=found[2]))
+                seconds[what] = next((later - at for later, line in events[i:] if wanted.match(line)), None)
+            yield at, found[1], seconds
 
     def tell(self, what, begin, end, zero):
         lines = [f"{what}: {end - begin:.2f} s, from {begin - zero:.2f} s to {end - zero:.2f} s"]
