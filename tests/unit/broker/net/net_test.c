@@ -14,33 +14,101 @@
 
 #define SECOND ((uint64_t)1000000000)
 
-static struct broker *
-broker_new(uint64_t memory_limit)
+#define CLIENTS_MAX 6
+
+/* A broker that listens twice, and its clients. */
+struct bench {
+    struct broker *broker;
+    struct settings *settings; /* NULL until something is set */
+    struct net *net;
+    struct stream *clients[CLIENTS_MAX]; /* NULL: none */
+};
+
+static void
+bench_init(struct bench *bench)
 {
-    struct broker *broker = mem_alloc(sizeof *broker);
-    broker->memory.limit = memory_limit;
-    return broker;
+    *bench = (struct bench){ .broker = mem_alloc(sizeof *bench->broker) };
 }
 
+/* A setting of the file; once the broker listens, a dynamic one. */
 static int
-start(struct broker *broker, struct net_options options, struct net **ret_net)
+bench_set(struct bench *bench, const char *key, const char *value)
 {
-    options.broker = broker;
+    if (!bench->settings) {
+        bench->settings = settings_new();
+    }
+    return settings_set(bench->settings, bytes_of_string(key), bytes_of_string(value),
+            bench->net ? SETTING_FROM_DYNAMIC_BROKER : SETTING_FROM_FILE);
+}
+
+/* With what was set, and with what the options leave open so large that nobody meets it. */
+static int
+bench_listen_with(struct bench *bench, struct net_options options)
+{
     static const struct net_listener_options listeners[] = { { "PLAINTEXT", "127.0.0.1", 0 },
         { "EXTERNAL", "127.0.0.1", 0 } };
+    options.broker = bench->broker;
+    options.limits = bench->settings;
     options.listeners = listeners;
     options.listener_count = ARRAY_SIZE(listeners);
     options.frame_size_max = options.frame_size_max ? options.frame_size_max : 1 << 20;
     options.idle_timeout_ns = options.idle_timeout_ns ? options.idle_timeout_ns : 10 * SECOND;
     options.frame_grace_ns = options.frame_grace_ns ? options.frame_grace_ns : 10 * SECOND;
     options.connections_max = options.connections_max ? options.connections_max : 100;
-    return net_start(&options, ret_net);
+    return net_start(&options, &bench->net);
 }
 
 static int
-client_new(struct net *net, struct stream **ret_client)
+bench_listen(struct bench *bench)
 {
-    return tcp_connect("127.0.0.1", net_port(net, 0), DEADLINE_NONE, ret_client);
+    return bench_listen_with(bench, (struct net_options){ 0 });
+}
+
+/* The i-th client comes by that listener. */
+static int
+bench_connect_to(struct bench *bench, size_t listener, int i)
+{
+    return tcp_connect(
+            "127.0.0.1", net_port(bench->net, listener), DEADLINE_NONE, &bench->clients[i]);
+}
+
+static int
+bench_connect(struct bench *bench, int i)
+{
+    return bench_connect_to(bench, 0, i);
+}
+
+static void
+bench_disconnect(struct bench *bench, int i)
+{
+    stream_close(bench->clients[i]);
+    bench->clients[i] = NULL;
+}
+
+static struct net_stats
+bench_stats(const struct bench *bench)
+{
+    struct net_stats stats;
+    net_stats_get(bench->net, &stats);
+    return stats;
+}
+
+/* C1: no request is left that holds memory. */
+static void
+bench_end(struct bench *bench)
+{
+    for (int i = 0; i < CLIENTS_MAX; i++) {
+        if (bench->clients[i]) {
+            bench_disconnect(bench, i);
+        }
+    }
+    if (bench->net) {
+        net_stop(bench->net);
+    }
+    settings_free(bench->settings);
+    uint64_t used = atomic_load(&bench->broker->memory.used);
+    mem_free(bench->broker);
+    ASSERT_EQ(used, 0);
 }
 
 static int
@@ -87,6 +155,14 @@ answer(struct stream *client)
     return r < 0 ? r : (int)load_be32(head + 4);
 }
 
+/* Asks and waits for the answer. */
+static int
+exchange(struct stream *client, int32_t correlation_id)
+{
+    int r = ask(client, correlation_id);
+    return r < 0 ? r : answer(client);
+}
+
 static bool
 is_closed(struct stream *client)
 {
@@ -99,333 +175,238 @@ is_closed(struct stream *client)
 FIBER_TEST(a_length_that_cannot_be_closes_the_connection)
 {
     static const uint32_t sizes[] = { 0, 7, (1 << 20) + 1, 0x7fffffff, 0x80000000, 0xffffffff };
-    struct broker *broker = broker_new(0);
-    struct net *net;
-    struct net_stats stats;
-    ASSERT_OK(start(broker, (struct net_options){ 0 }, &net));
+    struct bench bench;
+    bench_init(&bench);
+    ASSERT_OK(bench_listen(&bench));
     for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-        struct stream *client;
         uint8_t length[4];
         store_be32(length, sizes[i]);
-        ASSERT_OK(client_new(net, &client));
-        ASSERT_OK(put(client, length, sizeof length));
-        ASSERT(is_closed(client));
-        stream_close(client);
+        ASSERT_OK(bench_connect(&bench, 0));
+        ASSERT_OK(put(bench.clients[0], length, sizeof length));
+        ASSERT(is_closed(bench.clients[0]));
+        bench_disconnect(&bench, 0);
     }
-    net_stats_get(net, &stats);
-    ASSERT_EQ(stats.bad_frames, ARRAY_SIZE(sizes));
-    ASSERT_EQ(atomic_load(&broker->memory.used), 0);
-    net_stop(net);
-    mem_free(broker);
+    ASSERT_EQ(bench_stats(&bench).bad_frames, ARRAY_SIZE(sizes));
+    ASSERT_EQ(atomic_load(&bench.broker->memory.used), 0);
+    bench_end(&bench);
 }
 
 FIBER_TEST(a_frame_that_comes_byte_by_byte_is_answered)
 {
     static const uint8_t frame[14] = { 0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 9, 0xff, 0xff };
-    struct broker *broker = broker_new(0);
-    struct net *net;
-    struct stream *client;
-    ASSERT_OK(start(broker, (struct net_options){ 0 }, &net));
-    ASSERT_OK(client_new(net, &client));
+    struct bench bench;
+    bench_init(&bench);
+    ASSERT_OK(bench_listen(&bench));
+    ASSERT_OK(bench_connect(&bench, 0));
     for (size_t i = 0; i < sizeof frame; i++) {
-        ASSERT_OK(put(client, frame + i, 1));
+        ASSERT_OK(put(bench.clients[0], frame + i, 1));
         ASSERT_OK(fiber_sleep_ns(200000));
     }
-    ASSERT_EQ(answer(client), 9);
-    stream_close(client);
-    net_stop(net);
-    ASSERT_EQ(atomic_load(&broker->memory.used), 0);
-    mem_free(broker);
+    ASSERT_EQ(answer(bench.clients[0]), 9);
+    bench_end(&bench);
 }
 
 FIBER_TEST(the_broker_s_own_limit_holds_without_a_setting) /* C3 */
 {
-    struct broker *broker = broker_new(0);
-    struct net *net;
-    struct stream *clients[3];
-    ASSERT_OK(start(broker, (struct net_options){ .connections_max = 2 }, &net));
+    struct bench bench;
+    bench_init(&bench);
+    ASSERT_OK(bench_listen_with(&bench, (struct net_options){ .connections_max = 2 }));
     for (int i = 0; i < 3; i++) {
-        ASSERT_OK(client_new(net, &clients[i]));
-        ASSERT_OK(ask(clients[i], i));
+        ASSERT_OK(bench_connect(&bench, i));
+        ASSERT_OK(ask(bench.clients[i], i));
     }
     for (int i = 0; i < 3; i++) {
-        ASSERT_EQ(answer(clients[i]), i);
-        stream_close(clients[i]); /* makes room for the third */
+        ASSERT_EQ(answer(bench.clients[i]), i);
+        bench_disconnect(&bench, i); /* makes room for the third */
     }
-    net_stop(net);
-    mem_free(broker);
+    bench_end(&bench);
 }
 
 FIBER_TEST(an_address_has_at_most_its_connections) /* C3 */
 {
-    struct broker *broker = broker_new(0);
-    struct settings *settings = settings_new();
-    struct net *net;
-    struct net_stats stats;
-    struct stream *clients[3];
-    ASSERT_OK(settings_set(settings, BYTES_LITERAL("max.connections.per.ip"), BYTES_LITERAL("2"),
-            SETTING_FROM_COMMAND_LINE));
-    ASSERT_OK(start(broker, (struct net_options){ .limits = settings }, &net));
-    unsigned marks = (unsigned)mark_count("net: an address has its connections");
+    struct bench bench;
+    bench_init(&bench);
+    ASSERT_OK(bench_set(&bench, "max.connections.per.ip", "2"));
+    ASSERT_OK(bench_listen(&bench));
+    uint64_t marks = mark_count("net: an address has its connections");
     for (int i = 0; i < 3; i++) {
-        ASSERT_OK(client_new(net, &clients[i]));
+        ASSERT_OK(bench_connect(&bench, i));
     }
-    ASSERT(is_closed(clients[2]));
+    ASSERT(is_closed(bench.clients[2]));
     ASSERT_EQ(mark_count("net: an address has its connections"), marks + 1);
-    stream_close(clients[2]);
+    bench_disconnect(&bench, 2);
     /* The limit is dynamic. */
-    ASSERT_OK(settings_set(settings, BYTES_LITERAL("max.connections.per.ip"), BYTES_LITERAL("3"),
-            SETTING_FROM_DYNAMIC_BROKER));
-    ASSERT_OK(client_new(net, &clients[2]));
+    ASSERT_OK(bench_set(&bench, "max.connections.per.ip", "3"));
+    ASSERT_OK(bench_connect(&bench, 2));
     for (int i = 0; i < 3; i++) {
-        ASSERT_OK(ask(clients[i], i));
-        ASSERT_EQ(answer(clients[i]), i);
-        stream_close(clients[i]);
+        ASSERT_EQ(exchange(bench.clients[i], i), i);
     }
-    net_stats_get(net, &stats);
-    ASSERT_EQ(stats.refused, 1);
-    net_stop(net);
-    settings_free(settings);
-    mem_free(broker);
-}
-
-static int
-put_setting(struct settings *settings, const char *key, const char *value)
-{
-    return settings_set(
-            settings, bytes_of_string(key), bytes_of_string(value), SETTING_FROM_DYNAMIC_BROKER);
+    ASSERT_EQ(bench_stats(&bench).refused, 1);
+    bench_end(&bench);
 }
 
 FIBER_TEST(exceptions_by_address_count_before_the_limit_of_all)
 {
-    struct broker *broker = broker_new(0);
-    struct settings *settings = settings_new();
-    struct net *net;
-    struct stream *clients[4];
-    ASSERT_OK(put_setting(settings, "max.connections.per.ip", "1"));
-    ASSERT_OK(put_setting(settings, "max.connections.per.ip.overrides", "::1:9,localhost:2"));
-    ASSERT_OK(start(broker, (struct net_options){ .limits = settings }, &net));
+    struct bench bench;
+    bench_init(&bench);
+    ASSERT_OK(bench_set(&bench, "max.connections.per.ip", "1"));
+    ASSERT_OK(bench_set(&bench, "max.connections.per.ip.overrides", "::1:9,localhost:2"));
+    ASSERT_OK(bench_listen(&bench));
     for (int i = 0; i < 3; i++) {
-        ASSERT_OK(client_new(net, &clients[i]));
+        ASSERT_OK(bench_connect(&bench, i));
     }
-    ASSERT(is_closed(clients[2]));
-    stream_close(clients[2]);
+    ASSERT(is_closed(bench.clients[2]));
+    bench_disconnect(&bench, 2);
     /* Taken over at once; what cannot be looked up is passed over. */
-    ASSERT_OK(put_setting(
-            settings, "max.connections.per.ip.overrides", "no-such-host.invalid:7,127.0.0.1:3"));
+    ASSERT_OK(bench_set(
+            &bench, "max.connections.per.ip.overrides", "no-such-host.invalid:7,127.0.0.1:3"));
     for (int i = 2; i < 4; i++) {
-        ASSERT_OK(client_new(net, &clients[i]));
+        ASSERT_OK(bench_connect(&bench, i));
     }
-    ASSERT(is_closed(clients[3]));
+    ASSERT(is_closed(bench.clients[3]));
     for (int i = 0; i < 3; i++) {
-        ASSERT_OK(ask(clients[i], i));
-        ASSERT_EQ(answer(clients[i]), i);
-        stream_close(clients[i]);
+        ASSERT_EQ(exchange(bench.clients[i], i), i);
     }
-    stream_close(clients[3]);
-    net_stop(net);
-    settings_free(settings);
-    mem_free(broker);
+    bench_end(&bench);
 }
 
 FIBER_TEST(connections_over_the_limit_wait_until_one_ends) /* C3 */
 {
-    struct broker *broker = broker_new(0);
-    struct settings *settings = settings_new();
-    struct net *net;
-    struct net_stats stats;
-    struct stream *clients[5];
-    ASSERT_OK(put_setting(settings, "max.connections", "2"));
-    ASSERT_OK(start(broker, (struct net_options){ .limits = settings }, &net));
+    struct bench bench;
+    bench_init(&bench);
+    ASSERT_OK(bench_set(&bench, "max.connections", "2"));
+    ASSERT_OK(bench_listen(&bench));
     uint64_t marks = mark_count("net: a connection waits for another to end");
     for (int i = 0; i < 5; i++) {
-        ASSERT_OK(client_new(net, &clients[i]));
-        ASSERT_OK(ask(clients[i], i));
+        ASSERT_OK(bench_connect(&bench, i));
+        ASSERT_OK(ask(bench.clients[i], i));
     }
-    ASSERT_EQ(answer(clients[0]), 0);
-    ASSERT_EQ(answer(clients[1]), 1);
-    do {
+    ASSERT_EQ(answer(bench.clients[0]), 0);
+    ASSERT_EQ(answer(bench.clients[1]), 1);
+    while (bench_stats(&bench).waited == 0) {
         ASSERT_OK(fiber_sleep_ns(1000000));
-        net_stats_get(net, &stats);
-    } while (stats.waited == 0);
-    ASSERT_EQ(stats.connections, 2);
-    ASSERT_EQ(stats.accepted, 3); /* the others are in the kernel */
-    stream_close(clients[1]);
-    ASSERT_EQ(answer(clients[2]), 2); /* in order */
-    ASSERT_OK(put_setting(settings, "max.connections", "4"));
-    ASSERT_EQ(answer(clients[3]), 3);
-    ASSERT_EQ(answer(clients[4]), 4);
-    ASSERT(mark_count("net: a connection waits for another to end") > marks);
-    net_stats_get(net, &stats);
-    ASSERT_EQ(stats.refused, 0);
-    for (int i = 0; i < 5; i++) {
-        if (i != 1) {
-            stream_close(clients[i]);
-        }
     }
-    net_stop(net);
-    settings_free(settings);
-    mem_free(broker);
+    ASSERT_EQ(bench_stats(&bench).connections, 2);
+    ASSERT_EQ(bench_stats(&bench).accepted, 3); /* the others are in the kernel */
+    bench_disconnect(&bench, 1);
+    ASSERT_EQ(answer(bench.clients[2]), 2); /* in order */
+    ASSERT_OK(bench_set(&bench, "max.connections", "4"));
+    ASSERT_EQ(answer(bench.clients[3]), 3);
+    ASSERT_EQ(answer(bench.clients[4]), 4);
+    ASSERT(mark_count("net: a connection waits for another to end") > marks);
+    ASSERT_EQ(bench_stats(&bench).refused, 0);
+    bench_end(&bench);
 }
 
 FIBER_TEST(a_listener_stops_while_a_connection_waits_for_room) /* C3 */
 {
-    struct broker *broker = broker_new(0);
-    struct settings *settings = settings_new();
-    struct net *net;
-    struct net_stats stats;
-    struct stream *client;
-    ASSERT_OK(put_setting(settings, "max.connections", "0"));
-    ASSERT_OK(start(broker, (struct net_options){ .limits = settings }, &net));
-    ASSERT_OK(client_new(net, &client));
-    do {
+    struct bench bench;
+    bench_init(&bench);
+    ASSERT_OK(bench_set(&bench, "max.connections", "0"));
+    ASSERT_OK(bench_listen(&bench));
+    ASSERT_OK(bench_connect(&bench, 0));
+    while (bench_stats(&bench).waited == 0) {
         ASSERT_OK(fiber_sleep_ns(1000000));
-        net_stats_get(net, &stats);
-    } while (stats.waited == 0);
-    net_stop_listening(net);
-    ASSERT(is_closed(client));
-    stream_close(client);
-    net_stop(net);
-    settings_free(settings);
-    mem_free(broker);
+    }
+    net_stop_listening(bench.net);
+    ASSERT(is_closed(bench.clients[0]));
+    bench_end(&bench);
 }
 
 FIBER_TEST(a_lower_limit_closes_those_that_were_silent_longest) /* C5 */
 {
-    struct broker *broker = broker_new(0);
-    struct settings *settings = settings_new();
-    struct net *net;
-    struct net_stats stats;
-    struct stream *clients[6];
-    ASSERT_OK(put_setting(settings, "max.connections", "6"));
-    ASSERT_OK(start(broker, (struct net_options){ .limits = settings }, &net));
+    struct bench bench;
+    bench_init(&bench);
+    ASSERT_OK(bench_set(&bench, "max.connections", "6"));
+    ASSERT_OK(bench_listen(&bench));
     for (int i = 0; i < 6; i++) {
-        ASSERT_OK(client_new(net, &clients[i]));
-        ASSERT_OK(ask(clients[i], i));
-        ASSERT_EQ(answer(clients[i]), i);
+        ASSERT_OK(bench_connect(&bench, i));
+        ASSERT_EQ(exchange(bench.clients[i], i), i);
     }
     for (int i = 0; i < 2; i++) { /* these two are not silent */
-        ASSERT_OK(ask(clients[i], i));
-        ASSERT_EQ(answer(clients[i]), i);
+        ASSERT_EQ(exchange(bench.clients[i], i), i);
     }
-    ASSERT_OK(put_setting(settings, "max.connections", "3"));
+    ASSERT_OK(bench_set(&bench, "max.connections", "3"));
     for (int i = 2; i < 5; i++) {
-        ASSERT(is_closed(clients[i]));
+        ASSERT(is_closed(bench.clients[i]));
     }
     ASSERT(mark_count("net: a connection too many is closed") >= 3);
     ASSERT_OK(fiber_sleep_ns(SECOND / 2));
-    net_stats_get(net, &stats);
-    ASSERT_EQ(stats.connections, 3);
+    ASSERT_EQ(bench_stats(&bench).connections, 3);
     for (int i = 0; i < 6; i++) {
         if (i < 2 || i == 5) {
-            ASSERT_OK(ask(clients[i], i));
-            ASSERT_EQ(answer(clients[i]), i);
+            ASSERT_EQ(exchange(bench.clients[i], i), i);
         }
-        stream_close(clients[i]);
     }
-    net_stop(net);
-    settings_free(settings);
-    mem_free(broker);
+    bench_end(&bench);
 }
 
 FIBER_TEST(a_listener_has_at_most_its_connections_and_another_goes_on) /* C3 */
 {
-    struct broker *broker = broker_new(0);
-    struct settings *settings = settings_new();
-    struct net *net;
-    struct stream *clients[3];
-    struct stream *other;
-    ASSERT_OK(put_setting(settings, "listener.name.plaintext.max.connections", "2"));
-    ASSERT_OK(start(broker, (struct net_options){ .limits = settings }, &net));
+    struct bench bench;
+    bench_init(&bench);
+    ASSERT_OK(bench_set(&bench, "listener.name.plaintext.max.connections", "2"));
+    ASSERT_OK(bench_listen(&bench));
     uint64_t marks = mark_count("net: a listener has its connections");
     for (int i = 0; i < 3; i++) {
-        ASSERT_OK(client_new(net, &clients[i]));
+        ASSERT_OK(bench_connect(&bench, i));
     }
-    ASSERT_OK(ask(clients[2], 2));
+    ASSERT_OK(ask(bench.clients[2], 2));
     while (mark_count("net: a listener has its connections") == marks) {
         ASSERT_OK(fiber_sleep_ns(1000000));
     }
-    ASSERT_OK(tcp_connect("127.0.0.1", net_port(net, 1), DEADLINE_NONE, &other));
-    ASSERT_OK(ask(other, 9));
-    ASSERT_EQ(answer(other), 9);
-    stream_close(clients[0]);
-    ASSERT_EQ(answer(clients[2]), 2);
-    for (int i = 1; i < 3; i++) {
-        stream_close(clients[i]);
-    }
-    stream_close(other);
-    net_stop(net);
-    settings_free(settings);
-    mem_free(broker);
+    ASSERT_OK(bench_connect_to(&bench, 1, 5));
+    ASSERT_EQ(exchange(bench.clients[5], 9), 9);
+    bench_disconnect(&bench, 0);
+    ASSERT_EQ(answer(bench.clients[2]), 2);
+    bench_end(&bench);
 }
 
 FIBER_TEST(connections_that_come_too_fast_wait_and_are_served) /* C4 */
 {
-    struct broker *broker = broker_new(0);
-    struct settings *settings = settings_new();
-    struct net *net;
-    struct net_stats stats;
-    struct stream *clients[4];
-    struct stream *other;
+    struct bench bench;
+    bench_init(&bench);
     /* A mean over one second: one at once, then one each second. */
-    ASSERT_OK(settings_set(
-            settings, BYTES_LITERAL("quota.window.num"), BYTES_LITERAL("1"), SETTING_FROM_FILE));
-    ASSERT_OK(put_setting(settings, "listener.name.plaintext.max.connection.creation.rate", "1"));
-    ASSERT_OK(start(broker, (struct net_options){ .limits = settings }, &net));
+    ASSERT_OK(bench_set(&bench, "quota.window.num", "1"));
+    ASSERT_OK(bench_set(&bench, "listener.name.plaintext.max.connection.creation.rate", "1"));
+    ASSERT_OK(bench_listen(&bench));
     uint64_t marks = mark_count("net: a connection waits for its turn");
     uint64_t before_ns = clock_mono_ns();
     for (int i = 0; i < 4; i++) {
-        ASSERT_OK(client_new(net, &clients[i]));
+        ASSERT_OK(bench_connect(&bench, i));
     }
     for (int i = 0; i < 4; i++) {
-        ASSERT_OK(ask(clients[i], i));
-        ASSERT_EQ(answer(clients[i]), i);
-        stream_close(clients[i]);
+        ASSERT_EQ(exchange(bench.clients[i], i), i);
     }
     ASSERT(clock_mono_ns() - before_ns >= 3 * SECOND - SECOND / 10);
     ASSERT(mark_count("net: a connection waits for its turn") > marks);
     /* The other listener has no such limit. */
-    ASSERT_OK(tcp_connect("127.0.0.1", net_port(net, 1), DEADLINE_NONE, &other));
-    ASSERT_OK(ask(other, 9));
-    ASSERT_EQ(answer(other), 9);
-    stream_close(other);
-    net_stats_get(net, &stats);
-    ASSERT_EQ(stats.refused, 0);
-    ASSERT(stats.delayed >= 1);
-    net_stop(net);
-    settings_free(settings);
-    mem_free(broker);
+    ASSERT_OK(bench_connect_to(&bench, 1, 5));
+    ASSERT_EQ(exchange(bench.clients[5], 9), 9);
+    ASSERT_EQ(bench_stats(&bench).refused, 0);
+    ASSERT(bench_stats(&bench).delayed >= 1);
+    bench_end(&bench);
 }
 
 FIBER_TEST(a_listener_stops_while_a_connection_waits_for_its_turn) /* C4 */
 {
-    struct broker *broker = broker_new(0);
-    struct settings *settings = settings_new();
-    struct net *net;
-    struct net_stats stats;
-    struct stream *client;
+    struct bench bench;
+    bench_init(&bench);
     /* A day for each. */
-    ASSERT_OK(settings_set(settings, BYTES_LITERAL("quota.window.size.seconds"),
-            BYTES_LITERAL("86400"), SETTING_FROM_FILE));
-    ASSERT_OK(settings_set(
-            settings, BYTES_LITERAL("quota.window.num"), BYTES_LITERAL("1"), SETTING_FROM_FILE));
-    ASSERT_OK(put_setting(settings, "max.connection.creation.rate", "0"));
-    ASSERT_OK(start(broker, (struct net_options){ .limits = settings }, &net));
-    ASSERT_OK(client_new(net, &client));
-    ASSERT_OK(ask(client, 1));
-    ASSERT_EQ(answer(client), 1);
-    stream_close(client);
-    ASSERT_OK(client_new(net, &client));
-    do {
+    ASSERT_OK(bench_set(&bench, "quota.window.size.seconds", "86400"));
+    ASSERT_OK(bench_set(&bench, "quota.window.num", "1"));
+    ASSERT_OK(bench_set(&bench, "max.connection.creation.rate", "0"));
+    ASSERT_OK(bench_listen(&bench));
+    ASSERT_OK(bench_connect(&bench, 0));
+    ASSERT_EQ(exchange(bench.clients[0], 1), 1);
+    bench_disconnect(&bench, 0);
+    ASSERT_OK(bench_connect(&bench, 0));
+    while (bench_stats(&bench).delayed == 0) {
         ASSERT_OK(fiber_sleep_ns(1000000));
-        net_stats_get(net, &stats);
-    } while (stats.delayed == 0);
-    net_stop_listening(net);
-    ASSERT(is_closed(client));
-    stream_close(client);
-    net_stop(net);
-    settings_free(settings);
-    mem_free(broker);
+    }
+    net_stop_listening(bench.net);
+    ASSERT(is_closed(bench.clients[0]));
+    bench_end(&bench);
 }
 
 TEST(a_pace_lets_a_window_through_at_once_and_then_the_rate)
@@ -492,91 +473,75 @@ TEST(addresses_that_have_left_are_forgotten) /* C3 */
 
 FIBER_TEST(a_silent_connection_is_closed_after_the_idle_time)
 {
-    struct broker *broker = broker_new(0);
-    struct net *net;
-    struct stream *client;
-    ASSERT_OK(start(broker, (struct net_options){ .idle_timeout_ns = SECOND / 10 }, &net));
-    ASSERT_OK(client_new(net, &client));
-    ASSERT_OK(ask(client, 1));
-    ASSERT_EQ(answer(client), 1);
+    struct bench bench;
+    bench_init(&bench);
+    ASSERT_OK(bench_listen_with(&bench, (struct net_options){ .idle_timeout_ns = SECOND / 10 }));
+    ASSERT_OK(bench_connect(&bench, 0));
+    ASSERT_EQ(exchange(bench.clients[0], 1), 1);
     uint64_t before = clock_mono_ns();
-    ASSERT(is_closed(client));
+    ASSERT(is_closed(bench.clients[0]));
     uint64_t took = clock_mono_ns() - before;
     ASSERT(took > SECOND / 20 && took < 3 * SECOND);
-    stream_close(client);
-    net_stop(net);
-    mem_free(broker);
+    bench_end(&bench);
 }
 
 /* C2: it sends all the time, so it is never idle. */
 FIBER_TEST(a_frame_that_comes_too_slowly_closes_the_connection)
 {
     static const uint8_t length[4] = { 0, 0, 0x10, 0 };
-    struct broker *broker = broker_new(0);
-    struct net *net;
-    struct stream *client;
+    struct bench bench;
+    bench_init(&bench);
     uint64_t marks = mark_count("net: a frame came too slowly");
-    ASSERT_OK(start(broker, (struct net_options){ .frame_grace_ns = SECOND / 10 }, &net));
-    ASSERT_OK(client_new(net, &client));
-    ASSERT_OK(put(client, length, sizeof length));
+    ASSERT_OK(bench_listen_with(&bench, (struct net_options){ .frame_grace_ns = SECOND / 10 }));
+    ASSERT_OK(bench_connect(&bench, 0));
+    ASSERT_OK(put(bench.clients[0], length, sizeof length));
     uint64_t before = clock_mono_ns();
     int r = 0;
     while (r == 0 && clock_mono_ns() < before + 5 * SECOND) {
-        r = put(client, "x", 1);
+        r = put(bench.clients[0], "x", 1);
         ASSERT_OK(fiber_sleep_ns(10 * 1000000));
     }
     ASSERT(r < 0);
     ASSERT(mark_count("net: a frame came too slowly") > marks);
-    ASSERT_EQ(atomic_load(&broker->memory.used), 0);
-    stream_close(client);
-    net_stop(net);
-    mem_free(broker);
+    ASSERT_EQ(atomic_load(&bench.broker->memory.used), 0);
+    bench_end(&bench);
 }
 
 /* C1, H1: the second frame is not read before the first is done with. */
 FIBER_TEST(a_frame_waits_for_memory_that_others_hold)
 {
-    struct broker *broker = broker_new(8192);
-    struct net *net;
-    struct stream *greedy;
-    struct stream *client;
     static const uint8_t length[4] = { 0, 0, 0x20, 0 };
+    struct bench bench;
+    bench_init(&bench);
+    bench.broker->memory.limit = 8192;
     uint64_t marks = mark_count("requests: a frame waits for memory");
-    ASSERT_OK(start(broker, (struct net_options){ 0 }, &net));
-    ASSERT_OK(client_new(net, &greedy));
-    ASSERT_OK(client_new(net, &client));
-    ASSERT_OK(put(greedy, length, sizeof length));
-    while (atomic_load(&broker->memory.used) == 0) {
+    ASSERT_OK(bench_listen(&bench));
+    ASSERT_OK(bench_connect(&bench, 0));
+    ASSERT_OK(bench_connect(&bench, 1));
+    ASSERT_OK(put(bench.clients[0], length, sizeof length));
+    while (atomic_load(&bench.broker->memory.used) == 0) {
         ASSERT_OK(fiber_sleep_ns(1000000));
     }
-    ASSERT_OK(ask(client, 3));
+    ASSERT_OK(ask(bench.clients[1], 3));
     ASSERT_OK(fiber_sleep_ns(50 * 1000000));
-    ASSERT_EQ(atomic_load(&broker->memory.used), 8192);
+    ASSERT_EQ(atomic_load(&bench.broker->memory.used), 8192);
     ASSERT(mark_count("requests: a frame waits for memory") > marks);
-    stream_close(greedy);
-    ASSERT_EQ(answer(client), 3);
-    stream_close(client);
-    net_stop(net);
-    ASSERT_EQ(atomic_load(&broker->memory.used), 0);
-    mem_free(broker);
+    bench_disconnect(&bench, 0);
+    ASSERT_EQ(answer(bench.clients[1]), 3);
+    bench_end(&bench);
 }
 
 FIBER_TEST(a_stop_closes_all_connections_also_those_inside_a_frame)
 {
-    struct broker *broker = broker_new(0);
-    struct net *net;
-    struct stream *idle;
-    struct stream *inside;
-    ASSERT_OK(start(broker, (struct net_options){ 0 }, &net));
-    ASSERT_OK(client_new(net, &idle));
-    ASSERT_OK(client_new(net, &inside));
-    ASSERT_OK(put(inside, "\0\0\1\0abc", 7));
+    struct bench bench;
+    bench_init(&bench);
+    ASSERT_OK(bench_listen(&bench));
+    ASSERT_OK(bench_connect(&bench, 0));
+    ASSERT_OK(bench_connect(&bench, 1));
+    ASSERT_OK(put(bench.clients[1], "\0\0\1\0abc", 7));
     ASSERT_OK(fiber_sleep_ns(10 * 1000000));
-    net_stop(net);
-    ASSERT(is_closed(idle));
-    ASSERT(is_closed(inside));
-    ASSERT_EQ(atomic_load(&broker->memory.used), 0);
-    stream_close(idle);
-    stream_close(inside);
-    mem_free(broker);
+    net_stop(TAKE_PTR(bench.net));
+    ASSERT(is_closed(bench.clients[0]));
+    ASSERT(is_closed(bench.clients[1]));
+    bench_end(&bench);
 }
