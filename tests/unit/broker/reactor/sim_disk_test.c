@@ -43,31 +43,43 @@ look_at(const struct sim_image *image, const struct sim_crash *crash)
 static const struct sim_crash keep_none = { .keep = SIM_KEEP_NONE };
 static const struct sim_crash keep_all = { .keep = SIM_KEEP_ALL };
 
+/* What is done to folder/file of 8 KiB of 'a', all durable, and what came of it. */
 struct scene {
-    struct sim_image *image;
-    struct sim_image *images[8];
-    int result;
+    void (*act)(struct scene *scene);
+    struct sim_host *host;
+    struct file *file;
+    struct sim_image *images[4];
     int results[8];
+    int result; /* of making the file */
 };
 
 static void
-overwrite_main(void *arg)
+scene_main(void *arg)
 {
     struct scene *scene = arg;
-    struct sim_host *host = sim_host(sim_current(), "local");
-    struct file *file;
-    static char data[4096];
-    memset(data, 'b', sizeof data);
-    scene->result = make_file(&file);
+    scene->host = sim_host(sim_current(), "local");
+    scene->result = make_file(&scene->file);
     if (scene->result == 0) {
-        scene->result = file_write(file, data, sizeof data, 0);
-        scene->images[0] = sim_disk_snapshot(host);
-        scene->results[0] = file_sync(file, false);
-        scene->images[1] = sim_disk_snapshot(host);
-        scene->results[1] = file_write_durable(file, "ccc", 3, 8190);
-        scene->images[2] = sim_disk_snapshot(host);
-        file_close(file);
+        scene->act(scene);
+        file_close(scene->file);
     }
+}
+
+/* In a simulation of its own. scene_free. */
+static int
+scene_run(struct scene *scene, uint64_t seed, fiber_fn fn)
+{
+    struct sim *sim = sim_new(seed);
+    int r = run_in(sim, fn, scene);
+    sim_free(sim);
+    return r < 0 ? r : scene->result;
+}
+
+static int
+scene_play(struct scene *scene, uint64_t seed, void (*act)(struct scene *scene))
+{
+    *scene = (struct scene){ .act = act };
+    return scene_run(scene, seed, scene_main);
 }
 
 static void
@@ -76,6 +88,19 @@ scene_free(struct scene *scene)
     for (size_t i = 0; i < ARRAY_SIZE(scene->images); i++) {
         sim_image_free(scene->images[i]);
     }
+}
+
+static void
+overwrite(struct scene *scene)
+{
+    static char data[4096];
+    memset(data, 'b', sizeof data);
+    scene->results[0] = file_write(scene->file, data, sizeof data, 0);
+    scene->images[0] = sim_disk_snapshot(scene->host);
+    scene->results[1] = file_sync(scene->file, false);
+    scene->images[1] = sim_disk_snapshot(scene->host);
+    scene->results[2] = file_write_durable(scene->file, "ccc", 3, 8190);
+    scene->images[2] = sim_disk_snapshot(scene->host);
 }
 
 static size_t
@@ -91,11 +116,9 @@ count_of(const struct look *look, char c)
 /* S3 */
 TEST(an_unflushed_write_survives_by_sectors_as_the_test_says)
 {
-    struct sim *sim = sim_new(1);
-    struct scene scene = { 0 };
-    ASSERT_OK(run_in(sim, overwrite_main, &scene));
-    ASSERT_OK(scene.result);
-    sim_free(sim);
+    struct scene scene;
+    ASSERT_OK(scene_play(&scene, 1, overwrite));
+    ASSERT_OK(scene.results[0]);
     ASSERT_EQ(sim_image_units(scene.images[0]), 8);
     ASSERT_EQ(count_of(look_at(scene.images[0], &keep_none), 'b'), 0);
     ASSERT_EQ(count_of(look_at(scene.images[0], &keep_all), 'b'), 4096);
@@ -115,10 +138,10 @@ TEST(an_unflushed_write_survives_by_sectors_as_the_test_says)
 /* S3 */
 TEST(a_flushed_write_survives_every_crash)
 {
-    struct sim *sim = sim_new(2);
-    struct scene scene = { 0 };
-    ASSERT_OK(run_in(sim, overwrite_main, &scene));
-    sim_free(sim);
+    struct scene scene;
+    ASSERT_OK(scene_play(&scene, 2, overwrite));
+    ASSERT_OK(scene.results[1]);
+    ASSERT_OK(scene.results[2]);
     ASSERT_EQ(sim_image_units(scene.images[1]), 0);
     ASSERT_EQ(count_of(look_at(scene.images[1], &keep_none), 'b'), 4096);
     /* And a durable write with its size, without a flush. */
@@ -130,10 +153,8 @@ TEST(a_flushed_write_survives_every_crash)
 
 TEST(a_random_crash_is_the_same_for_the_same_seed)
 {
-    struct sim *sim = sim_new(3);
-    struct scene scene = { 0 };
-    ASSERT_OK(run_in(sim, overwrite_main, &scene));
-    sim_free(sim);
+    struct scene scene;
+    ASSERT_OK(scene_play(&scene, 3, overwrite));
     size_t seen[9] = { 0 };
     for (uint64_t seed = 0; seed < 64; seed++) {
         struct sim_crash crash = { .keep = SIM_KEEP_RANDOM, .seed = seed, .permille = 500 };
@@ -147,30 +168,21 @@ TEST(a_random_crash_is_the_same_for_the_same_seed)
 }
 
 static void
-grow_main(void *arg)
+grow(struct scene *scene)
 {
-    struct scene *scene = arg;
-    struct sim_host *host = sim_host(sim_current(), "local");
-    struct file *file;
-    scene->result = make_file(&file);
-    if (scene->result == 0) {
-        scene->results[0] = file_write(file, "dddd", 4, 8192);
-        scene->images[0] = sim_disk_snapshot(host);
-        scene->results[1] = file_truncate(file, 100);
-        scene->images[1] = sim_disk_snapshot(host);
-        scene->results[2] = file_sync(file, true);
-        scene->images[2] = sim_disk_snapshot(host);
-        file_close(file);
-    }
+    scene->results[0] = file_write(scene->file, "dddd", 4, 8192);
+    scene->images[0] = sim_disk_snapshot(scene->host);
+    scene->results[1] = file_truncate(scene->file, 100);
+    scene->images[1] = sim_disk_snapshot(scene->host);
+    scene->results[2] = file_sync(scene->file, true);
+    scene->images[2] = sim_disk_snapshot(scene->host);
 }
 
 /* S4 */
 TEST(a_size_and_the_bytes_behind_it_survive_apart)
 {
-    struct sim *sim = sim_new(4);
-    struct scene scene = { 0 };
-    ASSERT_OK(run_in(sim, grow_main, &scene));
-    sim_free(sim);
+    struct scene scene;
+    ASSERT_OK(scene_play(&scene, 4, grow));
     ASSERT_EQ(sim_image_units(scene.images[0]), 2);
     /* The size is noted first, then the sector. */
     struct sim_crash size_only = { .keep = SIM_KEEP_ONE, .index = 0 };
@@ -193,9 +205,8 @@ names_main(void *arg)
     struct scene *scene = arg;
     struct sim_host *host = sim_host(sim_current(), "local");
     struct file *file;
-    scene->result = disk_make_folder("folder");
-    int r = file_open("folder/new", FILE_WRITE | FILE_CREATE, &file);
-    scene->result = scene->result < 0 ? scene->result : r;
+    int r = disk_make_folder("folder");
+    scene->result = r < 0 ? r : file_open("folder/new", FILE_WRITE | FILE_CREATE, &file);
     if (scene->result == 0) {
         scene->results[0] = file_write(file, "data", 4, 0);
         scene->results[1] = file_sync(file, true);
@@ -213,10 +224,8 @@ names_main(void *arg)
 /* S4 */
 TEST(names_survive_in_order_and_only_flushed_ones_surely)
 {
-    struct sim *sim = sim_new(5);
     struct scene scene = { 0 };
-    ASSERT_OK(run_in(sim, names_main, &scene));
-    sim_free(sim);
+    ASSERT_OK(scene_run(&scene, 5, names_main));
     for (size_t i = 0; i < 5; i++) {
         ASSERT_OK(scene.results[i]);
     }
@@ -235,19 +244,14 @@ TEST(names_survive_in_order_and_only_flushed_ones_surely)
 }
 
 static void
-old_and_zero_main(void *arg)
+old_and_zero(struct scene *scene)
 {
-    struct scene *scene = arg;
-    struct sim_host *host = sim_host(sim_current(), "local");
-    struct file *file;
     char zeros[512] = { 0 };
     char ones[512];
     memset(ones, '1', sizeof ones);
-    scene->result = make_file(&file);
-    scene->results[0] = file_write(file, ones, sizeof ones, 1 << 20);
-    scene->results[1] = file_write_durable(file, zeros, sizeof zeros, 1 << 20);
-    scene->images[0] = sim_disk_snapshot(host);
-    file_close(file);
+    scene->results[0] = file_write(scene->file, ones, sizeof ones, 1 << 20);
+    scene->results[1] = file_write_durable(scene->file, zeros, sizeof zeros, 1 << 20);
+    scene->images[0] = sim_disk_snapshot(scene->host);
 }
 
 static void
@@ -267,10 +271,8 @@ read_far_main(void *arg)
  * zeros. */
 TEST(an_older_write_does_not_come_back_over_a_newer_durable_one)
 {
-    struct sim *sim = sim_new(6);
-    struct scene scene = { 0 };
-    ASSERT_OK(run_in(sim, old_and_zero_main, &scene));
-    sim_free(sim);
+    struct scene scene;
+    ASSERT_OK(scene_play(&scene, 6, old_and_zero));
     char c = 'x';
     ASSERT_OK(run_on(1, scene.images[0], &keep_all, read_far_main, &c));
     ASSERT_EQ(c, 0);
@@ -292,32 +294,26 @@ write_late(void *arg)
 }
 
 static void
-flush_early_main(void *arg)
+flush_early(struct scene *scene)
 {
-    struct scene *scene = arg;
-    struct sim_host *host = sim_host(sim_current(), "local");
-    struct writer writer = { 0 };
+    struct writer writer = { .file = scene->file };
     struct fiber *fiber;
-    scene->result = make_file(&writer.file);
     /* The write takes two seconds, so the flush begins and ends while it is under way. */
-    sim_disk_inject(host, SIM_DISK_STALL, NULL, 1);
+    sim_disk_inject(scene->host, SIM_DISK_STALL, NULL, 1);
     scene->results[0] = fiber_spawn("writer", write_late, &writer, &fiber);
     scene->results[1] = fiber_yield();
-    scene->results[2] = file_sync(writer.file, false);
-    scene->images[0] = sim_disk_snapshot(host);
+    scene->results[2] = file_sync(scene->file, false);
+    scene->images[0] = sim_disk_snapshot(scene->host);
     fiber_join(fiber);
     scene->results[3] = writer.result;
-    scene->images[1] = sim_disk_snapshot(host);
-    file_close(writer.file);
+    scene->images[1] = sim_disk_snapshot(scene->host);
 }
 
 /* S3: only what was complete when the flush began. */
 TEST(a_flush_does_not_cover_a_write_that_is_under_way)
 {
-    struct sim *sim = sim_new(14);
-    struct scene scene = { 0 };
-    ASSERT_OK(run_in(sim, flush_early_main, &scene));
-    sim_free(sim);
+    struct scene scene;
+    ASSERT_OK(scene_play(&scene, 14, flush_early));
     for (size_t i = 0; i < 4; i++) {
         ASSERT_OK(scene.results[i]);
     }
@@ -330,37 +326,29 @@ TEST(a_flush_does_not_cover_a_write_that_is_under_way)
 }
 
 static void
-faults_main(void *arg)
+faults(struct scene *scene)
 {
-    struct scene *scene = arg;
-    struct sim_host *host = sim_host(sim_current(), "local");
-    struct file *file;
     static char data[8192];
-    scene->result = make_file(&file);
-    sim_disk_inject(host, SIM_DISK_READ_ERROR, NULL, 2);
-    sim_disk_inject(host, SIM_DISK_WRITE_ERROR, "folder/", 1);
-    sim_disk_inject(host, SIM_DISK_WRITE_FULL, "elsewhere", 1);
-    scene->results[0] = (int)file_read(file, data, 100, 0);
-    scene->results[1] = (int)file_read(file, data, 100, 0);
-    scene->results[2] = (int)file_read(file, data, 100, 0);
-    scene->results[3] = file_write(file, data, 8192, 0);
-    scene->results[4] = file_write(file, data, 8192, 0);
-    sim_disk_inject(host, SIM_DISK_READ_SHORT, NULL, 1);
-    scene->results[5] = (int)file_read(file, data, 8192, 0);
+    sim_disk_inject(scene->host, SIM_DISK_READ_ERROR, NULL, 2);
+    sim_disk_inject(scene->host, SIM_DISK_WRITE_ERROR, "folder/", 1);
+    sim_disk_inject(scene->host, SIM_DISK_WRITE_FULL, "elsewhere", 1);
+    scene->results[0] = (int)file_read(scene->file, data, 100, 0);
+    scene->results[1] = (int)file_read(scene->file, data, 100, 0);
+    scene->results[2] = (int)file_read(scene->file, data, 100, 0);
+    scene->results[3] = file_write(scene->file, data, 8192, 0);
+    scene->results[4] = file_write(scene->file, data, 8192, 0);
+    sim_disk_inject(scene->host, SIM_DISK_READ_SHORT, NULL, 1);
+    scene->results[5] = (int)file_read(scene->file, data, 8192, 0);
     uint64_t before = clock_mono_ns();
-    sim_disk_inject(host, SIM_DISK_STALL, NULL, 1);
-    scene->results[6] = file_sync(file, false);
+    sim_disk_inject(scene->host, SIM_DISK_STALL, NULL, 1);
+    scene->results[6] = file_sync(scene->file, false);
     scene->results[7] = clock_mono_ns() - before >= 2ull * NS_PER_S;
-    file_close(file);
 }
 
 TEST(ordered_faults_strike_the_nth_fitting_operation)
 {
-    struct sim *sim = sim_new(7);
-    struct scene scene = { 0 };
-    ASSERT_OK(run_in(sim, faults_main, &scene));
-    sim_free(sim);
-    ASSERT_OK(scene.result);
+    struct scene scene;
+    ASSERT_OK(scene_play(&scene, 7, faults));
     ASSERT_EQ(scene.results[0], 100);
     ASSERT_ERROR(scene.results[1], -EIO);
     ASSERT_EQ(scene.results[2], 100);
@@ -372,39 +360,32 @@ TEST(ordered_faults_strike_the_nth_fitting_operation)
 }
 
 static void
-silent_main(void *arg)
+silent(struct scene *scene)
 {
-    struct scene *scene = arg;
-    struct sim_host *host = sim_host(sim_current(), "local");
-    struct file *file;
     static char data[4096];
     static char back[8192];
     memset(data, 'z', sizeof data);
-    scene->result = make_file(&file);
     static const enum sim_disk_fault_kind kinds[] = { SIM_DISK_WRITE_LOST, SIM_DISK_WRITE_FLIP };
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        sim_disk_inject(host, kinds[i], NULL, 1);
-        scene->results[0] |= file_write(file, data, sizeof data, 0);
-        scene->results[1] |= file_read(file, back, sizeof back, 0) != 8192;
+        sim_disk_inject(scene->host, kinds[i], NULL, 1);
+        scene->results[0] |= file_write(scene->file, data, sizeof data, 0);
+        scene->results[1] |= file_read(scene->file, back, sizeof back, 0) != 8192;
         for (size_t k = 0; k < 4096; k++) {
             scene->results[2 + i] += back[k] != 'z';
         }
     }
-    sim_disk_inject(host, SIM_DISK_READ_FLIP, NULL, 1);
-    scene->results[0] |= file_write(file, data, sizeof data, 0);
-    scene->results[1] |= file_read(file, back, 4096, 0) != 4096;
+    sim_disk_inject(scene->host, SIM_DISK_READ_FLIP, NULL, 1);
+    scene->results[0] |= file_write(scene->file, data, sizeof data, 0);
+    scene->results[1] |= file_read(scene->file, back, 4096, 0) != 4096;
     scene->results[4] = memcmp(back, data, 4096) != 0;
-    scene->results[1] |= file_read(file, back, 4096, 0) != 4096;
+    scene->results[1] |= file_read(scene->file, back, 4096, 0) != 4096;
     scene->results[5] = memcmp(back, data, 4096) == 0;
-    file_close(file);
 }
 
 TEST(lost_and_flipped_writes_say_success)
 {
-    struct sim *sim = sim_new(8);
-    struct scene scene = { 0 };
-    ASSERT_OK(run_in(sim, silent_main, &scene));
-    sim_free(sim);
+    struct scene scene;
+    ASSERT_OK(scene_play(&scene, 8, silent));
     ASSERT_EQ(scene.results[0], 0);
     ASSERT_EQ(scene.results[1], 0);
     ASSERT_EQ(scene.results[2], 4096);
@@ -414,31 +395,24 @@ TEST(lost_and_flipped_writes_say_success)
 }
 
 static void
-failed_flush_main(void *arg)
+failed_flush(struct scene *scene)
 {
-    struct scene *scene = arg;
-    struct sim_host *host = sim_host(sim_current(), "local");
-    struct file *file;
     static char data[4096];
     memset(data, 'b', sizeof data);
-    scene->result = make_file(&file);
     for (size_t i = 0; i < 16; i++) {
-        scene->results[0] |= file_write(file, data, 512, i * 512);
+        scene->results[0] |= file_write(scene->file, data, 512, i * 512);
     }
-    sim_disk_inject(host, SIM_DISK_FLUSH_ERROR, NULL, 1);
-    scene->results[1] = file_sync(file, false);
-    scene->results[2] = file_sync(file, false);
-    scene->images[0] = sim_disk_snapshot(host);
-    file_close(file);
+    sim_disk_inject(scene->host, SIM_DISK_FLUSH_ERROR, NULL, 1);
+    scene->results[1] = file_sync(scene->file, false);
+    scene->results[2] = file_sync(scene->file, false);
+    scene->images[0] = sim_disk_snapshot(scene->host);
 }
 
 /* S5 */
 TEST(a_flush_after_a_failed_flush_succeeds_and_proves_nothing)
 {
-    struct sim *sim = sim_new(9);
-    struct scene scene = { 0 };
-    ASSERT_OK(run_in(sim, failed_flush_main, &scene));
-    sim_free(sim);
+    struct scene scene;
+    ASSERT_OK(scene_play(&scene, 9, failed_flush));
     ASSERT_OK(scene.results[0]);
     ASSERT_ERROR(scene.results[1], -EIO);
     ASSERT_OK(scene.results[2]);
@@ -448,31 +422,24 @@ TEST(a_flush_after_a_failed_flush_succeeds_and_proves_nothing)
 }
 
 static void
-full_main(void *arg)
+full(struct scene *scene)
 {
-    struct scene *scene = arg;
-    struct sim_host *host = sim_host(sim_current(), "local");
-    struct file *file;
     static char data[8192];
     uint64_t left = 0;
     memset(data, 'f', sizeof data);
-    sim_disk_set_capacity(host, 64 * 1024);
-    scene->result = make_file(&file);
+    sim_disk_set_capacity(scene->host, 64 * 1024);
     for (size_t i = 0; i < 20 && scene->results[0] == 0; i++) {
-        scene->results[0] = file_write(file, data, sizeof data, i * sizeof data);
+        scene->results[0] = file_write(scene->file, data, sizeof data, i * sizeof data);
     }
     scene->results[1] = disk_free_bytes("folder", &left);
     scene->results[2] = left < 8192;
-    scene->results[3] = file_allocate(file, 0, 1 << 20);
-    file_close(file);
+    scene->results[3] = file_allocate(scene->file, 0, 1 << 20);
 }
 
 TEST(a_full_disk_says_so)
 {
-    struct sim *sim = sim_new(10);
-    struct scene scene = { 0 };
-    ASSERT_OK(run_in(sim, full_main, &scene));
-    sim_free(sim);
+    struct scene scene;
+    ASSERT_OK(scene_play(&scene, 10, full));
     ASSERT_ERROR(scene.results[0], -ENOSPC);
     ASSERT_OK(scene.results[1]);
     ASSERT_EQ(scene.results[2], 1);

@@ -7,8 +7,37 @@
 #include "unit/test.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #define READERS 50
+
+/* A store whose GETs are disturbed at will, and an object of one block in it. */
+struct bench {
+    const char *name; /* of the store, and of its faults */
+    struct objectstore *objects;
+    struct store *store;
+    struct store_range range;
+    struct slices batches; /* of the range */
+};
+
+static void
+bench_begin(struct bench *bench, const char *name)
+{
+    char url[256];
+    *bench = (struct bench){ .name = name };
+    snprintf(url, sizeof url, "faulty+%s?faults=%s", memory_url(name), name);
+    bench->store = store_make(url, 8 * MIB, 0, &bench->objects);
+    struct object_run run = run_make(key_of(1, 0), 0, 5, 10, KIB, &bench->batches);
+    bench->range = object_make(bench->store, 1, &run);
+}
+
+static void
+bench_end(struct bench *bench)
+{
+    faulty_clear(bench->name);
+    slices_done(&bench->batches);
+    store_unmake(bench->store, bench->objects);
+}
 
 struct shared_read {
     struct store *store;
@@ -17,6 +46,12 @@ struct shared_read {
     int result;
     size_t bytes;
 };
+
+static struct shared_read
+read_of(const struct bench *bench)
+{
+    return (struct shared_read){ .store = bench->store, .range = &bench->range };
+}
 
 static int
 read_once(void *arg)
@@ -28,6 +63,20 @@ read_once(void *arg)
     read->bytes = slices.bytes;
     slices_done(&slices);
     return 0;
+}
+
+/* Each at another offset of the block, all at once. */
+static int
+read_together(const struct bench *bench, struct shared_read reads[READERS])
+{
+    struct fiber_group group;
+    fiber_group_init(&group);
+    for (int i = 0; i < READERS; i++) {
+        reads[i] = read_of(bench);
+        reads[i].offset = i;
+        fiber_group_spawn(&group, "reader", read_once, &reads[i]);
+    }
+    return fiber_group_wait(&group);
 }
 
 static void
@@ -42,95 +91,55 @@ rule_add(const char *set, const char *text)
 /* C1 */
 FIBER_TEST(many_readers_of_one_block_cost_one_get)
 {
-    struct objectstore *objects;
-    memory_url("cache_shared");
-    struct store *store =
-            store_make("faulty+memory://cache_shared?faults=shared", 8 * MIB, 0, &objects);
-    struct slices batches;
+    struct bench bench;
     struct shared_read reads[READERS];
-    struct object_run run = run_make(key_of(1, 0), 0, 5, 10, KIB, &batches);
-    struct store_range range = object_make(store, 1, &run);
-    rule_add("shared", "get:*:slow:ms=20");
-    struct fiber_group group;
-    fiber_group_init(&group);
-    for (int i = 0; i < READERS; i++) {
-        reads[i] = (struct shared_read){ .store = store, .range = &range, .offset = i };
-        fiber_group_spawn(&group, "reader", read_once, &reads[i]);
-    }
-    ASSERT_OK(fiber_group_wait(&group));
+    bench_begin(&bench, "cache_shared");
+    rule_add(bench.name, "get:*:slow:ms=20");
+    ASSERT_OK(read_together(&bench, reads));
     for (int i = 0; i < READERS; i++) {
         ASSERT_EQ(reads[i].result, 0);
-        ASSERT(reads[i].bytes > 0 && reads[i].bytes <= batches.bytes);
+        ASSERT(reads[i].bytes > 0 && reads[i].bytes <= bench.batches.bytes);
     }
-    ASSERT_EQ(gets_of(objects), 1);
-    faulty_clear("shared");
-    slices_done(&batches);
-    store_unmake(store, objects);
+    ASSERT_EQ(gets_of(bench.objects), 1);
+    bench_end(&bench);
 }
 
 /* C3 */
 FIBER_TEST(an_error_wakes_every_waiter_and_nothing_is_kept)
 {
-    struct objectstore *objects;
-    memory_url("cache_error");
-    struct store *store =
-            store_make("faulty+memory://cache_error?faults=error", 8 * MIB, 0, &objects);
-    struct slices batches;
+    struct bench bench;
     struct shared_read reads[READERS];
-    struct object_run run = run_make(key_of(1, 0), 0, 5, 10, KIB, &batches);
-    struct store_range range = object_make(store, 1, &run);
-    rule_add("error", "get:*:denied:n=1");
-    struct fiber_group group;
-    fiber_group_init(&group);
-    for (int i = 0; i < READERS; i++) {
-        reads[i] = (struct shared_read){ .store = store, .range = &range };
-        fiber_group_spawn(&group, "reader", read_once, &reads[i]);
-    }
-    ASSERT_OK(fiber_group_wait(&group));
+    bench_begin(&bench, "cache_error");
+    rule_add(bench.name, "get:*:denied:n=1");
+    ASSERT_OK(read_together(&bench, reads));
     int refused = 0;
     for (int i = 0; i < READERS; i++) {
         refused += reads[i].result == -EACCES;
         ASSERT(reads[i].result == 0 || reads[i].result == -EACCES);
     }
     ASSERT(refused >= 1);
-    struct shared_read again = { .store = store, .range = &range };
+    struct shared_read again = read_of(&bench);
     ASSERT_OK(read_once(&again));
     ASSERT_EQ(again.result, 0);
-    ASSERT_EQ(again.bytes, batches.bytes);
-    faulty_clear("error");
-    slices_done(&batches);
-    store_unmake(store, objects);
+    ASSERT_EQ(again.bytes, bench.batches.bytes);
+    bench_end(&bench);
 }
 
 FIBER_TEST(every_waiter_of_a_missing_object_is_told_that_it_is_gone)
 {
-    struct objectstore *objects;
-    memory_url("cache_gone");
-    struct store *store =
-            store_make("faulty+memory://cache_gone?faults=gone", 8 * MIB, 0, &objects);
-    struct slices batches;
+    struct bench bench;
     struct shared_read reads[READERS];
-    struct object_run run = run_make(key_of(1, 0), 0, 5, 10, KIB, &batches);
-    struct store_range range = object_make(store, 1, &run);
-    uint64_t id = 1;
-    rule_add("gone", "get:*:slow:ms=10");
-    ASSERT_OK(store_remove_objects(store, &id, 1, DEADLINE_NONE));
-    struct fiber_group group;
-    fiber_group_init(&group);
-    for (int i = 0; i < READERS; i++) {
-        reads[i] = (struct shared_read){ .store = store, .range = &range };
-        fiber_group_spawn(&group, "reader", read_once, &reads[i]);
-    }
-    ASSERT_OK(fiber_group_wait(&group));
+    struct store_stats stats;
+    bench_begin(&bench, "cache_gone");
+    rule_add(bench.name, "get:*:slow:ms=10");
+    ASSERT_OK(store_remove_objects(bench.store, &bench.range.object_id, 1, DEADLINE_NONE));
+    ASSERT_OK(read_together(&bench, reads));
     for (int i = 0; i < READERS; i++) {
         ASSERT_EQ(reads[i].result, -ENOENT);
     }
-    struct store_stats stats;
-    store_stats_get(store, &stats);
+    store_stats_get(bench.store, &stats);
     ASSERT_EQ(stats.block_cache_bytes, 0);
-    faulty_clear("gone");
-    slices_done(&batches);
-    store_unmake(store, objects);
+    bench_end(&bench);
 }
 
 static void
@@ -142,18 +151,13 @@ read_on_fiber(void *arg)
 
 FIBER_TEST(a_waiter_takes_over_when_the_reader_that_fetches_is_cancelled)
 {
-    struct objectstore *objects;
-    memory_url("cache_cancel");
-    struct store *store =
-            store_make("faulty+memory://cache_cancel?faults=cancel", 8 * MIB, 0, &objects);
-    struct slices batches;
-    struct object_run run = run_make(key_of(1, 0), 0, 5, 10, KIB, &batches);
-    struct store_range range = object_make(store, 1, &run);
-    struct shared_read first = { .store = store, .range = &range };
-    struct shared_read second = { .store = store, .range = &range };
+    struct bench bench;
     struct fiber *fibers[2];
+    bench_begin(&bench, "cache_cancel");
+    struct shared_read first = read_of(&bench);
+    struct shared_read second = read_of(&bench);
     uint64_t marks = mark_count("store: loader was cancelled, a waiter takes over");
-    rule_add("cancel", "get:*:slow:n=1:ms=3000");
+    rule_add(bench.name, "get:*:slow:n=1:ms=3000");
     ASSERT_OK(fiber_spawn("first", read_on_fiber, &first, &fibers[0]));
     ASSERT_OK(fiber_yield());
     ASSERT_OK(fiber_spawn("second", read_on_fiber, &second, &fibers[1]));
@@ -163,27 +167,20 @@ FIBER_TEST(a_waiter_takes_over_when_the_reader_that_fetches_is_cancelled)
     fiber_join(fibers[1]);
     ASSERT_EQ(first.result, -ECANCELED);
     ASSERT_EQ(second.result, 0);
-    ASSERT_EQ(second.bytes, batches.bytes);
+    ASSERT_EQ(second.bytes, bench.batches.bytes);
     ASSERT(mark_count("store: loader was cancelled, a waiter takes over") > marks);
-    faulty_clear("cancel");
-    slices_done(&batches);
-    store_unmake(store, objects);
+    bench_end(&bench);
 }
 
 FIBER_TEST(a_waiter_that_is_cancelled_leaves_the_others_alone)
 {
-    struct objectstore *objects;
-    memory_url("cache_leave");
-    struct store *store =
-            store_make("faulty+memory://cache_leave?faults=leave", 8 * MIB, 0, &objects);
-    struct slices batches;
-    struct object_run run = run_make(key_of(1, 0), 0, 5, 10, KIB, &batches);
-    struct store_range range = object_make(store, 1, &run);
+    struct bench bench;
     struct shared_read reads[3];
     struct fiber *fibers[3];
-    rule_add("leave", "get:*:slow:ms=50");
+    bench_begin(&bench, "cache_leave");
+    rule_add(bench.name, "get:*:slow:ms=50");
     for (int i = 0; i < 3; i++) {
-        reads[i] = (struct shared_read){ .store = store, .range = &range };
+        reads[i] = read_of(&bench);
         ASSERT_OK(fiber_spawn("reader", read_on_fiber, &reads[i], &fibers[i]));
     }
     ASSERT_OK(fiber_yield());
@@ -192,38 +189,29 @@ FIBER_TEST(a_waiter_that_is_cancelled_leaves_the_others_alone)
         fiber_join(fibers[i]);
         ASSERT(reads[i].result == 0 || i == 1);
     }
-    ASSERT_EQ(gets_of(objects), 1);
-    faulty_clear("leave");
-    slices_done(&batches);
-    store_unmake(store, objects);
+    ASSERT_EQ(gets_of(bench.objects), 1);
+    bench_end(&bench);
 }
 
 /* O3: the transport may lie once. */
 FIBER_TEST(bytes_damaged_on_the_way_are_fetched_again)
 {
-    struct objectstore *objects;
-    memory_url("cache_wrong");
-    struct store *store =
-            store_make("faulty+memory://cache_wrong?faults=wrong", 8 * MIB, 0, &objects);
-    struct slices batches;
+    struct bench bench;
     struct store_stats stats;
-    struct object_run run = run_make(key_of(1, 0), 0, 5, 10, KIB, &batches);
-    struct store_range range = object_make(store, 1, &run);
-    struct shared_read read = { .store = store, .range = &range };
-    rule_add("wrong", "get:*:wrong:n=3");
+    bench_begin(&bench, "cache_wrong");
+    struct shared_read read = read_of(&bench);
+    rule_add(bench.name, "get:*:wrong:n=3");
     uint64_t marks = mark_count("store: misfit fetched again");
     ASSERT_OK(read_once(&read));
     ASSERT_EQ(read.result, -EBADMSG);
     ASSERT_OK(read_once(&read));
     ASSERT_EQ(read.result, 0);
-    ASSERT_EQ(read.bytes, batches.bytes);
-    store_stats_get(store, &stats);
+    ASSERT_EQ(read.bytes, bench.batches.bytes);
+    store_stats_get(bench.store, &stats);
     ASSERT_EQ(mark_count("store: misfit fetched again"), marks + 2);
     ASSERT_EQ(stats.misfits, 2);
     ASSERT_EQ(stats.damaged, 1);
-    faulty_clear("wrong");
-    slices_done(&batches);
-    store_unmake(store, objects);
+    bench_end(&bench);
 }
 
 struct pressure {

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #define ID 0x1234567890abcdefu
+#define CHECKPOINT BYTES_LITERAL("checkpoint")
 
 struct seen {
     int entries;
@@ -28,6 +29,44 @@ count_entries(void *arg, const struct object_inspect_entry *entry)
     return seen->stop_after && seen->entries == seen->stop_after ? 7 : 0;
 }
 
+/* A store with the object ID, which is small, of two partitions. */
+struct bench {
+    struct objectstore *objects;
+    struct store *store;
+    struct store_range ranges[2];
+    struct slices batches[2];
+    struct buf *bytes; /* of the object */
+    struct seen seen;
+};
+
+/* The second partition has that checkpoint. */
+static void
+bench_begin(struct bench *bench, const char *name, struct bytes checkpoint)
+{
+    struct object_builder *builder = object_builder_new(ID, 3, 4);
+    const struct store_range *ranges;
+    size_t count;
+    bench->store = store_make(memory_url(name), MIB, 0, &bench->objects);
+    for (int i = 0; i < 2; i++) {
+        struct object_run run = run_make(key_of(1, i), 50, 2, 2, 10, &bench->batches[i]);
+        run.checkpoint = i ? checkpoint : BYTES_NULL;
+        ASSERT_OK(object_builder_add(builder, &run));
+    }
+    ASSERT_OK(store_write_object(bench->store, builder, DEADLINE_NONE, &ranges, &count));
+    memcpy(bench->ranges, ranges, sizeof bench->ranges);
+    object_builder_free(builder);
+    bench->bytes = object_bytes(bench->objects, ID);
+}
+
+static void
+bench_end(struct bench *bench)
+{
+    buf_unref(bench->bytes);
+    slices_done(&bench->batches[0]);
+    slices_done(&bench->batches[1]);
+    store_unmake(bench->store, bench->objects);
+}
+
 static int
 inspect(struct store *store, uint64_t object_id, struct seen *ret_seen)
 {
@@ -35,51 +74,35 @@ inspect(struct store *store, uint64_t object_id, struct seen *ret_seen)
     return store_inspect_object(store, object_id, count_entries, ret_seen);
 }
 
-/* A small object of two partitions, the second with a checkpoint. */
-static void
-make_small(struct store *store, struct store_range out[2], struct slices batches[2])
+/* The inspection of the object as `bytes` in the bench's place. */
+static int
+bench_inspect_as(struct bench *bench, struct bytes bytes)
 {
-    struct object_builder *builder = object_builder_new(ID, 3, 4);
-    const struct store_range *ranges;
-    size_t count;
-    for (int i = 0; i < 2; i++) {
-        struct object_run run = run_make(key_of(1, i), 50, 2, 2, 10, &batches[i]);
-        run.checkpoint = i ? BYTES_LITERAL("checkpoint") : BYTES_NULL;
-        ASSERT_OK(object_builder_add(builder, &run));
-    }
-    ASSERT_OK(store_write_object(store, builder, DEADLINE_NONE, &ranges, &count));
-    memcpy(out, ranges, 2 * sizeof *ranges);
-    object_builder_free(builder);
+    object_replace(bench->objects, ID, bytes);
+    return inspect(bench->store, ID, &bench->seen);
 }
 
 FIBER_TEST(an_intact_object_is_valid_in_every_piece)
 {
-    struct objectstore *objects;
-    struct store *store = store_make(memory_url("inspect_intact"), MIB, 0, &objects);
-    struct store_range ranges[2];
-    struct slices batches[2];
-    struct seen seen;
-    make_small(store, ranges, batches);
-    ASSERT_OK(inspect(store, ID, &seen));
-    ASSERT_EQ(seen.entries, 6); /* object, footer, directory, two blocks, a checkpoint */
-    ASSERT_EQ(seen.bad, 0);
-    ASSERT_ERROR(inspect(store, ID + 1, &seen), -ENOENT);
-    seen = (struct seen){ .stop_after = 2 };
-    ASSERT_EQ(store_inspect_object(store, ID, count_entries, &seen), 7);
-    ASSERT_EQ(seen.entries, 2);
-    slices_done(&batches[0]);
-    slices_done(&batches[1]);
-    store_unmake(store, objects);
+    struct bench bench;
+    bench_begin(&bench, "inspect_intact", CHECKPOINT);
+    ASSERT_OK(inspect(bench.store, ID, &bench.seen));
+    ASSERT_EQ(bench.seen.entries, 6); /* object, footer, directory, two blocks, a checkpoint */
+    ASSERT_EQ(bench.seen.bad, 0);
+    ASSERT_ERROR(inspect(bench.store, ID + 1, &bench.seen), -ENOENT);
+    bench.seen = (struct seen){ .stop_after = 2 };
+    ASSERT_EQ(store_inspect_object(bench.store, ID, count_entries, &bench.seen), 7);
+    ASSERT_EQ(bench.seen.entries, 2);
+    bench_end(&bench);
 }
 
 /* What store_read gives for both partitions is what was written, or an error; 1: at least one
  * error. */
 static int
-read_both(struct objectstore *objects, const struct store_range ranges[2],
-        const struct slices batches[2])
+read_both(const struct bench *bench)
 {
     struct store_options options = {
-        .objects = objects, .block_cache_bytes = MIB, .fetch_timeout_ns = 5000000000u
+        .objects = bench->objects, .block_cache_bytes = MIB, .fetch_timeout_ns = 5000000000u
     };
     struct store *store;
     int errors = 0;
@@ -90,8 +113,8 @@ read_both(struct objectstore *objects, const struct store_range ranges[2],
     for (int i = 0; i < 2; i++) {
         struct slices read;
         slices_init(&read);
-        r = store_read(store, &ranges[i], 50, SIZE_MAX, NULL, &read);
-        CLEANUP(buf_unrefp) struct buf *wanted = slices_join(&batches[i]);
+        r = store_read(store, &bench->ranges[i], 50, SIZE_MAX, NULL, &read);
+        CLEANUP(buf_unrefp) struct buf *wanted = slices_join(&bench->batches[i]);
         CLEANUP(buf_unrefp) struct buf *got = slices_join(&read);
         slices_done(&read);
         errors += r < 0;
@@ -100,10 +123,10 @@ read_both(struct objectstore *objects, const struct store_range ranges[2],
         }
     }
     struct buf *checkpoint;
-    r = store_read_checkpoint(store, &ranges[1], key_of(1, 1), &checkpoint);
+    r = store_read_checkpoint(store, &bench->ranges[1], key_of(1, 1), &checkpoint);
     errors += r < 0;
     if (r == 0) {
-        if (!bytes_equal(buf_bytes(checkpoint), BYTES_LITERAL("checkpoint"))) {
+        if (!bytes_equal(buf_bytes(checkpoint), CHECKPOINT)) {
             errors = -1000;
         }
         buf_unref(checkpoint);
@@ -112,55 +135,49 @@ read_both(struct objectstore *objects, const struct store_range ranges[2],
     return errors;
 }
 
+/* Where the last that a reader uses ends. */
+static uint64_t
+checkpoint_end(const struct bench *bench)
+{
+    return bench->ranges[1].checkpoint_position + bench->ranges[1].checkpoint_size;
+}
+
 /* O3 */
 FIBER_TEST(every_single_flipped_bit_of_an_object_is_noticed)
 {
-    struct objectstore *objects;
-    struct store *store = store_make(memory_url("inspect_flip"), MIB, 0, &objects);
-    struct store_range ranges[2];
-    struct slices batches[2];
-    struct seen seen;
-    make_small(store, ranges, batches);
-    struct buf *bytes = object_bytes(objects, ID);
+    struct bench bench;
+    bench_begin(&bench, "inspect_flip", CHECKPOINT);
+    struct buf *bytes = bench.bytes;
     uint64_t marks = mark_count("store: block body does not fit its CRC");
-    uint64_t data_end = ranges[1].checkpoint_position + ranges[1].checkpoint_size;
+    uint64_t data_end = checkpoint_end(&bench);
     for (size_t i = 0; i < bytes->size * 8; i++) {
         bytes->data[i / 8] ^= (uint8_t)(1u << i % 8);
-        object_replace(objects, ID, buf_bytes(bytes));
-        ASSERT_ERROR(inspect(store, ID, &seen), -EBADMSG);
-        ASSERT(seen.bad > 0);
-        int errors = read_both(objects, ranges, batches);
+        ASSERT_ERROR(bench_inspect_as(&bench, buf_bytes(bytes)), -EBADMSG);
+        ASSERT(bench.seen.bad > 0);
+        int errors = read_both(&bench);
         ASSERT(errors >= 0);
         /* A reader looks at what it uses: everything between header and directory. */
         ASSERT_EQ(errors > 0, i / 8 >= OBJECT_HEADER_SIZE && i / 8 < data_end);
         bytes->data[i / 8] ^= (uint8_t)(1u << i % 8);
     }
     ASSERT(mark_count("store: block body does not fit its CRC") > marks);
-    buf_unref(bytes);
-    slices_done(&batches[0]);
-    slices_done(&batches[1]);
-    store_unmake(store, objects);
+    bench_end(&bench);
 }
 
 /* O3 */
 FIBER_TEST(an_object_cut_at_any_length_is_noticed)
 {
-    struct objectstore *objects;
-    struct store *store = store_make(memory_url("inspect_cut"), MIB, 0, &objects);
-    struct store_range ranges[2];
-    struct slices batches[2];
-    struct seen seen;
-    make_small(store, ranges, batches);
-    struct buf *bytes = object_bytes(objects, ID);
+    struct bench bench;
+    bench_begin(&bench, "inspect_cut", CHECKPOINT);
+    struct buf *bytes = bench.bytes;
     uint64_t marks = mark_count("store: object shorter than its metadata says");
-    uint64_t data_end = ranges[1].checkpoint_position + ranges[1].checkpoint_size;
+    uint64_t data_end = checkpoint_end(&bench);
     for (size_t size = 0; size < bytes->size; size++) {
-        object_replace(objects, ID, bytes_of(bytes->data, size));
+        ASSERT_ERROR(bench_inspect_as(&bench, bytes_of(bytes->data, size)), -EBADMSG);
         struct object_range over = { size ? size - 1 : 0, 2 };
         struct buf *none;
-        ASSERT_ERROR(store_get_exact(objects, ID, over, DEADLINE_NONE, &none), -EBADMSG);
-        ASSERT_ERROR(inspect(store, ID, &seen), -EBADMSG);
-        int errors = read_both(objects, ranges, batches);
+        ASSERT_ERROR(store_get_exact(bench.objects, ID, over, DEADLINE_NONE, &none), -EBADMSG);
+        int errors = read_both(&bench);
         ASSERT(errors >= 0);
         ASSERT(errors > 0 || size >= data_end);
     }
@@ -172,82 +189,54 @@ FIBER_TEST(an_object_cut_at_any_length_is_noticed)
     memcpy(longer->data, bytes->data, bytes->size);
     longer->data[bytes->size] = 0;
     longer->size = bytes->size + 1;
-    object_replace(objects, ID, buf_bytes(longer));
-    ASSERT_ERROR(inspect(store, ID, &seen), -EBADMSG);
+    ASSERT_ERROR(bench_inspect_as(&bench, buf_bytes(longer)), -EBADMSG);
     buf_unref(longer);
-    buf_unref(bytes);
-    slices_done(&batches[0]);
-    slices_done(&batches[1]);
-    store_unmake(store, objects);
+    bench_end(&bench);
 }
 
 /* O3 */
 FIBER_TEST(another_object_under_the_same_id_is_refused)
 {
-    struct objectstore *objects;
-    struct store *store = store_make(memory_url("inspect_other"), MIB, 0, &objects);
-    struct store_range ranges[2];
-    struct slices batches[2];
+    struct bench bench;
     struct slices read;
-    struct seen seen;
-    make_small(store, ranges, batches);
+    bench_begin(&bench, "inspect_other", CHECKPOINT);
     struct object_run run = run_make(key_of(1, 0), 50, 2, 2, 10, &read);
-    struct store_range other = object_make(store, 5, &run);
-    ASSERT_EQ(other.size, ranges[0].size);
+    struct store_range other = object_make(bench.store, 5, &run);
+    ASSERT_EQ(other.size, bench.ranges[0].size);
     slices_done(&read);
-    struct buf *bytes = object_bytes(objects, 5);
-    object_replace(objects, ID, buf_bytes(bytes));
-    buf_unref(bytes);
+    struct buf *bytes = object_bytes(bench.objects, 5);
     uint64_t marks = mark_count("store: piece of another object");
+    ASSERT_ERROR(bench_inspect_as(&bench, buf_bytes(bytes)), -EBADMSG);
+    buf_unref(bytes);
     slices_init(&read);
-    ASSERT_ERROR(store_read(store, &ranges[0], 50, 1, NULL, &read), -EBADMSG);
+    ASSERT_ERROR(store_read(bench.store, &bench.ranges[0], 50, 1, NULL, &read), -EBADMSG);
     ASSERT_EQ(read.count, 0);
-    ASSERT_ERROR(inspect(store, ID, &seen), -EBADMSG);
     ASSERT(mark_count("store: piece of another object") > marks);
-    slices_done(&batches[0]);
-    slices_done(&batches[1]);
-    store_unmake(store, objects);
+    bench_end(&bench);
 }
 
 /* O3: each block is whole and right, but not where it belongs. */
 FIBER_TEST(two_blocks_that_changed_places_are_refused)
 {
-    struct objectstore *objects;
-    struct store *store = store_make(memory_url("inspect_swap"), MIB, 0, &objects);
-    struct store_range ranges[2];
-    struct slices batches[2];
-    struct seen seen;
-    struct object_builder *builder = object_builder_new(ID, 3, 4);
-    const struct store_range *written;
-    size_t count;
-    for (int i = 0; i < 2; i++) {
-        struct object_run run = run_make(key_of(1, i), 50, 2, 2, 10, &batches[i]);
-        ASSERT_OK(object_builder_add(builder, &run));
-    }
-    ASSERT_OK(store_write_object(store, builder, DEADLINE_NONE, &written, &count));
-    memcpy(ranges, written, sizeof ranges);
-    object_builder_free(builder);
+    struct bench bench;
+    bench_begin(&bench, "inspect_swap", BYTES_NULL);
+    const struct store_range *ranges = bench.ranges;
     ASSERT_EQ(ranges[0].size, ranges[1].size);
-    struct buf *bytes = object_bytes(objects, ID);
-    struct buf *swapped = buf_of_bytes(buf_bytes(bytes));
+    struct buf *swapped = buf_of_bytes(buf_bytes(bench.bytes));
     size_t size = (size_t)ranges[0].size;
-    memcpy(swapped->data + ranges[0].position, bytes->data + ranges[1].position, size);
-    memcpy(swapped->data + ranges[1].position, bytes->data + ranges[0].position, size);
-    object_replace(objects, ID, buf_bytes(swapped));
+    memcpy(swapped->data + ranges[0].position, bench.bytes->data + ranges[1].position, size);
+    memcpy(swapped->data + ranges[1].position, bench.bytes->data + ranges[0].position, size);
     uint64_t marks = mark_count("store: piece of another position");
+    ASSERT_ERROR(bench_inspect_as(&bench, buf_bytes(swapped)), -EBADMSG);
+    ASSERT_EQ(bench.seen.bad, 2);
     struct slices read;
     slices_init(&read);
-    ASSERT_ERROR(store_read(store, &ranges[0], 50, 1, NULL, &read), -EBADMSG);
-    ASSERT_ERROR(store_read(store, &ranges[1], 50, 1, NULL, &read), -EBADMSG);
+    ASSERT_ERROR(store_read(bench.store, &ranges[0], 50, 1, NULL, &read), -EBADMSG);
+    ASSERT_ERROR(store_read(bench.store, &ranges[1], 50, 1, NULL, &read), -EBADMSG);
     ASSERT_EQ(read.count, 0);
-    ASSERT_ERROR(inspect(store, ID, &seen), -EBADMSG);
-    ASSERT_EQ(seen.bad, 2);
     ASSERT(mark_count("store: piece of another position") > marks);
-    buf_unref(bytes);
     buf_unref(swapped);
-    slices_done(&batches[0]);
-    slices_done(&batches[1]);
-    store_unmake(store, objects);
+    bench_end(&bench);
 }
 
 /* O3 */
@@ -324,15 +313,12 @@ FIBER_TEST(inspection_goes_on_behind_damage_as_far_as_it_can)
 
 FIBER_TEST(metadata_with_impossible_numbers_is_refused_before_anything_is_allocated)
 {
-    struct objectstore *objects;
-    struct store *store = store_make(memory_url("inspect_numbers"), MIB, 0, &objects);
-    struct store_range ranges[2];
-    struct slices batches[2];
+    struct bench bench;
     struct slices read;
-    make_small(store, ranges, batches);
+    bench_begin(&bench, "inspect_numbers", CHECKPOINT);
     struct store_range wrong[8];
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
-        wrong[i] = ranges[1];
+        wrong[i] = bench.ranges[1];
     }
     wrong[0].size = UINT64_MAX;
     wrong[1].block_count = UINT32_MAX;
@@ -344,35 +330,24 @@ FIBER_TEST(metadata_with_impossible_numbers_is_refused_before_anything_is_alloca
     wrong[7].block_count = STORE_RANGE_BLOCKS_MAX + 1;
     wrong[7].size = 700 * MIB;
     wrong[7].index_position = wrong[7].position + wrong[7].size;
-    uint64_t gets = gets_of(objects);
+    uint64_t gets = gets_of(bench.objects);
     slices_init(&read);
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
-        ASSERT_ERROR(store_read(store, &wrong[i], 50, 1, NULL, &read), -EBADMSG);
+        ASSERT_ERROR(store_read(bench.store, &wrong[i], 50, 1, NULL, &read), -EBADMSG);
     }
-    ASSERT_EQ(gets_of(objects), gets);
-    slices_done(&batches[0]);
-    slices_done(&batches[1]);
-    store_unmake(store, objects);
+    ASSERT_EQ(gets_of(bench.objects), gets);
+    bench_end(&bench);
 }
 
 /* A writer with a bug: everything fits but the partition. */
 FIBER_TEST(a_block_of_another_partition_than_its_directory_says_is_reported)
 {
-    struct objectstore *objects;
-    struct store *store = store_make(memory_url("inspect_key"), MIB, 0, &objects);
-    struct store_range ranges[2];
-    struct slices batches[2];
-    struct seen seen;
-    make_small(store, ranges, batches);
-    struct buf *bytes = object_bytes(objects, ID);
-    uint8_t *header = bytes->data + ranges[0].position;
+    struct bench bench;
+    bench_begin(&bench, "inspect_key", CHECKPOINT);
+    uint8_t *header = bench.bytes->data + bench.ranges[0].position;
     header[24] ^= 1;
     store_be32(header + 84, crc32c(bytes_of(header, 84)));
-    object_replace(objects, ID, buf_bytes(bytes));
-    ASSERT_ERROR(inspect(store, ID, &seen), -EBADMSG);
-    ASSERT_EQ(seen.bad, 1);
-    buf_unref(bytes);
-    slices_done(&batches[0]);
-    slices_done(&batches[1]);
-    store_unmake(store, objects);
+    ASSERT_ERROR(bench_inspect_as(&bench, buf_bytes(bench.bytes)), -EBADMSG);
+    ASSERT_EQ(bench.seen.bad, 1);
+    bench_end(&bench);
 }

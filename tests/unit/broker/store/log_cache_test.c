@@ -18,6 +18,34 @@ append(struct log_tail *tail, int32_t count, size_t record_size)
     buf_unref(batch);
 }
 
+/* Two batches side by side in one buffer, as one request brings them. */
+struct pair {
+    struct buf *a;
+    struct buf *b;
+    struct buf *both;
+};
+
+static struct pair
+pair_make(int32_t count, size_t record_size, size_t buffer_size)
+{
+    struct pair pair = { .a = batch_make(0, count, 1000, record_size, 1),
+        .b = batch_make(count, count, 1000 + count, record_size, 2) };
+    size_t size = pair.a->size + pair.b->size;
+    pair.both = buf_new(MAX(size, buffer_size));
+    memcpy(pair.both->data, pair.a->data, pair.a->size);
+    memcpy(pair.both->data + pair.a->size, pair.b->data, pair.b->size);
+    pair.both->size = size;
+    return pair;
+}
+
+static void
+pair_free(struct pair *pair)
+{
+    buf_unref(pair->a);
+    buf_unref(pair->b);
+    buf_unref(pair->both);
+}
+
 /* Base offset of the first batch in the slices, -1: none. */
 static int64_t
 first_offset(const struct slices *slices)
@@ -85,28 +113,20 @@ TEST(log_tail_walks_several_batches_of_one_append_and_joins_what_lies_side_by_si
     struct slices slices;
     log_cache_init(&cache, MIB, MIB);
     log_tail_init(&tail, &cache, 0);
-    struct buf *a = batch_make(0, 4, 1000, 30, 1);
-    struct buf *b = batch_make(4, 4, 1004, 30, 2);
-    struct buf *both = buf_new(a->size + b->size);
-    memcpy(both->data, a->data, a->size);
-    memcpy(both->data + a->size, b->data, b->size);
-    both->size = a->size + b->size;
-    struct slice slice = { both, buf_bytes(both) };
-    log_tail_append(&tail, slice, 0, 8, 1007);
+    struct pair pair = pair_make(4, 30, 0);
+    log_tail_append(&tail, (struct slice){ pair.both, buf_bytes(pair.both) }, 0, 8, 1007);
     slices_init(&slices);
     ASSERT(log_tail_read(&tail, 0, 8, SIZE_MAX, &slices));
     ASSERT_EQ(slices.count, 1);
-    ASSERT_BYTES(slices.items[0].bytes, buf_bytes(both));
+    ASSERT_BYTES(slices.items[0].bytes, buf_bytes(pair.both));
     slices_done(&slices);
     ASSERT(log_tail_read(&tail, 5, 8, SIZE_MAX, &slices));
-    ASSERT_BYTES(slices.items[0].bytes, buf_bytes(b));
+    ASSERT_BYTES(slices.items[0].bytes, buf_bytes(pair.b));
     slices_done(&slices);
     ASSERT(log_tail_read(&tail, 0, 7, SIZE_MAX, &slices));
-    ASSERT_BYTES(slices.items[0].bytes, buf_bytes(a));
+    ASSERT_BYTES(slices.items[0].bytes, buf_bytes(pair.a));
     slices_done(&slices);
-    buf_unref(a);
-    buf_unref(b);
-    buf_unref(both);
+    pair_free(&pair);
     log_tail_done(&tail);
     log_cache_done(&cache);
 }
@@ -152,28 +172,21 @@ TEST(log_cache_keeps_a_batch_of_an_entry_that_is_uploaded_in_part)
     struct slices slices;
     log_cache_init(&cache, 1, 1);
     log_tail_init(&tail, &cache, 0);
-    struct buf *a = batch_make(0, 4, 1000, 300, 1);
-    struct buf *b = batch_make(4, 4, 1004, 300, 2);
-    struct buf *both = buf_new(a->size + b->size);
-    memcpy(both->data, a->data, a->size);
-    memcpy(both->data + a->size, b->data, b->size);
-    both->size = a->size + b->size;
-    log_tail_append(&tail, (struct slice){ both, buf_bytes(both) }, 0, 8, 1007);
+    struct pair pair = pair_make(4, 300, 0);
+    log_tail_append(&tail, (struct slice){ pair.both, buf_bytes(pair.both) }, 0, 8, 1007);
     slices_init(&slices);
-    ASSERT_EQ(log_tail_take_upload(&tail, 8, a->size, &slices), 4);
-    ASSERT_EQ(slices.bytes, a->size);
+    ASSERT_EQ(log_tail_take_upload(&tail, 8, pair.a->size, &slices), 4);
+    ASSERT_EQ(slices.bytes, pair.a->size);
     slices_done(&slices);
     log_tail_uploaded(&tail, 4);
     ASSERT_EQ(tail.count, 1);
     ASSERT_EQ(log_tail_take_upload(&tail, 8, SIZE_MAX, &slices), 8);
-    ASSERT_BYTES(slices.items[0].bytes, buf_bytes(b));
+    ASSERT_BYTES(slices.items[0].bytes, buf_bytes(pair.b));
     slices_done(&slices);
     log_tail_uploaded(&tail, 8);
     ASSERT_EQ(tail.count, 0);
     ASSERT_EQ(tail.start_offset, 8);
-    buf_unref(a);
-    buf_unref(b);
-    buf_unref(both);
+    pair_free(&pair);
     log_tail_done(&tail);
     log_cache_done(&cache);
 }
@@ -235,17 +248,14 @@ TEST(log_cache_charges_a_shared_buffer_whole_and_once)
     struct log_tail tail;
     log_cache_init(&cache, 100 * MIB, 100 * MIB);
     log_tail_init(&tail, &cache, 0);
-    struct buf *request = buf_new(10 * MIB);
-    struct buf *a = batch_make(0, 1, 1, 10, 1);
-    struct buf *b = batch_make(1, 1, 1, 10, 1);
-    memcpy(request->data, a->data, a->size);
-    memcpy(request->data + a->size, b->data, b->size);
-    request->size = a->size + b->size;
-    log_tail_append(&tail, (struct slice){ request, bytes_of(request->data, a->size) }, 0, 1, 1);
+    struct pair pair = pair_make(1, 10, 10 * MIB);
+    struct bytes bytes = buf_bytes(pair.both);
+    struct slice a = { pair.both, bytes_of(bytes.data, pair.a->size) };
+    struct slice b = { pair.both, bytes_of(bytes.data + pair.a->size, pair.b->size) };
+    log_tail_append(&tail, a, 0, 1, 1000);
     uint64_t first = cache.bytes;
     ASSERT(first >= 10 * MIB);
-    log_tail_append(
-            &tail, (struct slice){ request, bytes_of(request->data + a->size, b->size) }, 1, 2, 1);
+    log_tail_append(&tail, b, 1, 2, 1001);
     ASSERT(cache.bytes - first < KIB);
     ASSERT_EQ(cache.pinned_bytes, cache.bytes);
     log_tail_uploaded(&tail, 1);
@@ -253,9 +263,7 @@ TEST(log_cache_charges_a_shared_buffer_whole_and_once)
     ASSERT(cache.pinned_bytes >= 10 * MIB);
     log_tail_uploaded(&tail, 2);
     ASSERT_EQ(cache.pinned_bytes, 0);
-    buf_unref(request);
-    buf_unref(a);
-    buf_unref(b);
+    pair_free(&pair);
     log_tail_done(&tail);
     log_cache_done(&cache);
 }

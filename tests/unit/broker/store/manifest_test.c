@@ -35,38 +35,61 @@ manifest_make(uint64_t id, size_t count, struct bytes checkpoint)
     return manifest;
 }
 
+/* A store, and a manifest of the partition (9, 2) for it. */
+struct bench {
+    struct objectstore *objects;
+    struct store *store;
+    struct manifest manifest;
+};
+
+static void
+bench_begin(struct bench *bench, const char *name, size_t count, struct bytes checkpoint)
+{
+    bench->store = store_make(memory_url(name), MIB, 0, &bench->objects);
+    bench->manifest = manifest_make(7, count, checkpoint);
+}
+
+static void
+bench_end(struct bench *bench)
+{
+    manifest_done(&bench->manifest);
+    store_unmake(bench->store, bench->objects);
+}
+
+static int
+bench_write(struct bench *bench)
+{
+    return store_write_manifest(bench->store, &bench->manifest, DEADLINE_NONE);
+}
+
 FIBER_TEST(a_manifest_gives_back_its_ranges_and_checkpoint)
 {
-    struct objectstore *objects;
-    struct store *store = store_make(memory_url("manifest_back"), MIB, 0, &objects);
-    struct manifest manifest = manifest_make(7, 1000, BYTES_LITERAL("producers and epochs"));
+    struct bench bench;
     struct manifest read;
-    ASSERT_OK(store_write_manifest(store, &manifest, DEADLINE_NONE));
-    ASSERT_OK(store_read_manifest(store, key_of(9, 2), 7, &read));
+    bench_begin(&bench, "manifest_back", 1000, BYTES_LITERAL("producers and epochs"));
+    ASSERT_OK(bench_write(&bench));
+    ASSERT_OK(store_read_manifest(bench.store, key_of(9, 2), 7, &read));
     ASSERT_EQ(read.count, 1000);
-    ASSERT_EQ(memcmp(read.ranges, manifest.ranges, 1000 * sizeof *read.ranges), 0);
-    ASSERT_BYTES(read.checkpoint, manifest.checkpoint);
+    ASSERT_EQ(memcmp(read.ranges, bench.manifest.ranges, 1000 * sizeof *read.ranges), 0);
+    ASSERT_BYTES(read.checkpoint, bench.manifest.checkpoint);
     manifest_done(&read);
-    ASSERT_ERROR(store_read_manifest(store, key_of(9, 3), 7, &read), -EBADMSG);
-    ASSERT_ERROR(store_read_manifest(store, key_of(9, 2), 8, &read), -ENOENT);
-    manifest_done(&manifest);
-    store_unmake(store, objects);
+    ASSERT_ERROR(store_read_manifest(bench.store, key_of(9, 3), 7, &read), -EBADMSG);
+    ASSERT_ERROR(store_read_manifest(bench.store, key_of(9, 2), 8, &read), -ENOENT);
+    bench_end(&bench);
 }
 
 FIBER_TEST(a_manifest_may_have_no_ranges_and_no_checkpoint)
 {
-    struct objectstore *objects;
-    struct store *store = store_make(memory_url("manifest_none"), MIB, 0, &objects);
-    struct manifest manifest = manifest_make(7, 0, BYTES_NULL);
+    struct bench bench;
     struct manifest read;
-    ASSERT_OK(store_write_manifest(store, &manifest, DEADLINE_NONE));
-    ASSERT_OK(store_read_manifest(store, key_of(9, 2), 7, &read));
+    bench_begin(&bench, "manifest_none", 0, BYTES_NULL);
+    ASSERT_OK(bench_write(&bench));
+    ASSERT_OK(store_read_manifest(bench.store, key_of(9, 2), 7, &read));
     ASSERT_EQ(read.count, 0);
     ASSERT_EQ(read.checkpoint.size, 0);
     ASSERT(manifest_find(&read, 0) == NULL);
     manifest_done(&read);
-    manifest_done(&manifest);
-    store_unmake(store, objects);
+    bench_end(&bench);
 }
 
 TEST(a_range_is_found_by_its_offset)
@@ -83,30 +106,27 @@ TEST(a_range_is_found_by_its_offset)
 
 FIBER_TEST(a_manifest_with_a_hole_or_overlap_is_not_written)
 {
-    struct objectstore *objects;
-    struct store *store = store_make(memory_url("manifest_hole"), MIB, 0, &objects);
-    struct manifest manifest = manifest_make(7, 10, BYTES_NULL);
-    manifest.ranges[5].base_offset++;
-    ASSERT_ERROR(store_write_manifest(store, &manifest, DEADLINE_NONE), -EINVAL);
-    manifest.ranges[5].base_offset -= 2;
-    ASSERT_ERROR(store_write_manifest(store, &manifest, DEADLINE_NONE), -EINVAL);
-    manifest.ranges[5].base_offset++;
-    ASSERT_OK(store_write_manifest(store, &manifest, DEADLINE_NONE));
-    manifest.count = STORE_MANIFEST_RANGES_MAX + 1;
-    ASSERT_ERROR(store_write_manifest(store, &manifest, DEADLINE_NONE), -EFBIG);
-    manifest_done(&manifest);
-    store_unmake(store, objects);
+    struct bench bench;
+    bench_begin(&bench, "manifest_hole", 10, BYTES_NULL);
+    bench.manifest.ranges[5].base_offset++;
+    ASSERT_ERROR(bench_write(&bench), -EINVAL);
+    bench.manifest.ranges[5].base_offset -= 2;
+    ASSERT_ERROR(bench_write(&bench), -EINVAL);
+    bench.manifest.ranges[5].base_offset++;
+    ASSERT_OK(bench_write(&bench));
+    bench.manifest.count = STORE_MANIFEST_RANGES_MAX + 1;
+    ASSERT_ERROR(bench_write(&bench), -EFBIG);
+    bench_end(&bench);
 }
 
 /* O3 */
 FIBER_TEST(every_flipped_bit_and_every_cut_of_a_manifest_is_noticed)
 {
-    struct objectstore *objects;
-    struct store *store = store_make(memory_url("manifest_flip"), MIB, 0, &objects);
-    struct manifest manifest = manifest_make(7, 3, BYTES_LITERAL("state"));
+    struct bench bench;
     struct manifest read;
-    ASSERT_OK(store_write_manifest(store, &manifest, DEADLINE_NONE));
-    struct buf *bytes = object_bytes(objects, 7);
+    bench_begin(&bench, "manifest_flip", 3, BYTES_LITERAL("state"));
+    ASSERT_OK(bench_write(&bench));
+    struct buf *bytes = object_bytes(bench.objects, 7);
     for (size_t i = 0; i < bytes->size * 8; i++) {
         bytes->data[i / 8] ^= (uint8_t)(1u << i % 8);
         ASSERT_ERROR(manifest_decode(bytes, 7, &read), -EBADMSG);
@@ -120,19 +140,17 @@ FIBER_TEST(every_flipped_bit_and_every_cut_of_a_manifest_is_noticed)
     ASSERT_OK(manifest_decode(bytes, 7, &read));
     manifest_done(&read);
     buf_unref(bytes);
-    manifest_done(&manifest);
-    store_unmake(store, objects);
+    bench_end(&bench);
 }
 
 /* A writer with a bug: the CRCs fit, the numbers do not. */
 FIBER_TEST(hostile_counts_and_sizes_under_good_crcs_are_refused)
 {
-    struct objectstore *objects;
-    struct store *store = store_make(memory_url("manifest_hostile"), MIB, 0, &objects);
-    struct manifest manifest = manifest_make(7, 3, BYTES_LITERAL("state"));
+    struct bench bench;
     struct manifest read;
-    ASSERT_OK(store_write_manifest(store, &manifest, DEADLINE_NONE));
-    struct buf *good = object_bytes(objects, 7);
+    bench_begin(&bench, "manifest_hostile", 3, BYTES_LITERAL("state"));
+    ASSERT_OK(bench_write(&bench));
+    struct buf *good = object_bytes(bench.objects, 7);
     uint32_t counts[] = { 0, 2, 4, 1u << 20, UINT32_MAX };
     uint64_t sizes[] = { 0, 4, 6, 1u << 30, UINT64_MAX };
     for (size_t i = 0; i < ARRAY_SIZE(counts) + ARRAY_SIZE(sizes); i++) {
@@ -149,8 +167,7 @@ FIBER_TEST(hostile_counts_and_sizes_under_good_crcs_are_refused)
         buf_unref(bytes);
     }
     buf_unref(good);
-    manifest_done(&manifest);
-    store_unmake(store, objects);
+    bench_end(&bench);
 }
 
 static int
@@ -163,20 +180,18 @@ count_ranges(void *arg, const struct object_inspect_entry *entry)
 
 FIBER_TEST(a_manifest_can_be_inspected)
 {
-    struct objectstore *objects;
-    struct store *store = store_make(memory_url("manifest_inspect"), MIB, 0, &objects);
-    struct manifest manifest = manifest_make(7, 12, BYTES_LITERAL("state"));
+    struct bench bench;
     int count = 0;
-    ASSERT_OK(store_write_manifest(store, &manifest, DEADLINE_NONE));
-    ASSERT_OK(store_inspect_object(store, 7, count_ranges, &count));
+    bench_begin(&bench, "manifest_inspect", 12, BYTES_LITERAL("state"));
+    ASSERT_OK(bench_write(&bench));
+    ASSERT_OK(store_inspect_object(bench.store, 7, count_ranges, &count));
     ASSERT_EQ(count, 12);
-    struct buf *bytes = object_bytes(objects, 7);
+    struct buf *bytes = object_bytes(bench.objects, 7);
     bytes->data[bytes->size - 1] ^= 1;
-    object_replace(objects, 7, buf_bytes(bytes));
+    object_replace(bench.objects, 7, buf_bytes(bytes));
     buf_unref(bytes);
     count = 0;
-    ASSERT_ERROR(store_inspect_object(store, 7, count_ranges, &count), -EBADMSG);
+    ASSERT_ERROR(store_inspect_object(bench.store, 7, count_ranges, &count), -EBADMSG);
     ASSERT_EQ(count, 0);
-    manifest_done(&manifest);
-    store_unmake(store, objects);
+    bench_end(&bench);
 }
