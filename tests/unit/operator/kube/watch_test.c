@@ -74,31 +74,43 @@ asks_from(const struct server_request *request, const char *version)
     return strstr(request->path, text) != NULL;
 }
 
-/* Runs a watch until its story has `end`. */
-static void
-run_piecewise(server_handler handler, const char *end, size_t piece, struct story *ret_story)
+/* What a watch of that server tells until it has told of z; the server's answers come in pieces of
+ * so many bytes (0: whole). Valid until the next call. */
+static const char *
+story_of(server_handler handler, size_t piece)
 {
+    static struct story story;
     json_setup();
     http_setup();
-    memset(ret_story, 0, sizeof *ret_story);
+    memset(&story, 0, sizeof story);
     struct http *http = http_new();
     struct server *server = server_start(handler, NULL);
     struct kube *kube = server_client(server, http);
     struct watch watch;
     atomic_store(&server->piece, piece);
-    watch_init(&watch, kube, &KUBE_PODS, &sink, ret_story);
+    watch_init(&watch, kube, &KUBE_PODS, &sink, &story);
     watch.pause_ms_min = 10;
     watch.seconds_min = 1;
     watch.seconds_max = 1;
     watch_start(&watch);
     int64_t end_ms = clock_now_ms() + PATIENCE_MS;
-    while (!strstr(ret_story->text, end) && clock_now_ms() < end_ms) {
+    while (!strstr(story.text, "+z") && clock_now_ms() < end_ms) {
         http_run(http, 50);
     }
     watch_stop(&watch);
     server_client_free(kube);
     http_free(http);
     server_stop(server);
+    return story.text;
+}
+
+/* One event, then silence. */
+static void
+stream_one(struct server_request *request, const char *event)
+{
+    server_stream_begin(request);
+    server_chunk(request, event);
+    server_hang(request);
 }
 
 static void
@@ -118,9 +130,7 @@ pages(struct server_request *request, void *arg)
         server_chunk(request, EVENT("BOOKMARK", "", "12"));
         server_chunk(request, "");
     } else if (asks_from(request, "12")) {
-        server_stream_begin(request);
-        server_chunk(request, EVENT("ADDED", "z", "13"));
-        server_hang(request);
+        stream_one(request, EVENT("ADDED", "z", "13"));
     } else {
         server_json(request, 500, "{}");
     }
@@ -129,17 +139,13 @@ pages(struct server_request *request, void *arg)
 /* K7 */
 TEST(k7_pages_events_bookmarks_and_the_next_watch_from_the_last_version)
 {
-    struct story story;
-    run_piecewise(pages, "+z", 0, &story);
-    ASSERT_STRING(story.text, "R +a@1 +b@2 +c@6 S +b@8 -a@9 +z@13 ");
+    ASSERT_STRING(story_of(pages, 0), "R +a@1 +b@2 +c@6 S +b@8 -a@9 +z@13 ");
 }
 
 TEST(chunks_cut_at_every_byte_give_the_same_story)
 {
     for (size_t piece = 1; piece < 8; piece += 3) {
-        struct story story;
-        run_piecewise(pages, "+z", piece, &story);
-        ASSERT_STRING(story.text, "R +a@1 +b@2 +c@6 S +b@8 -a@9 +z@13 ");
+        ASSERT_STRING(story_of(pages, piece), "R +a@1 +b@2 +c@6 S +b@8 -a@9 +z@13 ");
     }
 }
 
@@ -156,19 +162,15 @@ gone_in_stream(struct server_request *request, void *arg)
         server_chunk(request, GONE_EVENT);
         server_chunk(request, "");
     } else {
-        server_stream_begin(request);
-        server_chunk(request, EVENT("ADDED", "z", "91"));
-        server_hang(request);
+        stream_one(request, EVENT("ADDED", "z", "91"));
     }
 }
 
 /* K6 */
 TEST(k6_an_expired_version_inside_the_stream_is_followed_by_a_whole_list)
 {
-    struct story story;
     uint64_t before = mark_count("watch: expired version");
-    run_piecewise(gone_in_stream, "+z", 0, &story);
-    ASSERT_STRING(story.text, "R +a@1 S R +b@80 S +z@91 ");
+    ASSERT_STRING(story_of(gone_in_stream, 0), "R +a@1 S R +b@80 S +z@91 ");
     ASSERT_EQ(mark_count("watch: expired version"), before + 1);
 }
 
@@ -186,9 +188,7 @@ gone_as_answer(struct server_request *request, void *arg)
 /* K6 */
 TEST(k6_an_expired_version_as_the_answer_is_the_same)
 {
-    struct story story;
-    run_piecewise(gone_as_answer, "+z", 0, &story);
-    ASSERT_STRING(story.text, "R +a@1 S R +b@80 S +z@91 ");
+    ASSERT_STRING(story_of(gone_as_answer, 0), "R +a@1 S R +b@80 S +z@91 ");
 }
 
 static void
@@ -196,9 +196,7 @@ page_breaks(struct server_request *request, void *arg)
 {
     (void)arg;
     if (is_watch(request)) {
-        server_stream_begin(request);
-        server_chunk(request, EVENT("ADDED", "z", "91"));
-        server_hang(request);
+        stream_one(request, EVENT("ADDED", "z", "91"));
     } else if (request->number == 0 || request->number == 2) {
         server_json(request, 200, LIST("7", "t", OBJECT("a", "1")));
     } else if (request->number == 1) {
@@ -211,10 +209,8 @@ page_breaks(struct server_request *request, void *arg)
 /* K6 */
 TEST(k6_a_list_that_breaks_off_begins_again_and_is_never_taken_for_whole)
 {
-    struct story story;
     uint64_t before = mark_count("watch: expired page");
-    run_piecewise(page_breaks, "+z", 0, &story);
-    ASSERT_STRING(story.text, "R +a@1 R +a@1 +b@2 S +z@91 ");
+    ASSERT_STRING(story_of(page_breaks, 0), "R +a@1 R +a@1 +b@2 S +z@91 ");
     ASSERT_EQ(mark_count("watch: expired page"), before + 1);
 }
 
@@ -232,19 +228,15 @@ silent(struct server_request *request, void *arg)
         poll(NULL, 0, 1100);
         server_chunk(request, "");
     } else {
-        server_stream_begin(request);
-        server_chunk(request, EVENT("ADDED", "z", "6"));
-        server_hang(request);
+        stream_one(request, EVENT("ADDED", "z", "6"));
     }
 }
 
 /* K7 */
 TEST(k7_a_watch_that_heard_nothing_is_followed_by_a_list)
 {
-    struct story story;
     uint64_t before = mark_count("watch: silent to its end");
-    run_piecewise(silent, "+z", 0, &story);
-    ASSERT_STRING(story.text, "R +a@1 S R +a@1 S +z@6 ");
+    ASSERT_STRING(story_of(silent, 0), "R +a@1 S R +a@1 S +z@6 ");
     ASSERT_EQ(mark_count("watch: silent to its end"), before + 1);
 }
 
@@ -260,18 +252,14 @@ closes_at_once(struct server_request *request, void *arg)
     } else if (request->number == 3) {
         server_json(request, 429, "{}");
     } else {
-        server_stream_begin(request);
-        server_chunk(request, asks_from(request, "7") ? EVENT("ADDED", "z", "8") : "{}\n");
-        server_hang(request);
+        stream_one(request, asks_from(request, "7") ? EVENT("ADDED", "z", "8") : "{}\n");
     }
 }
 
 TEST(a_watch_that_is_closed_or_refused_at_once_goes_on_from_its_version_after_a_pause)
 {
-    struct story story;
     uint64_t before = mark_count("watch: closed at once");
-    run_piecewise(closes_at_once, "+z", 0, &story);
-    ASSERT_STRING(story.text, "R S +z@8 ");
+    ASSERT_STRING(story_of(closes_at_once, 0), "R S +z@8 ");
     ASSERT_EQ(mark_count("watch: closed at once"), before + 2);
 }
 
@@ -286,14 +274,10 @@ nonsense(struct server_request *request, void *arg)
         return;
     }
     unsigned which = request->number - 2;
-    server_stream_begin(request);
-    server_chunk(request, which < ARRAY_SIZE(lines) ? lines[which] : EVENT("ADDED", "z", "8"));
-    server_hang(request);
+    stream_one(request, which < ARRAY_SIZE(lines) ? lines[which] : EVENT("ADDED", "z", "8"));
 }
 
 TEST(nonsense_is_no_event_and_the_watch_recovers)
 {
-    struct story story;
-    run_piecewise(nonsense, "+z", 0, &story);
-    ASSERT_STRING(story.text, "R R S +z@8 ");
+    ASSERT_STRING(story_of(nonsense, 0), "R R S +z@8 ");
 }
