@@ -62,14 +62,24 @@ header_end(uint8_t *out, uint32_t size)
     store_be32(out + size - 4, crc32c(bytes_of(out, size - 4)));
 }
 
-static int
-position_check(const uint8_t *data, struct place place, const char *piece)
+/* All pieces but the object's own header say where they stand. */
+static void
+placed_header_begin(uint8_t *out, uint32_t size, uint32_t magic, struct place place)
 {
-    if (load_be64(data + 16) != place.position) {
+    header_begin(out, size, magic, place.object_id);
+    store_be64(out + 16, place.position);
+}
+
+static int
+placed_header_check(
+        struct bytes bytes, uint32_t size, uint32_t magic, struct place place, const char *piece)
+{
+    int r = header_check(bytes, size, magic, place, piece);
+    if (r == 0 && load_be64(bytes.data + 16) != place.position) {
         MARK("store: piece of another position");
-        return misfit(place, piece, "belongs to another position");
+        r = misfit(place, piece, "belongs to another position");
     }
-    return 0;
+    return r;
 }
 
 static void
@@ -114,8 +124,7 @@ object_header_read(struct bytes bytes, uint64_t object_id, struct object_header 
 void
 block_header_write(const struct block_header *header, uint8_t out[BLOCK_HEADER_SIZE])
 {
-    header_begin(out, BLOCK_HEADER_SIZE, BLOCK_MAGIC, header->place.object_id);
-    store_be64(out + 16, header->place.position);
+    placed_header_begin(out, BLOCK_HEADER_SIZE, BLOCK_MAGIC, header->place);
     key_write(&header->key, out + 24);
     store_be32(out + 44, (uint32_t)header->leader_epoch);
     store_be64(out + 48, (uint64_t)header->base_offset);
@@ -130,11 +139,7 @@ block_header_write(const struct block_header *header, uint8_t out[BLOCK_HEADER_S
 int
 block_header_read(struct bytes bytes, struct place place, struct block_header *ret_header)
 {
-    int r = header_check(bytes, BLOCK_HEADER_SIZE, BLOCK_MAGIC, place, "block");
-    if (r < 0) {
-        return r;
-    }
-    r = position_check(bytes.data, place, "block");
+    int r = placed_header_check(bytes, BLOCK_HEADER_SIZE, BLOCK_MAGIC, place, "block");
     if (r < 0) {
         return r;
     }
@@ -223,8 +228,7 @@ section_kind_name(enum section_kind kind)
 void
 section_header_write(const struct section_header *header, uint8_t out[SECTION_HEADER_SIZE])
 {
-    header_begin(out, SECTION_HEADER_SIZE, (uint32_t)header->kind, header->place.object_id);
-    store_be64(out + 16, header->place.position);
+    placed_header_begin(out, SECTION_HEADER_SIZE, (uint32_t)header->kind, header->place);
     key_write(&header->key, out + 24);
     store_be32(out + 44, header->entry_count);
     store_be64(out + 48, header->body_size);
@@ -237,11 +241,7 @@ section_header_read(struct bytes bytes, enum section_kind kind, struct place pla
         struct section_header *ret_header)
 {
     const char *name = section_kind_name(kind);
-    int r = header_check(bytes, SECTION_HEADER_SIZE, (uint32_t)kind, place, name);
-    if (r < 0) {
-        return r;
-    }
-    r = position_check(bytes.data, place, name);
+    int r = placed_header_check(bytes, SECTION_HEADER_SIZE, (uint32_t)kind, place, name);
     if (r < 0) {
         return r;
     }
@@ -336,8 +336,7 @@ index_check(struct bytes bytes, const struct store_range *range)
 void
 footer_write(const struct footer *footer, uint8_t out[FOOTER_SIZE])
 {
-    header_begin(out, FOOTER_SIZE, FOOTER_MAGIC, footer->place.object_id);
-    store_be64(out + 16, footer->place.position);
+    placed_header_begin(out, FOOTER_SIZE, FOOTER_MAGIC, footer->place);
     store_be64(out + 24, footer->directory_position);
     store_be64(out + 32, footer->directory_size);
     store_be32(out + 40, footer->run_count);
@@ -349,11 +348,7 @@ footer_write(const struct footer *footer, uint8_t out[FOOTER_SIZE])
 int
 footer_read(struct bytes bytes, struct place place, struct footer *ret_footer)
 {
-    int r = header_check(bytes, FOOTER_SIZE, FOOTER_MAGIC, place, "footer");
-    if (r < 0) {
-        return r;
-    }
-    r = position_check(bytes.data, place, "footer");
+    int r = placed_header_check(bytes, FOOTER_SIZE, FOOTER_MAGIC, place, "footer");
     if (r < 0) {
         return r;
     }

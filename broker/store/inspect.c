@@ -20,10 +20,14 @@ struct inspection {
     bool damaged; /* something was not valid */
 };
 
-/* Tells the caller about a piece; `error`: of its check, whose story is its state. */
+/* Tells the caller about a piece; `error`: of its check, whose story is its state. An error of the
+ * way to the object, which says nothing about the object itself, is returned and not told. */
 static int
 report(struct inspection *inspection, struct object_inspect_entry *entry, int error)
 {
+    if (error < 0 && error != -EBADMSG) {
+        return error;
+    }
     char state[sizeof(((struct fault *)0)->text)];
     entry->state = "valid";
     if (error < 0) {
@@ -46,11 +50,16 @@ fetch(struct inspection *inspection, uint64_t position, uint64_t size, struct bu
             store_read_deadline(inspection->store), ret_buf);
 }
 
-/* True for errors that say something about the object rather than about the way to it. */
-static bool
-is_verdict(int r)
+/* The same of a piece by which others are found: *ret_buf gets it when it is good. */
+static int
+report_guide(struct inspection *inspection, struct object_inspect_entry *entry, int error,
+        struct buf **piece, struct buf **ret_buf)
 {
-    return r == 0 || r == -EBADMSG;
+    int r = report(inspection, entry, error);
+    if (r == 0 && error == 0) {
+        *ret_buf = TAKE_PTR(*piece);
+    }
+    return r;
 }
 
 static int
@@ -73,9 +82,6 @@ inspect_block(struct inspection *inspection, const struct partition_key *key,
     if (r == 0) {
         r = block_check(buf_bytes(buf), place, &header);
     }
-    if (!is_verdict(r)) {
-        return r;
-    }
     if (r == 0 &&
             (header.base_offset != wanted->base_offset || header.end_offset != wanted->end_offset ||
                     header.timestamp_max != wanted->timestamp_max ||
@@ -87,8 +93,7 @@ inspect_block(struct inspection *inspection, const struct partition_key *key,
     return report(inspection, &entry, r);
 }
 
-/* The index of a run. -EBADMSG: it was reported and cannot be used; > 0: the caller's wish to stop.
- */
+/* The index of a run. NULL in *ret_buf: it was reported as damaged. */
 static int
 inspect_index(struct inspection *inspection, const struct partition_key *key,
         const struct store_range *range, struct buf **ret_buf)
@@ -112,15 +117,7 @@ inspect_index(struct inspection *inspection, const struct partition_key *key,
     if (r == 0) {
         r = index_check(buf_bytes(buf), range);
     }
-    if (!is_verdict(r)) {
-        return r;
-    }
-    bool is_good = r == 0;
-    r = report(inspection, &entry, r);
-    if (r == 0 && is_good) {
-        *ret_buf = TAKE_PTR(buf);
-    }
-    return r;
+    return report_guide(inspection, &entry, r, &buf, ret_buf);
 }
 
 /* A block whose header says how large it is; for runs whose index cannot be used. Sets *ret_size to
@@ -133,12 +130,7 @@ inspect_block_by_header(struct inspection *inspection, uint64_t position, uint64
     CLEANUP(buf_unrefp) struct buf *buf = NULL;
     *ret_size = 0;
     int r = fetch(inspection, position, BLOCK_HEADER_SIZE, &buf);
-    if (r == 0) {
-        r = block_header_read(buf_bytes(buf), place, &header);
-    }
-    if (!is_verdict(r)) {
-        return r;
-    }
+    r = r < 0 ? r : block_header_read(buf_bytes(buf), place, &header);
     if (r < 0) {
         struct object_inspect_entry entry = {
             .kind = "block", .position = position, .timestamp_max = -1
@@ -221,7 +213,7 @@ inspect_checkpoint(struct inspection *inspection, const struct partition_key *ke
     if (r == 0) {
         r = store_section_check(buf_bytes(buf), SECTION_CHECKPOINT, place, key, &header);
     }
-    return is_verdict(r) ? report(inspection, &entry, r) : r;
+    return report(inspection, &entry, r);
 }
 
 static int
@@ -256,7 +248,7 @@ inspect_object_header(struct inspection *inspection)
     if (r == 0) {
         r = object_header_read(buf_bytes(buf), inspection->object_id, &header);
     }
-    return is_verdict(r) ? report(inspection, &entry, r) : r;
+    return report(inspection, &entry, r);
 }
 
 /* The footer of an object of that size; *ret_good: it can be used. */
@@ -275,7 +267,7 @@ inspect_footer(struct inspection *inspection, uint64_t object_size, struct foote
         r = footer_read(buf_bytes(buf), place, ret_footer);
     }
     *ret_good = r == 0;
-    return is_verdict(r) ? report(inspection, &entry, r) : r;
+    return report(inspection, &entry, r);
 }
 
 /* NULL in *ret_buf: the directory was reported as damaged. */
@@ -294,15 +286,7 @@ inspect_directory(struct inspection *inspection, const struct footer *footer, st
     if (r == 0) {
         r = directory_check(buf_bytes(buf), place, footer->run_count);
     }
-    if (!is_verdict(r)) {
-        return r;
-    }
-    bool is_good = r == 0;
-    r = report(inspection, &entry, r);
-    if (r == 0 && is_good) {
-        *ret_buf = TAKE_PTR(buf);
-    }
-    return r;
+    return report_guide(inspection, &entry, r, &buf, ret_buf);
 }
 
 /* A section found by walking from the front: an index or a checkpoint. */
@@ -329,7 +313,7 @@ inspect_section_by_header(struct inspection *inspection, struct bytes start, enu
     if (r == 0) {
         r = section_check(buf_bytes(buf), kind, place, &header);
     }
-    return is_verdict(r) ? report(inspection, &entry, r) : r;
+    return report(inspection, &entry, r);
 }
 
 /* Footer or directory are of no use: from the front, as long as headers can be read. */
@@ -397,9 +381,6 @@ inspect_manifest(struct inspection *inspection, uint64_t object_size)
     int r = manifest_get(inspection->store, inspection->object_id, &buf);
     if (r == 0) {
         r = manifest_decode(buf, inspection->object_id, &manifest);
-    }
-    if (!is_verdict(r)) {
-        return r;
     }
     entry.key = manifest.key;
     if (manifest.count > 0) {
