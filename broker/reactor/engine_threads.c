@@ -174,24 +174,31 @@ threads_wait(struct reactor *reactor, struct descriptor *descriptor, enum direct
     return fiber_suspend(wait_interrupt, deadline_ns);
 }
 
+int64_t
+receive_now(const struct descriptor *descriptor, void *data, size_t size)
+{
+    int r = fiber_wait_begin();
+    if (r < 0) {
+        return r;
+    }
+    ssize_t n = recv(descriptor->number, data, size, MSG_DONTWAIT);
+    if (n >= 0) {
+        fiber_give_way();
+        return n;
+    }
+    return errno == EINTR ? -EAGAIN : -errno;
+}
+
 static int64_t
 threads_receive(struct reactor *reactor, struct descriptor *descriptor, void *data, size_t size,
         uint64_t deadline_ns)
 {
     for (;;) {
-        int r = fiber_wait_begin();
-        if (r < 0) {
-            return r;
-        }
-        ssize_t n = recv(descriptor->number, data, size, MSG_DONTWAIT);
-        if (n >= 0) {
-            fiber_give_way();
+        int64_t n = receive_now(descriptor, data, size);
+        if (n != -EAGAIN) {
             return n;
         }
-        if (errno != EAGAIN && errno != EINTR) {
-            return -errno;
-        }
-        r = threads_wait(reactor, descriptor, DIRECTION_READ, deadline_ns);
+        int r = threads_wait(reactor, descriptor, DIRECTION_READ, deadline_ns);
         if (r < 0) {
             return r;
         }

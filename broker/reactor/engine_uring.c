@@ -286,25 +286,17 @@ uring_receive(struct reactor *reactor, struct descriptor *descriptor, void *data
     CHECK(!descriptor->reader);
     for (;;) {
         struct operation operation;
-        int r = fiber_wait_begin();
-        if (r < 0) {
-            return r;
-        }
         /* Measured (tests/bench/reactor.c): a direct call first and a receiving operation only when
          * nothing is there takes the least CPU, for small requests and for bulk; an operation at
          * once takes up to half as much more. */
-        ssize_t n = recv(descriptor->number, data, size, MSG_DONTWAIT);
-        if (n >= 0) {
-            fiber_give_way();
+        int64_t n = receive_now(descriptor, data, size);
+        if (n != -EAGAIN) {
             return n;
-        }
-        if (errno != EAGAIN && errno != EINTR) {
-            return -errno;
         }
         struct io_uring_sqe *entry = next_entry(reactor);
         io_uring_prep_recv(entry, descriptor->number, data, size, 0);
         descriptor->reader = reactor->current;
-        r = operation_wait(&operation, entry, deadline_ns);
+        int r = operation_wait(&operation, entry, deadline_ns);
         descriptor->reader = NULL;
         if (r != -EAGAIN && r != -EINTR) {
             return r;

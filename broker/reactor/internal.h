@@ -113,7 +113,10 @@ struct engine {
 };
 
 extern const struct engine engine_threads;
+/* What the engines share. */
 void wake_by_eventfd(struct reactor *reactor);
+/* What has come, without a wait; -EAGAIN: nothing yet. A wait all the same (fiber_wait_begin). */
+MUST_CHECK int64_t receive_now(const struct descriptor *descriptor, void *data, size_t size);
 extern const struct engine engine_uring;
 /* 0, or -ENOSYS with the reason as fault. */
 MUST_CHECK int engine_uring_probe(void);
