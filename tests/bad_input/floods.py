@@ -1,21 +1,21 @@
 """floods.py WHAT PORT ADMIN-PORT PID SECOND-PORT: one kind of flood against a running broker, while a good client is served. tests/bad_input/floods
 starts it."""
-import re
 import select
 import socket
 import struct
 import sys
 import threading
 import time
-import urllib.request
 
 import kafka
+from broker import Broker
 from kafka import Closed, Connection, framed, request_bytes
 
 WHAT, PORT, ADMIN_PORT, PID, SECOND_PORT = sys.argv[1], *(int(x) for x in sys.argv[2:6])
 APIS = {api.name: api for api in kafka.schemas_read().values()}
 TOPIC = b"flooded"
 failures = []
+broker = Broker(ADMIN_PORT, PID)
 
 
 def say(text):
@@ -26,21 +26,6 @@ def expect(what, condition):
     if not condition:
         failures.append(what)
         say(f"FAILED: {what}")
-
-
-def memory_kib():
-    with open(f"/proc/{PID}/status", encoding="ascii") as status:
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status.read())[1])
-
-
-def memory_peak_kib():
-    with open(f"/proc/{PID}/status", encoding="ascii") as status:
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read())[1])
-
-
-def metric(name):
-    text = urllib.request.urlopen(f"http://127.0.0.1:{ADMIN_PORT}/metrics", timeout=20).read().decode()
-    return sum(float(v) for v in re.findall(rf"^{name}(?:{{[^}}]*}})? ([0-9.e+]+)$", text, re.M))
 
 
 def create(connection):
@@ -104,10 +89,10 @@ def is_served(connection):
 
 def connections_end(most):
     for _ in range(150):
-        if metric("freshet_connections") <= most:
+        if broker.metric("freshet_connections") <= most:
             return
         time.sleep(0.2)
-    expect(f"{metric('freshet_connections')} connections are left", False)
+    expect(f"{broker.metric('freshet_connections')} connections are left", False)
 
 
 def from_address(address, port=PORT):
@@ -137,8 +122,8 @@ def flood_limits():
         ask(connection)
     expect("the 61st of all waits, and those behind it", not select.select([c.socket for c in waiting], [], [], 1)[0])
     expect("the first are still served", all(is_served(c) for c in mine))
-    expect(f"{metric('freshet_connections')} connections", metric("freshet_connections") == 60)
-    expect("one waits, and none is refused but the 41st", metric("freshet_connections_waited_total") == 1 and metric("freshet_connections_refused_total") == 1)
+    expect(f"{broker.metric('freshet_connections')} connections", broker.metric("freshet_connections") == 60)
+    expect("one waits, and none is refused but the 41st", broker.metric("freshet_connections_waited_total") == 1 and broker.metric("freshet_connections_refused_total") == 1)
     others.pop().close()
     expect("one that left makes room", is_answered(waiting[0]))
     expect("for one", not select.select([c.socket for c in waiting[1:]], [], [], 0.5)[0])
@@ -187,21 +172,21 @@ def flood_rate():
     took = serve_seconds(100, SECOND_PORT)
     say(f"100 connections at 20 a second: {took:.1f} s")
     expect(f"100 connections at 20 a second took {took} s", took > 3.8)
-    expect("they waited, and none was refused", metric("freshet_connections_delayed_total") > 0 and metric("freshet_connections_refused_total") == 0)
-    delayed = metric("freshet_connections_delayed_total")
+    expect("they waited, and none was refused", broker.metric("freshet_connections_delayed_total") > 0 and broker.metric("freshet_connections_refused_total") == 0)
+    delayed = broker.metric("freshet_connections_delayed_total")
     serve_seconds(100, PORT)
-    expect("the other listener is not throttled", metric("freshet_connections_delayed_total") == delayed)
+    expect("the other listener is not throttled", broker.metric("freshet_connections_delayed_total") == delayed)
     alter(control, (b"listener.name.external.max.connection.creation.rate", None), (b"max.connection.creation.rate", b"20"))
     took = serve_seconds(40, PORT) + serve_seconds(60, SECOND_PORT)
     expect(f"100 connections at 20 a second over both took {took} s", took > 3.8)
     alter(control, (b"max.connection.creation.rate", None), (b"listener.name.external.max.connections", b"3"))
-    delayed = metric("freshet_connections_delayed_total")
+    delayed = broker.metric("freshet_connections_delayed_total")
     mine = [from_address("127.0.0.2", SECOND_PORT) for _ in range(4)]
     ask(mine[3])
     expect("three of one listener are served", all(is_served(c) for c in mine[:3]))
     expect("the fourth waits", not select.select([mine[3].socket], [], [], 1)[0])
     expect("the other one has room", is_served(control) and serve_seconds(10, PORT) >= 0)
-    expect("without a rate nobody waits for a turn", metric("freshet_connections_delayed_total") == delayed)
+    expect("without a rate nobody waits for a turn", broker.metric("freshet_connections_delayed_total") == delayed)
     mine.pop(0).close()
     expect("one that left makes room", is_answered(mine[-1]))
     for connection in mine + [control]:
@@ -240,7 +225,7 @@ def flood_storm():
 def flood_slow():
     """Slowloris: 400 clients that send a byte now and then. connections.max.idle.ms is 6 s."""
     good = GoodClient()
-    before = memory_kib()
+    before = broker.memory_kib()
     slow = [Connection(PORT) for _ in range(400)]
     frame = framed(request_bytes(APIS["Metadata"], 9, 1, b"\0\0\0\0\0"))
     for i in range(12):
@@ -250,10 +235,10 @@ def flood_slow():
             except OSError:
                 pass
         time.sleep(0.25)
-    grown = memory_kib() - before
+    grown = broker.memory_kib() - before
     say(f"400 slow senders take {grown // 1024} MiB")
     expect(f"{grown} KiB for 400 slow senders", grown < 64 * 1024)
-    connected = metric("freshet_connections")
+    connected = broker.metric("freshet_connections")
     expect(f"{connected:.0f} slow ones are connected while they send", connected >= 400)
     connections_end(2)  # and are closed when they fall silent
     good.end()
@@ -276,8 +261,8 @@ def flood_deaf():
         for i in range(20):
             connection.send(framed(request_bytes(APIS["Fetch"], 11, i, fetch)))
     time.sleep(3)
-    say(f"60 deaf consumers that want {60 * 20 * 50 // 1024} GiB: {memory_kib() // 1024} MiB, at most {memory_peak_kib() // 1024} MiB")
-    expect(f"{memory_peak_kib() // 1024} MiB", memory_peak_kib() < 600 * 1024)
+    say(f"60 deaf consumers that want {60 * 20 * 50 // 1024} GiB: {broker.memory_kib() // 1024} MiB, at most {broker.memory_peak_kib() // 1024} MiB")
+    expect(f"{broker.memory_peak_kib() // 1024} MiB", broker.memory_peak_kib() < 600 * 1024)
     with Connection(PORT, 60) as connection:
         expect("who connects now is served", is_served(connection))
     good.end()
@@ -288,13 +273,13 @@ def flood_deaf():
 
 def flood_idle():
     """3,000 connections that say something once."""
-    before = memory_kib()
+    before = broker.memory_kib()
     good = GoodClient()
     idle = []
     for _ in range(3000):
         idle.append(Connection(PORT, 60))
         is_served(idle[-1])
-    each = (memory_kib() - before) / len(idle)
+    each = (broker.memory_kib() - before) / len(idle)
     say(f"{len(idle)} idle connections, {each:.1f} KiB each")
     expect(f"{each} KiB for an idle connection", each < 64)
     good.end()

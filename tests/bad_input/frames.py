@@ -3,15 +3,14 @@
 After each group of attacks the broker must serve, hold all that it acknowledged before, and have taken bounded memory."""
 import os
 import random
-import re
 import socket
 import struct
 import sys
 import time
 import traceback
-import urllib.request
 
 import kafka
+from broker import Broker
 from kafka import INT32_MAX, Closed, Connection, Plain, Writer, answer_read, batch, framed, request_bytes
 
 PORT, ADMIN_PORT, PID, SECONDS, SEED = (int(x) for x in sys.argv[1:6])
@@ -22,6 +21,7 @@ NONE, CORRUPT_MESSAGE, TOO_LARGE, UNSUPPORTED_VERSION, UNSUPPORTED_COMPRESSION, 
 COORDINATOR_LOADING, NOT_COORDINATOR = 14, 16
 PRECIOUS, VICTIM = b"precious", b"victim"
 failures = []
+broker = Broker(ADMIN_PORT, PID)
 
 
 def say(text):
@@ -32,24 +32,6 @@ def expect(what, condition):
     if not condition:
         failures.append(what)
         say(f"FAILED: {what}")
-
-
-def memory_peak_kib():
-    with open(f"/proc/{PID}/status", encoding="ascii") as status:
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read())[1])
-
-
-def alive():
-    try:
-        with open(f"/proc/{PID}/stat", encoding="ascii") as stat:
-            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
-
-
-def metric(name):
-    text = urllib.request.urlopen(f"http://127.0.0.1:{ADMIN_PORT}/metrics", timeout=20).read().decode()
-    return sum(float(v) for v in re.findall(rf"^{name}(?:{{[^}}]*}})? ([0-9.e+]+)$", text, re.M))
 
 
 def produce(connection, topic, data, version=9, partition=0, acks=-1):
@@ -105,8 +87,8 @@ def precious_check(when):
 
 
 def healthy(when):
-    expect(f"{when}: the broker lives", alive())
-    if not alive():
+    expect(f"{when}: the broker lives", broker.is_alive())
+    if not broker.is_alive():
         finish()
     try:
         with Connection(PORT) as connection:
@@ -114,11 +96,11 @@ def healthy(when):
             create(connection, VICTIM, 3)  # an attack may have deleted it
             error, _ = produce(connection, VICTIM, batch())
             expect(f"{when}: the broker takes records ({error})", error == NONE)
-        status = urllib.request.urlopen(f"http://127.0.0.1:{ADMIN_PORT}/healthz", timeout=20).status
+        status = broker.ask("/healthz").status
         expect(f"{when}: healthy", status == 200)
     except (OSError, Closed, ValueError) as error:
         expect(f"{when}: the broker answers ({error!r})", False)
-    peak = memory_peak_kib()
+    peak = broker.memory_peak_kib()
     grown = peak - memory_before
     expect(f"{when}: {grown // 1024} MiB more memory", grown <= MEMORY_GROWTH_MAX_KIB)
     say(f"{when}: peak of memory {peak // 1024} MiB")
@@ -471,7 +453,7 @@ def test_random(seconds):
     end, count, answers, closed, silent = time.monotonic() + seconds, 0, 0, 0, 0
     keys = [(k, max(a, APIS[k].request.versions.first), b) for k, a, b in supported()]
     connection = None
-    while time.monotonic() < end and alive():
+    while time.monotonic() < end and broker.is_alive():
         key, first, last = random.choice(keys)
         api, version = APIS[key], random.randint(first, last)
         body = Writer(api.request, version, Random()).body()
@@ -501,10 +483,10 @@ def test_random(seconds):
 def test_connections_end():
     """Handlers of clients that are gone end too."""
     for _ in range(100):
-        if metric("freshet_connections") <= 1:
+        if broker.metric("freshet_connections") <= 1:
             return
         time.sleep(0.2)
-    expect(f"{metric('freshet_connections')} connections are left", False)
+    expect(f"{broker.metric('freshet_connections')} connections are left", False)
 
 
 def test_waiting():
@@ -547,7 +529,7 @@ def finish():
 started = time.monotonic()
 random.seed(SEED)
 precious_write()
-memory_before = memory_peak_kib()
+memory_before = broker.memory_peak_kib()
 only = os.environ.get("ONLY", "")
 for test, arguments in (
     (test_sizes_that_cannot_be, ()), (test_garbage, ()), (test_truncated_frames, ()), (test_unknown_apis_and_versions, ()),
