@@ -127,9 +127,7 @@ recover_kept_wals(const struct recover_wals *p)
     struct disk_names names;
     snprintf(path, sizeof path, "%s/wal", p->data_dir);
     int r = disk_make_folder(path);
-    if (r == 0) {
-        r = disk_list(path, &names);
-    }
+    r = r < 0 ? r : disk_list(path, &names);
     if (r < 0) {
         return r;
     }

@@ -84,18 +84,18 @@ query_add(void *arg, enum MHD_ValueKind kind, const char *key, const char *value
 }
 
 static void
-http_page(struct admin *admin, struct MHD_Connection *connection, struct admin_request *request,
+http_page(struct admin *admin, struct MHD_Connection *connection, struct admin_request request,
         struct page *page)
 {
     struct query query = { 0 };
     MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, query_add, &query);
-    request->query = query.text;
+    request.query = query.text;
     if (query.is_too_long) {
         pages_refuse(page, MHD_HTTP_URI_TOO_LONG, "the query is too long");
-    } else if (strlen(request->path) >= ADMIN_PATH_SIZE) {
+    } else if (strlen(request.path) >= ADMIN_PATH_SIZE) {
         pages_refuse(page, MHD_HTTP_URI_TOO_LONG, "the path is too long");
     } else {
-        pages_answer(admin, request, page);
+        pages_answer(admin, &request, page);
     }
 }
 
@@ -133,7 +133,7 @@ http_answer(void *arg, struct MHD_Connection *connection, const char *path, cons
     if (body && body->error) {
         pages_refuse(&page, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too long");
     } else {
-        http_page(admin, connection, &request, &page);
+        http_page(admin, connection, request, &page);
     }
     enum MHD_Result sent = http_send(connection, &page);
     page_done(&page);

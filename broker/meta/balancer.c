@@ -219,7 +219,7 @@ survey_brokers(struct survey *s)
     const struct meta_broker *broker;
     for (int32_t id = -1; (broker = meta_broker_next(state, id)); id = broker->id) {
         int32_t i = s->input.broker_count++;
-        const struct member_load *load = member_recent_load(member_find(meta, id = broker->id));
+        const struct member_load *load = member_recent_load(member_find(meta, broker->id));
         s->ids[i] = broker->id;
         bool takes = meta_broker_takes(broker) && load && !member_young_ns(meta, broker->id);
         s->brokers[i] = (struct balance_broker){ .takes = takes };

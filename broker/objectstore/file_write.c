@@ -156,15 +156,16 @@ name_temporary(
         if ((create ? link(temporary, path) : rename(temporary, path)) == 0) {
             return 0;
         }
+        int error = errno;
         struct stat status;
-        if (errno == EEXIST && stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
-            errno = EISDIR;
+        if (error == EEXIST && stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
+            error = EISDIR;
         }
-        if (errno == EEXIST) {
+        if (error == EEXIST) {
             return fault(-EEXIST, "file store: there is %s already", path);
         }
-        if (errno != ENOENT) {
-            return folder_fault(errno, "name", path);
+        if (error != ENOENT) {
+            return folder_fault(error, "name", path);
         }
         /* Somebody who removed the last object of a folder removed the folder too, just now. */
         MARK("file store: a folder vanished under a write");

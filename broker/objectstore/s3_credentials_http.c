@@ -154,9 +154,7 @@ ask_sts(const struct s3_source *source, struct bytes form, struct s3_credentials
     CLEANUP(buf_unrefp) struct buf *answer = NULL;
     struct s3_sts sts;
     int r = fetch(source, &request, &answer);
-    if (r == 0) {
-        r = s3_sts_parse(buf_bytes(answer), &sts);
-    }
+    r = r < 0 ? r : s3_sts_parse(buf_bytes(answer), &sts);
     if (r < 0) {
         return r == -EIO ? fault_note(-EAGAIN, "%s", url) : r;
     }

@@ -263,7 +263,7 @@ real_connect(const char *host, uint16_t port, uint64_t deadline_ns, struct strea
             break;
         }
     }
-    if (r < 0) {
+    if (r != 0) {
         return fault(r, "tcp: no connection to %s port %u: %s", host, port, strerrordesc_np(-r));
     }
     char peer[ADDRESS_TEXT_SIZE];

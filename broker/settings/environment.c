@@ -58,8 +58,7 @@ find_of_listener(struct settings *settings, struct bytes variable)
         if (row->per_listener && start > prefix_size && variable.data[start - 1] == '_' &&
                 name_fits(row->name, bytes_of(variable.data + start, size))) {
             memcpy(key, prefix, prefix_size);
-            memcpy(key + start - 1, ".", 1);
-            memcpy(key + start, row->name, size);
+            snprintf(key + start - 1, sizeof key - start + 1, ".%s", row->name);
             return settings_row(settings, bytes_of_string(key));
         }
     }

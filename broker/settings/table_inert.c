@@ -330,7 +330,7 @@ settings_refused(struct bytes name)
 {
     for (size_t i = 0; i < ARRAY_SIZE(refused_rows); i++) {
         struct bytes row = bytes_of_string(refused_rows[i].name);
-        bool prefix = row.data[row.size - 1] == '.';
+        bool prefix = row.size && row.data[row.size - 1] == '.';
         if (prefix ? bytes_starts_with(name, row) : bytes_equal(name, row)) {
             return refused_rows[i].reason;
         }

@@ -61,12 +61,8 @@ object_check(const struct replay *replay, uint64_t slot, const char *key, struct
 {
     struct wal_object_header header;
     int r = wal_object_header_decode(object, key, &header);
-    if (r == 0) {
-        r = objects_header_check(replay->wal->objects, slot, key, &header);
-    }
-    if (r == 0) {
-        r = wal_object_body(object, &header, key, ret_body);
-    }
+    r = r < 0 ? r : objects_header_check(replay->wal->objects, slot, key, &header);
+    r = r < 0 ? r : wal_object_body(object, &header, key, ret_body);
     if (r < 0) {
         return r;
     }
