@@ -20,9 +20,11 @@
 void
 pages_keep(void)
 {
+    /* NOLINTBEGIN(concurrency-mt-unsafe): no other thread runs yet */
     mallopt(M_MMAP_THRESHOLD, (int)MALLOC_BLOCK_MAX);
     mallopt(M_TRIM_THRESHOLD, (int)MALLOC_KEPT);
     mallopt(M_TOP_PAD, (int)MALLOC_STEP);
+    /* NOLINTEND(concurrency-mt-unsafe) */
 }
 
 void *
