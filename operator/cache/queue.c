@@ -136,10 +136,20 @@ queue_take(struct queue *queue, int64_t now_ms, char out[QUEUE_KEY_SIZE])
     return true;
 }
 
+static bool
+is_refusal(int error)
+{
+    return error == -EEXIST || error == -EINVAL || error == -EACCES || error == -EDQUOT ||
+           error == -ENOTEMPTY;
+}
+
 static int64_t
-pause_ms(unsigned failures, int error)
+pause_ms(unsigned failures, int error, int64_t again_ms)
 {
     int64_t most = error == -ESTALE ? QUEUE_STALE_MS_MAX : QUEUE_PAUSE_MS_MAX;
+    if (is_refusal(error) && again_ms >= 0) {
+        most = MIN(most, MAX(again_ms, (int64_t)QUEUE_REFUSED_MS));
+    }
     int64_t pause = QUEUE_PAUSE_MS_MIN;
     for (unsigned i = 1; i < failures && pause < most; i++) {
         pause *= 2;
@@ -156,7 +166,7 @@ queue_finish(struct queue *queue, const char *text, int error, int64_t again_ms,
     if (error < 0) {
         queue->failures++;
         key->failures++;
-        due_at(key, now_ms + pause_ms(key->failures, error));
+        due_at(key, now_ms + pause_ms(key->failures, error, again_ms));
     } else {
         key->failures = 0;
         if (again_ms >= 0) {

@@ -7,9 +7,12 @@
  *
  * C4  A key that fails comes again later and later (QUEUE_PAUSE_MS_MIN doubled up to
  * QUEUE_PAUSE_MS_MAX), whatever time its work wished for itself, and a change from outside brings
- * it at once all the same. Only a conflict (-ESTALE), which ends by itself soon, never waits longer
- * than QUEUE_STALE_MS_MAX. Crash scenario: a mark is refused by an admission policy, its pass wants
- * to look at once, and the operator sends it twenty times a second for ever. */
+ * it at once all the same. A conflict (-ESTALE), which ends by itself soon, never waits longer than
+ * QUEUE_STALE_MS_MAX. A refusal, which may last, held up only what needs it (A4 of act/act.h): what
+ * its work wished for counts, but not before QUEUE_REFUSED_MS. Crash scenarios: a mark is refused
+ * by an admission policy, its pass wants to look at once, and the operator sends it twenty times a
+ * second for ever; a disruption budget of that name is somebody else's for days, and each step of a
+ * drain waits for a minute. */
 
 #include "base/list.h"
 #include "base/map.h"
@@ -17,6 +20,7 @@
 #define QUEUE_PAUSE_MS_MIN 250
 #define QUEUE_PAUSE_MS_MAX 60000
 #define QUEUE_STALE_MS_MAX 2000
+#define QUEUE_REFUSED_MS 5000
 #define QUEUE_KEY_SIZE 360
 
 struct queue {
@@ -35,7 +39,7 @@ void queue_add_after(struct queue *queue, const char *text, int64_t delay_ms, in
 /* The next key, copied into out; it is being worked on until queue_finish. False: none is ready. */
 bool queue_take(struct queue *queue, int64_t now_ms, char out[QUEUE_KEY_SIZE]);
 /* Ends the work on the key. Negative error: it comes again after a pause (C4). Else, with again_ms
- * >= 0: it comes again after that at the latest. */
+ * >= 0, it comes again after that at the latest. */
 void queue_finish(
         struct queue *queue, const char *text, int error, int64_t again_ms, int64_t now_ms);
 /* Until the next key is ready; at most `otherwise`. */

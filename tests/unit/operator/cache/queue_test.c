@@ -106,6 +106,29 @@ TEST(c4_what_a_failed_key_wished_for_does_not_shorten_its_pause)
     queue_done(&queue);
 }
 
+/* C4 */
+TEST(c4_a_lasting_refusal_does_not_put_off_steps_that_have_a_time)
+{
+    static const struct {
+        int error;
+        int64_t again_ms;
+        int64_t pause_ms;
+    } rows[] = { { -EEXIST, 15000, 15000 }, { -EINVAL, 0, QUEUE_REFUSED_MS },
+        { -EDQUOT, 1000, QUEUE_REFUSED_MS }, { -EACCES, -1, QUEUE_PAUSE_MS_MAX },
+        { -ENOTEMPTY, 100000, QUEUE_PAUSE_MS_MAX }, { -EIO, 1000, QUEUE_PAUSE_MS_MAX } };
+    for (size_t row = 0; row < ARRAY_SIZE(rows); row++) {
+        struct queue queue;
+        queue_init(&queue);
+        for (int i = 0; i < 12; i++) {
+            queue_add(&queue, "a");
+            ASSERT(takes(&queue, 0, "a"));
+            queue_finish(&queue, "a", rows[row].error, rows[row].again_ms, 0);
+        }
+        ASSERT_EQ(queue_wait_ms(&queue, 0, 1000000), rows[row].pause_ms);
+        queue_done(&queue);
+    }
+}
+
 TEST(the_earliest_of_several_times_counts_and_a_pass_uses_it_up)
 {
     struct queue queue;
