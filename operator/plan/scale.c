@@ -146,15 +146,18 @@ unused_id(const struct planner *planner, int from)
     return from;
 }
 
+/* How many new ones may come now. Who is stuck counts where more are wished for than there ever
+ * were, which may be a mistake; not where lost ones are replaced, which P4 bounds. */
 static int
-brokers_coming(const struct planner *planner)
+room_for_new(const struct planner *planner)
 {
-    int count = 0;
+    bool is_growth = planner->active < planner->wished;
+    int coming = 0;
     for (size_t i = 0; i < planner->count; i++) {
         enum member_state state = planner->members[i].state;
-        count += state == MEMBER_STARTING || state == MEMBER_STUCK;
+        coming += state == MEMBER_STARTING || (is_growth && state == MEMBER_STUCK);
     }
-    return count;
+    return PLAN_NEW_BROKERS_MAX - coming;
 }
 
 static void
@@ -164,7 +167,7 @@ scale_out(struct planner *planner, int missing)
     int id = -1;
     take_back(planner, CLAIM_DRAINING, &missing);
     take_back(planner, CLAIM_EMPTY, &missing);
-    int room = PLAN_NEW_BROKERS_MAX - brokers_coming(planner);
+    int room = room_for_new(planner);
     for (int made = 0; made < missing && made < room; made++) {
         size_t index = 0;
         const char *zone = zone_for_new(planner, more, &index);

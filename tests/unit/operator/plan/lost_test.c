@@ -111,3 +111,26 @@ TEST(p4_lost_nodes_are_replaced_but_not_all_of_them)
         world_end(&world);
     }
 }
+
+/* 20 brokers: 2 on lost nodes, 8 stuck. */
+static void
+stuck_world_begin(struct world *world, int replicas)
+{
+    world_begin(world, replicas, "{}");
+    for (int id = 0; id < 20; id++) {
+        world_broker(world, id, id < 10 ? OK : id < 12 ? "starting node:down" : "stuck");
+    }
+}
+
+/* P4: those that are stuck are no new ones, of which there may be so many at a time. */
+TEST(p4_stuck_brokers_do_not_hold_up_the_replacement_of_lost_ones)
+{
+    static struct world world;
+    stuck_world_begin(&world, 20);
+    ASSERT_STRING(
+            world_plan(&world), "create-claim 20, create-pod 20, create-claim 21, create-pod 21");
+    world_end(&world);
+    stuck_world_begin(&world, 500); /* a mistyped number is seen before it is paid for */
+    ASSERT_STRING(world_plan(&world), "");
+    world_end(&world);
+}

@@ -3,7 +3,7 @@
 
 #include "plan/plan.h"
 
-#define WORLD_MAX 16
+#define WORLD_MAX 48 /* rows: half of them claims */
 
 struct world {
     cJSON *object; /* of the cluster */
