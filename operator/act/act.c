@@ -204,6 +204,8 @@ act_one(struct act *act, const struct act_for *cluster, struct action *action)
     switch (action->kind) {
     case ACTION_APPLY:
         return act_apply(act, cluster, action);
+    case ACTION_SEEK_CHILD:
+        return act_seek(act, cluster, action);
     case ACTION_CREATE_CLAIM:
         return create(act, cluster, action, claim_kind(action), claim_table(act, action));
     case ACTION_CREATE_POD:
@@ -273,7 +275,8 @@ refusals_add(struct refusals *refusals, const struct action *action, int error)
         refusals->error = error;
         refusals->text = mem_strdup(log_fault_text(error));
     }
-    refusals->is_child_refused = refusals->is_child_refused || action->kind == ACTION_APPLY;
+    bool is_needed = action->kind == ACTION_APPLY && action->child != CHILD_MONITOR;
+    refusals->is_child_refused = refusals->is_child_refused || is_needed;
     fault_clear();
 }
 
@@ -287,7 +290,9 @@ is_held_up(const struct refusals *refusals, const struct action *action)
 static void
 note_done(struct act *act, const struct act_for *cluster, const struct action *action)
 {
-    if (action->kind != ACTION_APPLY && action->kind != ACTION_TRY_POD) {
+    bool is_quiet = action->kind == ACTION_APPLY || action->kind == ACTION_SEEK_CHILD ||
+                    action->kind == ACTION_TRY_POD;
+    if (!is_quiet) {
         LOG_INFO("done", LOG_STR("cluster", cluster->name),
                 LOG_STR("namespace", cluster->namespace),
                 LOG_STR("action", action_name(action->kind)), LOG_STR("name", action->name),

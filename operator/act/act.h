@@ -16,12 +16,12 @@
  * end; the late mark would let a volume with acknowledged records be deleted.
  *
  * A4  What the API server refuses (a name that is taken, quota, policy, rights) holds up what needs
- * it and nothing else: a child new brokers and rollouts, a volume claim and its mark the pod on it,
- * a pod that would not be taken the end of the one in its place, a claim that is to go the end of
- * our finalizer. The first refusal is the pass's result. Crash scenario: a disruption budget of the
- * same name, made by somebody else, keeps the pods of dead brokers from being made again; a rollout
- * to a pod that is refused ends a broker; a policy keeps the volumes of a deleted cluster, and
- * nobody is left who would try again. */
+ * it and nothing else: a child (but a PodMonitor) new brokers and rollouts, a volume claim and its
+ * mark the pod on it, a pod that would not be taken the end of the one in its place, a claim that
+ * is to go the end of our finalizer. The first refusal is the pass's result. Crash scenario: a
+ * disruption budget of the same name, made by somebody else, keeps the pods of dead brokers from
+ * being made again; a rollout to a pod that is refused ends a broker; a policy keeps the volumes of
+ * a deleted cluster, and nobody is left who would try again. */
 
 #include "act/action.h"
 #include "kube/events.h"

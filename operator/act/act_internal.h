@@ -11,6 +11,8 @@ struct act_for {
 };
 
 MUST_CHECK int act_apply(struct act *act, const struct act_for *cluster, struct action *action);
+/* A child of ours that is there is in the cache afterwards. */
+MUST_CHECK int act_seek(struct act *act, const struct act_for *cluster, struct action *action);
 /* That child is deleted: nothing was applied to it. */
 void act_applied_drop(struct act *act, const struct act_for *cluster, const struct action *action);
 /* -ENOTEMPTY: unregistering was refused, its log may hold what nobody else has. */

@@ -62,9 +62,9 @@ action_event(struct action *action, const char *reason, const char *verb, const 
 const char *
 action_name(enum action_kind kind)
 {
-    static const char *const names[] = { "apply", "create claim", "create pod", "try pod",
-        "delete pod", "delete claim", "delete child", "mark claim", "grow claim", "label pod",
-        "drain", "undrain", "unregister", "unregister gone", "settings", "add finalizer",
-        "remove finalizer" };
+    static const char *const names[] = { "apply", "seek child", "create claim", "create pod",
+        "try pod", "delete pod", "delete claim", "delete child", "mark claim", "grow claim",
+        "label pod", "drain", "undrain", "unregister", "unregister gone", "settings",
+        "add finalizer", "remove finalizer" };
     return names[kind];
 }

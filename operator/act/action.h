@@ -5,6 +5,7 @@
 
 enum action_kind {
     ACTION_APPLY,        /* a child: create, or make our fields what they must be */
+    ACTION_SEEK_CHILD,   /* of a kind that isn't watched: whether it is there, looked at once */
     ACTION_CREATE_CLAIM, /* -EEXIST: somebody else's. Of claims see is_ledger */
     ACTION_CREATE_POD,
     ACTION_TRY_POD,      /* whether the API server would take the pod `object` in its place */

@@ -186,6 +186,35 @@ apply_monitor(struct act *act, const struct act_for *cluster, struct action *act
     return r;
 }
 
+#define SOUGHT 1 /* in the place of the hash of what was applied */
+
+/* What isn't watched is not seen to be left behind: switched off while no operator ran. Without its
+ * kind, or the right to it, there is none. */
+int
+act_seek(struct act *act, const struct act_for *cluster, struct action *action)
+{
+    char key[KEY_SIZE];
+    CLEANUP(json_freep) cJSON *there = NULL;
+    const struct kube_kind *kind = child_kinds[action->child];
+    key_of(cluster, action, key);
+    if (applied_of(act, key)->hash == SOUGHT) {
+        return 0;
+    }
+    int r = kube_get(act->kube, kind, cluster->namespace, action->name, &there);
+    if (r == -ENOENT || r == -EACCES) {
+        fault_clear();
+        r = 0;
+    }
+    if (r < 0) {
+        return r;
+    }
+    applied_of(act, key)->hash = SOUGHT;
+    if (there) {
+        table_upsert(&act->cache->children[action->child], there);
+    }
+    return 0;
+}
+
 int
 act_apply(struct act *act, const struct act_for *cluster, struct action *action)
 {

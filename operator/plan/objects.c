@@ -242,6 +242,14 @@ monitor_plan(struct planner *planner)
     apply(planner, CHILD_MONITOR, object);
 }
 
+static void
+monitor_seek(struct planner *planner)
+{
+    struct action *action = plan_action(planner, ACTION_SEEK_CHILD, -1);
+    action->child = CHILD_MONITOR;
+    action_set(&action->name, planner->in->cluster->meta.name);
+}
+
 /* Whether some pod still reads the config map of that name. */
 static bool
 config_is_used(const struct planner *planner, const char *name)
@@ -326,6 +334,8 @@ children_plan(struct planner *planner)
     }
     if (cluster->has_monitor) {
         monitor_plan(planner);
+    } else {
+        monitor_seek(planner);
     }
     leftovers_plan(planner);
 }

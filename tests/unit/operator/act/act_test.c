@@ -265,6 +265,41 @@ TEST(a_status_is_written_once)
     bench_end(&bench);
 }
 
+TEST(a_pod_monitor_that_was_left_behind_is_sought_once)
+{
+    static struct bench bench;
+    bench_begin(&bench);
+    add(&bench, ACTION_SEEK_CHILD)->child = CHILD_MONITOR;
+    bench.shelf.is_absent = true;
+    ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
+    ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
+    ASSERT_STRING(bench.shelf.log, "GET \n");
+    ASSERT(!table_find(&bench.cache.children[CHILD_MONITOR], "ns", "c-x"));
+    act_forget(&bench.act, "ns", "c"); /* as one that begins */
+    bench.shelf.is_absent = false;
+    ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
+    ASSERT(table_find(&bench.cache.children[CHILD_MONITOR], "ns", "c-x"));
+    ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
+    ASSERT_STRING(bench.shelf.log, "GET \nGET \n");
+    bench_end(&bench);
+}
+
+/* A4 */
+TEST(a4_a_monitor_that_is_refused_holds_up_no_brokers)
+{
+    static struct bench bench;
+    bench_begin(&bench);
+    bench.shelf.owner = "somebody";
+    bench.shelf.manager = "freshet-operator";
+    add_service(&bench);
+    LIST_FIRST(&bench.actions, struct action, node)->child = CHILD_MONITOR;
+    struct action *drain = add(&bench, ACTION_MARK_CLAIM);
+    drain->needs_children = true;
+    ASSERT_ERROR(act_run(&bench.act, &bench.cluster, &bench.actions), -EEXIST);
+    ASSERT(drain->is_done);
+    bench_end(&bench);
+}
+
 TEST(pod_monitors_that_are_not_installed_hold_up_nothing)
 {
     static struct bench bench;

@@ -258,7 +258,7 @@ world_plan(struct world *world)
     world->text[0] = 0;
     LIST_FOREACH (node, &world->plan.actions) {
         const struct action *action = CONTAINER_OF(node, struct action, node);
-        if (action->kind != ACTION_APPLY) {
+        if (action->kind != ACTION_APPLY && action->kind != ACTION_SEEK_CHILD) {
             action_show(world, action);
         }
     }
