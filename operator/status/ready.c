@@ -32,6 +32,7 @@ ready_render(const struct ready *ready, const char *now)
     json_set(object, "apiVersion", ready->kind->version);
     json_set(object, "kind", ready->kind->kind);
     json_set(json_object(object, "metadata"), "name", ready->meta->name);
+    json_set(json_object(object, "metadata"), "uid", ready->meta->uid); /* T4 */
     cJSON *json = json_object(object, "status");
     json_set_int(json, "observedGeneration", ready->meta->generation);
     cJSON *item = json_push(json_array(json, "conditions"));

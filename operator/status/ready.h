@@ -1,5 +1,5 @@
 #pragma once
-/* The status of topics and users: one condition, Ready. T2 of status.h holds here too. */
+/* The status of topics and users: one condition, Ready. T2 and T4 of status.h hold here too. */
 
 #include "status/status.h"
 

@@ -226,6 +226,7 @@ status_render(const struct status *status, const struct cluster *cluster,
     json_set(object, "kind", KUBE_CLUSTERS.kind);
     json_set(json_object(object, "metadata"), "name", cluster->meta.name);
     cJSON *json = json_object(object, "status");
+    json_set(json_object(object, "metadata"), "uid", cluster->meta.uid); /* T4 */
     json_set_int(json, "observedGeneration", status->generation);
     json_set_int(json, "replicas", status->replicas);
     json_set_int(json, "readyReplicas", status->ready);

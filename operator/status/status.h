@@ -12,7 +12,12 @@
  *
  * T3  A status speaks of the cluster that its plan was made for, with that one's generation and
  * wish, whatever came meanwhile. Crash scenario: the wish changes while a pass waits for the API
- * server, and the pass calls the new wish fulfilled before anybody has looked at it. */
+ * server, and the pass calls the new wish fulfilled before anybody has looked at it.
+ *
+ * T4  A status names the uid of the object that it is of: one of the same name that was made
+ * meanwhile refuses it. Crash scenario: a resource is deleted and made again while a pass waits;
+ * the new one is called Ready, and has the settings, accepted losses and topic ids of the old
+ * one. */
 
 #include "kube/client.h"
 #include "resource/broker.h"

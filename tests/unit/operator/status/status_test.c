@@ -55,6 +55,7 @@ TEST(t1_the_selector_is_there_and_ready_is_false_until_all_is_as_wished)
     ASSERT_STRING(json_text(object, "status/labelSelector"),
             "freshet.dev/cluster=c,freshet.dev/role=broker");
     ASSERT_EQ(json_int(object, "status/observedGeneration", 0), 4);
+    ASSERT_STRING(json_text(object, "metadata/uid"), "u"); /* T4 */
     ASSERT_STRING(json_text(ready_of(object), "status"), "False");
     ASSERT_STRING(json_text(ready_of(object), "reason"), "Reconciling");
     status = status_make(2);
