@@ -16,7 +16,7 @@ const struct kube_kind *const child_kinds[CHILD_KIND_COUNT] = {
 };
 
 /* Each kind's functions with the types that a table wants. */
-#define TABLE_TYPE(name, flags_fn, is_same_fn)                                                     \
+#define TABLE_TYPE(name, flags_fn, is_same_fn, follow_fn)                                          \
     static int name##_parse_any(const cJSON *json, void **ret_object)                              \
     {                                                                                              \
         struct name *object = NULL;                                                                \
@@ -35,7 +35,7 @@ const struct kube_kind *const child_kinds[CHILD_KIND_COUNT] = {
         return &((const struct name *)object)->meta;                                               \
     }                                                                                              \
     static const struct table_type name##_type = { name##_parse_any, name##_free_any, name##_meta, \
-        flags_fn, is_same_fn }
+        flags_fn, is_same_fn, follow_fn }
 
 static int
 child_parse(const cJSON *json, struct child **ret_child)
@@ -107,6 +107,12 @@ cluster_is_same(const void *before, const void *after)
            a->is_paused == b->is_paused && strcmp(a->accepts_loss, b->accepts_loss) == 0;
 }
 
+static void
+cluster_follow(const void *before, void *after)
+{
+    cluster_losses_follow(before, after);
+}
+
 /* Nodes tell of themselves often, and of much else. */
 static bool
 node_is_same(const void *before, const void *after)
@@ -117,9 +123,9 @@ node_is_same(const void *before, const void *after)
            strcmp(a->zone, b->zone) == 0;
 }
 
-TABLE_TYPE(cluster, NULL, cluster_is_same);
-TABLE_TYPE(pod, pod_flags, NULL);
-TABLE_TYPE(claim, claim_flags, NULL);
+TABLE_TYPE(cluster, NULL, cluster_is_same, cluster_follow);
+TABLE_TYPE(pod, pod_flags, NULL, NULL);
+TABLE_TYPE(claim, claim_flags, NULL, NULL);
 
 static int
 ledger_parse_any(const cJSON *json, void **ret_object)
@@ -133,11 +139,11 @@ ledger_parse_any(const cJSON *json, void **ret_object)
 }
 
 static const struct table_type ledger_type = { ledger_parse_any, claim_free_any, claim_meta,
-    claim_flags, NULL };
-TABLE_TYPE(node, node_flags, node_is_same);
-TABLE_TYPE(topic, NULL, topic_is_same);
-TABLE_TYPE(user, NULL, user_is_same);
-TABLE_TYPE(child, NULL, NULL);
+    claim_flags, NULL, NULL };
+TABLE_TYPE(node, node_flags, node_is_same, NULL);
+TABLE_TYPE(topic, NULL, topic_is_same, NULL);
+TABLE_TYPE(user, NULL, user_is_same, NULL);
+TABLE_TYPE(child, NULL, NULL, NULL);
 
 char *
 cache_key(char out[QUEUE_KEY_SIZE], const char *namespace, const char *name)

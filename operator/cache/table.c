@@ -94,6 +94,9 @@ entry_put(struct table *table, struct table_entry *entry, void *object)
     if (entry->object && (is_other || flags != entry->flags)) {
         entry->flags_ms = clock_now_ms();
     }
+    if (entry->object && !is_other && table->type->follow) {
+        table->type->follow(entry->object, object);
+    }
     if (entry->object) {
         table->type->free(entry->object);
     }

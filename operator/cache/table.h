@@ -41,6 +41,8 @@ struct table_type {
     /* Whether nothing differs that a pass decides by, apart from what we write ourselves: the
      * status. NULL: each version is news. */
     bool (*is_same)(const void *before, const void *after);
+    /* What the object that takes the place of `before` has to know of it; may be NULL. */
+    void (*follow)(const void *before, void *after);
 };
 
 #define TABLE_TOMBSTONES 128 /* uids of what went last */

@@ -166,20 +166,18 @@ member_is_told_since(const struct member *member, int64_t since_ms)
     return member->pod && member->pod->view && member->pod->view->of_ms > since_ms;
 }
 
-/* The scheduler looked at the nodes, and passed some over for the volume: not only for want of
- * room, which a volume of another kind may wait for, nor for an error of its own. */
-static bool
-is_for_the_volume(const char *message)
+bool
+member_volume_is_lost(const struct member *member)
 {
-    return strstr(message, "node(s)") && strcasestr(message, "volume");
+    const struct claim *claim = member->claim ? member->claim->claim : NULL;
+    return claim && member->ledger != CLAIM_EMPTY && (claim->is_lost || claim->meta.is_deleting);
 }
 
 bool
 member_is_stranded(const struct member *member)
 {
     return member->claim && member->claim->node_is_gone && member->ledger != CLAIM_EMPTY &&
-           member->pod && member->pod->pod->is_unschedulable &&
-           is_for_the_volume(member->pod->pod->message);
+           member->pod && member->pod->pod->is_unschedulable && member->pod->pod->is_volume_tied;
 }
 
 bool

@@ -70,42 +70,6 @@ plan_mark(
     action->epoch = epoch;
 }
 
-static void
-loss_claim(struct planner *planner, int id, const struct meta *meta)
-{
-    struct action *action = plan_action(planner, ACTION_DELETE_CLAIM, id);
-    action_set(&action->name, meta->name);
-    action_set(&action->uid, meta->uid);
-    action_set(&action->version, meta->version);
-    action_event(action, "WalLossAccepted", "Delete", "broker %d: its lost volume", id);
-    action->is_warning = true;
-}
-
-/* P6: what a human gave up for that broker, step by step; false: nothing. A broker that still runs
- * ends by SIGTERM, which uploads what it can. Where no node takes the pod, pod and claim go in one
- * step: without the pod nobody would know. */
-static bool
-loss_plan(struct planner *planner, const struct member *member)
-{
-    const struct claim *claim = member->claim ? member->claim->claim : NULL;
-    bool is_going = claim && claim->meta.is_deleting;
-    bool is_lost = claim && member->ledger != CLAIM_EMPTY && (claim->is_lost || is_going);
-    bool is_refused = member->state == MEMBER_STUCK && !member->pod->pod->accepts_loss;
-    bool is_stranded = member_is_stranded(member);
-    if (!cluster_accepts_loss(planner->in->cluster, member->id) ||
-            !(is_lost || is_refused || is_stranded)) {
-        return false;
-    }
-    if (member->pod && member->state != MEMBER_ENDING && member->state != MEMBER_LOST) {
-        plan_delete_pod(planner, member, "WalLossAccepted", "its log is given up")->is_warning =
-                true;
-    }
-    if (claim && (is_stranded || (is_lost && !member->pod)) && !is_going) {
-        loss_claim(planner, member->id, &claim->meta);
-    }
-    return true;
-}
-
 #define CLAIM_MISSED_MS 30000 /* a claim is seen a moment after its pod */
 
 /* A pod whose claim somebody removed before any node took it: it never starts, and hides from
@@ -312,6 +276,7 @@ plan_make(const struct plan_input *input, struct plan *ret_plan)
     ret_plan->status.settings = settings ? cJSON_Duplicate(settings, true) : NULL;
     names_make(&planner);
     members_make(&planner);
+    losses_settle(&planner);
     cluster_id_make(&planner);
     cluster_plan(&planner);
     summary_make(&planner);

@@ -42,8 +42,11 @@
  * P6  A volume that is lost, or that its broker refuses, is given up only for a broker that a human
  * named in an annotation; then its claim, if it is lost, and its pod are made anew, and the new pod
  * starts with wal.recovery.accept.loss. Lost is also a volume that was made for a node that is none
- * any more, when no other node takes the pod for its sake. Crash scenario: a volume is detached for
- * a minute and looks lost; records that were acknowledged and lie on it only would be forgotten.
+ * any more, when every other node that might take the pod refuses it for its sake. An acceptance is
+ * for one loss: once its broker serves again it is over, which the status says
+ * (acceptedLosses), and the pod is made anew without it. Crash scenario: a volume is detached for a
+ * minute and looks lost; records that were acknowledged and lie on it only would be forgotten; or
+ * the annotation is left behind, and half a year later the next loss is accepted by nobody.
  *
  * P9  A registered broker that has neither claim nor pod any more is unregistered once it is dead,
  * by its epoch, when its log is proven empty: the brokers see to that and refuse else. Then its id
@@ -133,6 +136,9 @@ struct plan {
     int64_t again_ms; /* look again after this at the latest; -1: no need */
 };
 
+/* What its owner has to do to give up the log of that broker. */
+#define LOSS_WORDS_SIZE 200
+const char *loss_words(const struct cluster *cluster, int id, char out[LOSS_WORDS_SIZE]);
 /* Always a plan, perhaps an empty one. plan_done. */
 void plan_make(const struct plan_input *input, struct plan *ret_plan);
 void plan_done(struct plan *plan);

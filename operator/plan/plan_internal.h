@@ -100,6 +100,10 @@ void ghosts_plan(struct planner *planner);
 bool roster_is_told(const struct planner *planner);
 /* Registered under that id, as far as was told lately; NULL: not, or not known. */
 const struct roster_entry *roster_find(const struct planner *planner, int id);
+/* loss.c: the next step for a volume that a human gave up (P6); false: there is none. */
+bool loss_plan(struct planner *planner, const struct member *member);
+/* Which accepted losses are over, into the status. */
+void losses_settle(struct planner *planner);
 /* purge.c: whether nothing is left to be done for the bucket; else plans the next step (P10). */
 bool purge_plan(struct planner *planner);
 /* The name is in the status before those who know it go. */
@@ -129,6 +133,8 @@ void plan_mark(struct planner *planner, const struct member *member, enum claim_
 void plan_again(struct planner *planner, int64_t after_ms);
 /* What the broker in the member's pod said, when it said it lately; else NULL. */
 const struct broker *member_broker(const struct planner *planner, const struct member *member);
+/* Its volume is lost, or going although nobody proved that nothing is in it. */
+bool member_volume_is_lost(const struct member *member);
 /* Its volume was made for a node that is gone, and no other node takes its pod. */
 bool member_is_stranded(const struct member *member);
 /* An active broker that said that it drains, or has drained. */

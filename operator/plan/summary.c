@@ -62,14 +62,6 @@ available_make(struct planner *planner)
     }
 }
 
-/* Claims of classes that wait for a node are unbound whatever keeps the pod from one: only the
- * scheduler's words say which it is. */
-static bool
-is_about_volumes(const char *message)
-{
-    return strcasestr(message, "volume") || strcasestr(message, "storage");
-}
-
 /* Why a pod is stuck, in words for its owner. */
 static void
 trouble_tell(struct planner *planner, const struct member *member)
@@ -78,7 +70,8 @@ trouble_tell(struct planner *planner, const struct member *member)
     const char *wal_class = planner->in->cluster->wal_class;
     const struct pod *pod = member->pod->pod;
     const struct claim *claim = member->claim ? member->claim->claim : NULL;
-    if (pod->is_unschedulable && claim && !claim->is_bound && is_about_volumes(pod->message)) {
+    /* Claims of classes that wait for a node are unbound whatever keeps the pod from one. */
+    if (pod->is_unschedulable && claim && !claim->is_bound && pod->is_volume_missed) {
         status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "VolumePending",
                 "broker %d: volume claim %s is not bound; is there a storage class \"%s\" that "
                 "makes volumes of its access mode? %s",
@@ -92,8 +85,10 @@ trouble_tell(struct planner *planner, const struct member *member)
                 *member->zone ? " of zone " : "", member->zone, pod->message);
         return;
     }
-    status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "BrokerStuck", "broker %d (%s): %s %s",
-            member->id, pod->meta.name,
+    bool is_spent = cluster_loss_is_spent(planner->in->cluster, member->id);
+    status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "BrokerStuck",
+            "broker %d (%s): %s%s %s", member->id, pod->meta.name,
+            is_spent ? ANNOTATION_ACCEPT_LOSS " is of a loss that is over; " : "",
             *pod->trouble   ? pod->trouble
             : *pod->message ? "it does not become ready:"
                             : "it does not become ready; see its log",
@@ -115,14 +110,6 @@ static bool
 is_foreign(const struct member *member)
 {
     return member->is_foreign;
-}
-
-static bool
-has_lost_volume(const struct member *member)
-{
-    return member->claim &&
-           (member->claim->claim->is_lost ||
-                   (member->claim->claim->meta.is_deleting && member->ledger != CLAIM_EMPTY));
 }
 
 /* Most volumes and nodes take a moment; that is no trouble. */
@@ -150,6 +137,7 @@ degraded_make(struct planner *planner)
 {
     struct status *status = &planner->plan->status;
     const struct member *member;
+    char words[LOSS_WORDS_SIZE];
     const struct pod *purge = purge_pod(planner);
     if (cluster_is_purged(planner) && purge && (*purge->trouble || purge->is_unschedulable)) {
         status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "PurgeFailed",
@@ -161,18 +149,17 @@ degraded_make(struct planner *planner)
                 "volume claim %s belongs to another bucket or prefix; remove it or use another "
                 "name",
                 member->claim->claim->meta.name);
-    } else if ((member = find_if(planner, has_lost_volume))) {
+    } else if ((member = find_if(planner, member_volume_is_lost))) {
         status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "WalLost",
                 "the volume of broker %d is lost or being deleted; what was acknowledged and not "
-                "uploaded may be gone with it. If it will not come back, give it up by the "
-                "annotation " ANNOTATION_ACCEPT_LOSS ": \"%d\"",
-                member->id, member->id);
+                "uploaded may be gone with it. %s",
+                member->id, loss_words(planner->in->cluster, member->id, words));
     } else if ((member = find_if(planner, member_is_stranded))) {
         status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "WalLost",
                 "the volume of broker %d was made for node %s, which is gone, and no other node "
-                "takes its pod: %s. If neither comes back, give it up by the "
-                "annotation " ANNOTATION_ACCEPT_LOSS ": \"%d\"",
-                member->id, member->claim->claim->node, member->pod->pod->message, member->id);
+                "takes its pod. %s. %s",
+                member->id, member->claim->claim->node,
+                loss_words(planner->in->cluster, member->id, words), member->pod->pod->message);
     } else if ((member = first(planner, MEMBER_STUCK, CLAIM_ACTIVE))) {
         trouble_tell(planner, member);
     } else if ((member = unschedulable(planner))) {

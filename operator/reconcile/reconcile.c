@@ -7,7 +7,6 @@
 #include "kube/clock.h"
 #include "reconcile/reconcile_internal.h"
 #include "reconcile/seen.h"
-#include "resource/names.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -123,17 +122,17 @@ step_tell_settings(struct plan *plan, const struct cluster *cluster)
 
 /* P9: a broker without a claim whose log isn't proven empty. What is worse is told first. */
 static void
-step_tell_ghosts(struct plan *plan)
+step_tell_ghosts(struct plan *plan, const struct cluster *cluster)
 {
+    char words[LOSS_WORDS_SIZE];
     LIST_FOREACH (node, &plan->actions) {
         const struct action *action = CONTAINER_OF(node, struct action, node);
-        if (action->kind == ACTION_FORGET && action->failure == -ENOTEMPTY &&
+        if (cluster && action->kind == ACTION_FORGET && action->failure == -ENOTEMPTY &&
                 plan->status.conditions[CONDITION_DEGRADED].truth != TRUTH_TRUE) {
             status_condition(&plan->status, CONDITION_DEGRADED, TRUTH_TRUE, "WalLost",
                     "broker %d is registered and its volume claim is gone; what it acknowledged "
-                    "and did not upload may be gone with it. If it will not come back, give it up "
-                    "by the annotation " ANNOTATION_ACCEPT_LOSS ": \"%d\"",
-                    action->id, action->id);
+                    "and did not upload may be gone with it. %s",
+                    action->id, loss_words(cluster, action->id, words));
         }
     }
 }
@@ -233,7 +232,7 @@ reconcile_cluster(struct reconciler *reconciler, const char *key, const struct c
     int r = act_run(reconciler->act, cluster, &plan->actions);
     step_tell_error(plan, cluster_of(reconciler, key), key, r);
     step_tell_settings(plan, cluster_of(reconciler, key));
-    step_tell_ghosts(plan);
+    step_tell_ghosts(plan, cluster_of(reconciler, key));
     if (r < 0) {
         reconciler->failures++;
     }

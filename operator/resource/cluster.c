@@ -193,6 +193,8 @@ cluster_parse(const cJSON *object, struct cluster **ret_cluster)
     const cJSON *served = json_at(object, "status/listeners");
     cluster->settings = cJSON_IsObject(settings) ? cJSON_Duplicate(settings, true) : NULL;
     cluster->served = cJSON_IsArray(served) ? cJSON_Duplicate(served, true) : NULL;
+    const cJSON *losses = json_at(object, "status/acceptedLosses");
+    cluster->losses = cJSON_IsArray(losses) ? cJSON_Duplicate(losses, true) : NULL;
     cluster->cluster_id = mem_strdup(json_text(object, "status/clusterId"));
     cluster->accepts_loss =
             mem_strdup(json_member(object, "metadata/annotations", ANNOTATION_ACCEPT_LOSS));
@@ -217,6 +219,7 @@ cluster_free(struct cluster *cluster)
         cJSON_Delete(cluster->conditions);
         cJSON_Delete(cluster->settings);
         cJSON_Delete(cluster->served);
+        cJSON_Delete(cluster->losses);
         mem_free(cluster->accepts_loss);
         mem_free(cluster->cluster_id);
         mem_free(cluster);
@@ -245,8 +248,8 @@ cluster_store_hash(const struct cluster *cluster, char out[STORE_HASH_SIZE])
     return out;
 }
 
-bool
-cluster_accepts_loss(const struct cluster *cluster, int id)
+static bool
+names_loss(const struct cluster *cluster, int id)
 {
     const char *list = cluster->accepts_loss;
     while (*list) {
@@ -259,4 +262,39 @@ cluster_accepts_loss(const struct cluster *cluster, int id)
         list += size + (list[size] == ',');
     }
     return false;
+}
+
+static bool
+is_in(const cJSON *ids, int id)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, ids)
+    {
+        if (cJSON_IsNumber(item) && item->valueint == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+cluster_accepts_loss(const struct cluster *cluster, int id)
+{
+    return names_loss(cluster, id) && !is_in(cluster->losses, id);
+}
+
+bool
+cluster_loss_is_spent(const struct cluster *cluster, int id)
+{
+    return names_loss(cluster, id) && is_in(cluster->losses, id);
+}
+
+void
+cluster_losses_follow(const struct cluster *before, struct cluster *after)
+{
+    for (int i = cJSON_GetArraySize(after->losses) - 1; i >= 0; i--) {
+        if (!names_loss(before, cJSON_GetArrayItem(after->losses, i)->valueint)) {
+            cJSON_DeleteItemFromArray(after->losses, i);
+        }
+    }
 }

@@ -76,13 +76,19 @@ struct cluster {
     bool deletes_objects;
     char *cluster_id;   /* of the status: what a broker told first; owned, "" */
     char *accepts_loss; /* owned: ids of brokers whose log a human gives up, "0,3"; "" */
+    cJSON *losses;      /* of the status: ids for which that is used up; owned, or NULL */
 };
 
 /* -EBADMSG: what is wrong, with the field's path. */
 MUST_CHECK int cluster_parse(const cJSON *object, struct cluster **ret_cluster);
 void cluster_free(struct cluster *cluster);
-/* Whether a human has said that what the log of that broker had is given up. */
+/* Whether a human has said that what the log of that broker had is given up, and it was not yet. */
 bool cluster_accepts_loss(const struct cluster *cluster, int id);
+/* Whether the annotation names that broker for a loss that is over, and so for nothing more. */
+bool cluster_loss_is_spent(const struct cluster *cluster, int id);
+/* `after` takes the place of `before`: whom the annotation did not name in between, for that broker
+ * a human has said it anew, although no status could tell yet. */
+void cluster_losses_follow(const struct cluster *before, struct cluster *after);
 /* Whether b, which is another one, has the same place in the same bucket and came before. */
 bool cluster_is_rival(const struct cluster *a, const struct cluster *b);
 /* Eight hexadecimal digits that say which bucket and prefix the data of a volume belongs to. */

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "resource/names.h"
+#include "resource/scheduler.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -191,8 +192,11 @@ scheduling_parse(const cJSON *object, struct pod *pod)
     bool is_one = strcmp(reason, "Unschedulable") == 0 || strcmp(reason, "SchedulerError") == 0;
     if (!pod->trouble && is_one) {
         pod->is_unschedulable = true;
+        const char *message = json_text(scheduled, "message");
+        pod->is_volume_tied = scheduler_ties_volume(message);
+        pod->is_volume_missed = scheduler_misses_volume(message);
         mem_free(pod->message);
-        pod->message = cut(json_text(scheduled, "message"));
+        pod->message = cut(message);
     }
 }
 

@@ -17,6 +17,8 @@ struct pod {
     bool is_ready;
     bool accepts_loss; /* started with wal.recovery.accept.loss */
     bool is_unschedulable;
+    bool is_volume_tied; /* and by what the scheduler says: see scheduler.h */
+    bool is_volume_missed;
     /* Why a container waits, when it is a reason that doesn't go away by itself; "". */
     char *trouble;
     char *message; /* of that, or of the scheduler; cut */

@@ -21,6 +21,7 @@ status_done(struct status *status)
     }
     mem_free(status->brokers);
     cJSON_Delete(status->settings);
+    cJSON_Delete(status->losses);
     *status = (struct status){ 0 };
 }
 
@@ -225,8 +226,8 @@ status_render(const struct status *status, const struct cluster *cluster,
     json_set(object, "apiVersion", KUBE_CLUSTERS.version);
     json_set(object, "kind", KUBE_CLUSTERS.kind);
     json_set(json_object(object, "metadata"), "name", cluster->meta.name);
-    cJSON *json = json_object(object, "status");
     json_set(json_object(object, "metadata"), "uid", cluster->meta.uid); /* T4 */
+    cJSON *json = json_object(object, "status");
     json_set_int(json, "observedGeneration", status->generation);
     json_set_int(json, "replicas", status->replicas);
     json_set_int(json, "readyReplicas", status->ready);
@@ -250,6 +251,9 @@ status_render(const struct status *status, const struct cluster *cluster,
     brokers_render(status, json_array(json, "brokers"));
     if (cJSON_GetArraySize(status->settings)) {
         cJSON_AddItemToObject(json, "settings", cJSON_Duplicate(status->settings, true));
+    }
+    if (cJSON_GetArraySize(status->losses)) {
+        cJSON_AddItemToObject(json, "acceptedLosses", cJSON_Duplicate(status->losses, true));
     }
     conditions_render(status, cluster, json_array(json, "conditions"), now);
     return object;

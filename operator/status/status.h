@@ -69,6 +69,7 @@ struct status {
     struct condition conditions[CONDITION_COUNT];
     struct status_broker *brokers; /* owned */
     cJSON *settings;               /* owned: what we set for all brokers while they run, or NULL */
+    cJSON *losses;                 /* owned: whose accepted loss is over, or NULL */
     size_t broker_count;
 };
 

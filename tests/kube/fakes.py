@@ -306,7 +306,8 @@ class Kubelet:
         home = claims[wanted]["metadata"].get("annotations", {}).get("volume.kubernetes.io/selected-node") if wanted else None
         if wanted in self.unbound or (home and not self.api.get(f"/api/v1/nodes/{home}")):
             condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-                         "message": "node(s) didn't match PersistentVolume's node affinity" if home else "pod has unbound immediate PersistentVolumeClaims"}
+                         "message": "0/2 nodes are available: " + ("2 node(s) didn't match PersistentVolume's node affinity." if home
+                                                                          else "pod has unbound immediate PersistentVolumeClaims.")}
             self.api.call("PATCH", path + "/status", {"status": {"phase": "Pending", "conditions": [condition]}}, "application/merge-patch+json")
             return
         if "nodeName" not in pod["spec"]:
@@ -326,7 +327,9 @@ class Kubelet:
             return
         number = int(pod["metadata"]["labels"]["freshet.dev/broker-id"])
         accepts = any(e["name"] == "FRESHET_WAL_RECOVERY_ACCEPT_LOSS" for e in pod["spec"]["containers"][0]["env"])
-        if number in self.refused and pod["metadata"]["labels"]["freshet.dev/cluster"] in self.refused_clusters and not accepts:
+        if accepts:
+            self.refused.pop(number, None)  # it takes the volume as it is, from now on
+        if number in self.refused and pod["metadata"]["labels"]["freshet.dev/cluster"] in self.refused_clusters:
             status = {"phase": "Running", "containerStatuses": [
                 {"name": "freshet", "image": image, "imageID": "", "ready": False, "restartCount": 3,
                  "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s restarting failed container"}},

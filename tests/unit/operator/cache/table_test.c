@@ -234,6 +234,26 @@ TEST(c5_of_a_cluster_all_but_the_status_is_news)
     cache_done(&cache);
 }
 
+#define NAMES_2                                                                                    \
+    ",\"annotations\":{\"freshet.dev/accept-wal-loss\":\"2\"}},\"status\":{\"acceptedLosses\":[2]"
+
+/* What was taken away and set anew between two passes was set anew. */
+TEST(an_annotation_that_was_away_in_between_counts_again)
+{
+    struct cache cache;
+    json_setup();
+    cache_init(&cache);
+    cluster_take(&cache, "1", NAMES_2, CLUSTER_SPEC);
+    cluster_take(&cache, "2", NAMES_2, CLUSTER_SPEC);
+    struct table_entry *entry = table_find(&cache.clusters, "ns", "c");
+    ASSERT(!cluster_accepts_loss(entry->object, 2));
+    cluster_take(&cache, "3", "},\"status\":{\"acceptedLosses\":[2]", CLUSTER_SPEC);
+    cluster_take(&cache, "4", NAMES_2, CLUSTER_SPEC);
+    entry = table_find(&cache.clusters, "ns", "c");
+    ASSERT(cluster_accepts_loss(entry->object, 2));
+    cache_done(&cache);
+}
+
 /* C6 */
 TEST(c6_what_cannot_be_read_any_more_stays_as_it_was)
 {

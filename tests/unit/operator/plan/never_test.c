@@ -195,9 +195,7 @@ TEST(a_volume_that_cannot_be_made_is_told)
     world_broker(&world, 0, "starting");
     world.pods[0].is_unschedulable = true;
     world.claims[0].is_bound = false;
-    static char cpu[] = "Insufficient cpu";
-    static char volume[] = "pod has unbound immediate PersistentVolumeClaims";
-    world.pods[0].message = volume;
+    world.pods[0].is_volume_missed = true;
     int64_t since_ms = world.plan_pods[0].since_ms;
     world.plan_pods[0].since_ms = 999000;
     ASSERT_STRING(world_plan(&world), "");
@@ -206,10 +204,10 @@ TEST(a_volume_that_cannot_be_made_is_told)
     world.plan_pods[0].since_ms = since_ms;
     ASSERT_STRING(world_plan(&world), "");
     ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/VolumePending");
-    world.pods[0].message = cpu; /* the class waits for a node, and there is none */
+    world.pods[0].is_volume_missed = false; /* the class waits for a node, and there is none */
     ASSERT_STRING(world_plan(&world), "");
     ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/Unschedulable");
-    world.pods[0].message = volume;
+    world.pods[0].is_volume_missed = true;
     world.claims[0].is_bound = true;
     ASSERT_STRING(world_plan(&world), "");
     ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/Unschedulable");

@@ -12,18 +12,12 @@ struct row {
     const char *plan;
 };
 
-static const char *rows_accept; /* the annotation, or NULL */
-
 static void
 rows_check(const struct row *rows, size_t count, const char *spec)
 {
     for (size_t i = 0; i < count; i++) {
         static struct world world;
         world_begin(&world, rows[i].replicas, spec);
-        if (rows_accept) {
-            mem_free(world.cluster->accepts_loss);
-            world.cluster->accepts_loss = mem_strdup(rows_accept);
-        }
         for (int id = 0; id < 6 && rows[i].brokers[id]; id++) {
             if (*rows[i].brokers[id]) {
                 world_broker(&world, id, rows[i].brokers[id]);
@@ -207,60 +201,6 @@ TEST(without_volumes_a_ledger_does)
     rows_check(bucket_rows, ARRAY_SIZE(bucket_rows),
             "{\"spec\":{\"wal\":{\"type\":\"s3\",\"size\":\"20Gi\",\"reclaimPolicy\":\"Retain\"}}"
             "}");
-}
-
-/* Broker 1's log is given up. */
-static const struct row loss_rows[] = {
-    { "nothing is wrong with it", 2, { OK, OK }, "" },
-    { "lost, with a pod: first the pod", 2, { OK, "starting lost" }, "delete-pod 1" },
-    { "that takes its time", 2, { OK, "ending lost" }, "" },
-    { "then the claim", 2, { OK, "nopod lost" }, "delete-claim 1" },
-    { "which takes its time too", 2, { OK, "nopod lost deleting" }, "" },
-    { "then both anew", 2, { OK }, "create-claim 1, create-pod 1" },
-    { "being deleted, its broker runs: it uploads", 2, { OK, OK " deleting" }, "delete-pod 1" },
-    { "its broker refuses its volume", 2, { OK, "stuck" }, "delete-pod 1" },
-    { "and does so although it is allowed to go on", 2, { OK, "stuck accepts" }, "" },
-    { "its node is gone and no other takes it: pod and claim", 2,
-            { OK, "starting unschedulable gone" }, "delete-pod 1, delete-claim 1" },
-    { "its node is gone, another took it", 2, { OK, "starting gone" }, "" },
-    { "no node takes it, but its own is there", 2, { OK, "starting unschedulable" }, "" },
-    { "its claim goes", 2, { OK, "starting unschedulable gone deleting" }, "delete-pod 1" },
-    { "P6: nobody gave up broker 0's, whose node is gone", 2, { "starting unschedulable gone", OK },
-            "" },
-    { "P6: nobody gave up broker 0's", 2, { "nopod lost", OK }, "" },
-    { "P6: nor when it refuses its volume", 2, { "stuck", OK }, "" },
-    { "once it serves it is left alone", 2, { OK, OK " accepts" }, "" },
-    { "P6: broker 0 must not go on so: it was taken back", 2, { OK " accepts", OK },
-            "try-pod 0, delete-pod 0" },
-    { "on a lost node", 2, { OK, "starting lost node:down" }, "create-claim 2, create-pod 2" },
-};
-
-/* P6 */
-TEST(p6_a_log_is_given_up_only_where_a_human_said_so)
-{
-    rows_accept = "1";
-    rows_check(loss_rows, ARRAY_SIZE(loss_rows), "{}");
-    rows_accept = NULL;
-}
-
-TEST(p6_a_volume_without_its_node_is_told_of)
-{
-    static struct world world;
-    world_begin(&world, 2, "{}");
-    world_broker(&world, 0, OK);
-    world_broker(&world, 1, "starting unschedulable gone");
-    ASSERT_STRING(world_plan(&world), "");
-    ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/WalLost");
-    static char full[] = "0/2 nodes are available: 2 Insufficient cpu"; /* it waits for room */
-    static char error[] = "binding volumes: context deadline exceeded";
-    world.pods[1].message = full;
-    mem_free(world.cluster->accepts_loss);
-    world.cluster->accepts_loss = mem_strdup("1");
-    ASSERT_STRING(world_plan(&world), "");
-    ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/Unschedulable");
-    world.pods[1].message = error;
-    ASSERT_STRING(world_plan(&world), "");
-    world_end(&world);
 }
 
 static const struct row retain_rows[] = {

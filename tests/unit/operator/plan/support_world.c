@@ -152,6 +152,7 @@ pod_make(struct world *world, int id, const char *words)
         .is_ready = has(words, "ready"),
         .accepts_loss = has(words, "accepts"),
         .is_unschedulable = has(words, "unschedulable"),
+        .is_volume_tied = has(words, "gone"),
         .trouble = has(words, "stuck") ? trouble : empty,
         .message = has(words, "gone") ? affinity : empty };
     pod->meta.is_deleting = has(words, "ending");

@@ -110,11 +110,11 @@ TEST(a_pod_is_read)
     cJSON *pending = parse(
             "{" META ",\"labels\":{\"freshet.dev/broker-id\":\"-7\"}},\"status\":{\"conditions\":[{"
             "\"type\":\"PodScheduled\",\"status\":\"False\",\"reason\":\"Unschedulable\","
-            "\"message\":\"no room\"}]}}");
+            "\"message\":\"0/1 nodes are available: 1 node(s) had no available volume zone.\"}]}}");
     ASSERT_OK(pod_parse(pending, &pod));
     ASSERT_EQ(pod->id, -1);
     ASSERT(pod->is_unschedulable && pod->phase == POD_PENDING && !pod->is_ready);
-    ASSERT_STRING(pod->message, "no room");
+    ASSERT(strstr(pod->message, "no available") && pod->is_volume_tied && pod->is_volume_missed);
     pod_free(pod);
 }
 
@@ -248,4 +248,24 @@ TEST(losses_are_accepted_by_number)
         const struct cluster cluster = { .accepts_loss = list };
         ASSERT_EQ(cluster_accepts_loss(&cluster, rows[i].id), rows[i].is_accepted);
     }
+}
+
+TEST(a_loss_that_is_over_is_accepted_no_more_until_it_is_named_anew)
+{
+    static char both[] = "1,2";
+    static char one[] = "1";
+    struct cluster before = { .accepts_loss = both };
+    struct cluster after = { .accepts_loss = both };
+    json_setup();
+    after.losses = parse("[2]");
+    ASSERT(cluster_accepts_loss(&after, 1));
+    ASSERT(!cluster_accepts_loss(&after, 2));
+    ASSERT(cluster_loss_is_spent(&after, 2));
+    ASSERT(!cluster_loss_is_spent(&after, 1));
+    cluster_losses_follow(&before, &after);
+    ASSERT(!cluster_accepts_loss(&after, 2));
+    before.accepts_loss = one; /* taken away and set anew while nobody looked */
+    cluster_losses_follow(&before, &after);
+    ASSERT(cluster_accepts_loss(&after, 2));
+    cJSON_Delete(after.losses);
 }
