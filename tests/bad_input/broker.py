@@ -1,4 +1,5 @@
 """A running broker as it is seen from outside: its metrics, its memory, and whether it is still there."""
+import json
 import re
 import urllib.request
 
@@ -9,6 +10,11 @@ class Broker:
 
     def ask(self, path):
         return urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}{path}", timeout=20)
+
+    def configure(self, body):
+        """Settings of all brokers: POST /v1/config. Returns the status."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.admin_port}/v1/config", json.dumps(body).encode(), method="POST")
+        return urllib.request.urlopen(request, timeout=20).status
 
     def metric(self, name):
         text = self.ask("/metrics").read().decode()

@@ -151,6 +151,22 @@ def flood_limits():
     for connection in mine + others:
         connection.close()
     connections_end(1)
+    nobody_comes_in()
+
+
+def nobody_comes_in():
+    """max.connections 0 is taken, as by Kafka. No client can take it back then; the admin listener can."""
+    before = Connection(PORT)
+    expect("served before", is_served(before))
+    expect("0 is taken", broker.configure({"set": {"max.connections": 0}}) == 200)
+    connections_end(0)
+    after = Connection(PORT)
+    ask(after)
+    expect("who was connected is closed", not is_served(before))
+    expect("and nobody comes in", not select.select([after.socket], [], [], 1)[0])
+    expect("the admin listener isn't counted", broker.configure({"unset": ["max.connections"]}) == 200)
+    expect("taken back, who waits is answered", is_answered(after))
+    after.close()
 
 
 def serve_seconds(count, port):
