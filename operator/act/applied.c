@@ -130,7 +130,7 @@ apply_to(struct act *act, const struct act_for *cluster, struct action *action, 
 static void
 key_of(const struct act_for *cluster, const struct action *action, char out[KEY_SIZE])
 {
-    snprintf(out, KEY_SIZE, "%.63s/%.63s/%.12s/%.52s", cluster->namespace, cluster->name,
+    snprintf(out, KEY_SIZE, "%.63s/%.40s/%.12s/%.79s", cluster->namespace, cluster->name,
             child_kinds[action->child]->kind, action->name);
 }
 

@@ -23,21 +23,36 @@ struct shelf {
     char log[4096];
 };
 
+/* What is posted has its own name. */
+static void
+name_of(const struct server_request *request, char out[128])
+{
+    CLEANUP(json_freep) cJSON *json = NULL;
+    const char *name = "";
+    if (strcmp(request->method, "POST") == 0 &&
+            json_parse(bytes_of_string(request->body), &json) == 0) {
+        name = json_text(json, "metadata/name");
+    }
+    snprintf(out, 128, "%s", *name ? name : "c-x");
+}
+
 static void
 serve(struct server_request *request, void *arg)
 {
     struct shelf *shelf = arg;
-    char body[600];
+    char body[800];
+    char name[128];
+    name_of(request, name);
     pthread_mutex_lock(&shelf->mutex);
     size_t used = strlen(shelf->log);
     snprintf(shelf->log + used, sizeof shelf->log - used, "%s %s\n", request->method,
             strcmp(request->method, "PATCH") == 0 ? request->body : "");
     snprintf(body, sizeof body,
-            "{\"metadata\":{\"namespace\":\"ns\",\"name\":\"c-x\",\"uid\":\"o\","
+            "{\"metadata\":{\"namespace\":\"ns\",\"name\":\"%s\",\"uid\":\"o\","
             "\"resourceVersion\":"
             "\"8\",\"ownerReferences\":[{\"controller\":true,\"uid\":\"%s\"}],\"labels\":{"
             "\"freshet.dev/cluster\":\"c\",\"app.kubernetes.io/managed-by\":\"%s\"}%s}}",
-            shelf->owner ? shelf->owner : "u", shelf->manager ? shelf->manager : "",
+            name, shelf->owner ? shelf->owner : "u", shelf->manager ? shelf->manager : "",
             shelf->is_going ? ",\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"" : "");
     if (shelf->refuses) {
         server_json(request, 422, "{\"reason\":\"Invalid\"}");
@@ -142,6 +157,27 @@ TEST(an_object_of_ours_is_made_ours_again_and_then_left_alone)
     json_set(action->object, "kind", "changed");
     ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
     ASSERT_EQ(atomic_load(&bench.server->count), 4);
+    bench_end(&bench);
+}
+
+#define NAME_40 "a234567890123456789012345678901234567890"
+
+TEST(children_of_the_longest_names_are_applied_once_each)
+{
+    static const char *const names[] = { NAME_40 "-a2345678901-1", NAME_40 "-a2345678901-2" };
+    static char cluster[] = NAME_40;
+    static struct bench bench;
+    bench_begin(&bench);
+    bench.cluster.meta.name = cluster;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        add_service(&bench);
+        struct action *action = CONTAINER_OF(bench.actions.prev, struct action, node);
+        action_set(&action->name, names[i]);
+        json_set(json_object(action->object, "metadata"), "name", names[i]);
+    }
+    ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
+    ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
+    ASSERT_STRING(bench.shelf.log, "POST \nPOST \n");
     bench_end(&bench);
 }
 
