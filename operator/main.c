@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define TURN_MS_MAX 1000
+#define ALIVE_MS 500
 #define GIVE_BACK_MS 50 /* while lists are read for the first time */
 
 struct operator_state {
@@ -30,6 +31,7 @@ struct operator_state {
     struct reconciler reconciler;
     struct leader *leader;
     struct health_server *health_server;
+    struct http_timer alive;
     char instance[64];
     int64_t give_back_ms; /* -1: no more */
 };
@@ -40,6 +42,16 @@ wall_ms(void)
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* A pass may wait for hundreds of slow answers, one after the other. Crash scenario: a large
+ * cluster and a busy API server; the operator is killed in its first pass, again and again. */
+static void
+on_alive(void *arg)
+{
+    struct operator_state *state = arg;
+    state->health.turned_ms = clock_now_ms();
+    http_timer_start(state->http, &state->alive, ALIVE_MS);
 }
 
 /* What /metrics tells: written here only. */
@@ -118,6 +130,9 @@ rooms_open(struct operator_state *state)
         return r;
     }
     state->http = http_new();
+    state->alive.fn = on_alive;
+    state->alive.arg = state;
+    http_timer_start(state->http, &state->alive, 0);
     r = leader_start(options, &state->health, state->http, &state->leader);
     r = r < 0 ? r : health_start(&state->health, options->port, &state->health_server);
     if (r < 0) {
@@ -141,6 +156,7 @@ rooms_open(struct operator_state *state)
 static void
 rooms_close(struct operator_state *state)
 {
+    http_timer_stop(&state->alive);
     health_stop(state->health_server);
     events_free(state->events);
     act_done(&state->act);

@@ -162,6 +162,7 @@ class Handler(BaseHTTPRequestHandler):
     server_trouble = None
     trouble = None
     shows_managers = False
+    slow_s = 0  # how long a write of the operator takes
 
     def log_message(self, *_):
         pass
@@ -191,6 +192,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         if self.trouble and self.refuse():
             return
+        if self.slow_s and self.command in ("POST", "PATCH") and self.headers.get("Authorization") and place.plural not in ("leases", "events"):
+            time.sleep(self.slow_s)
         try:
             with self.store.lock:
                 code, answer = getattr(self, "on_" + self.command.lower())(place, query, body)
