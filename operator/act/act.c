@@ -2,6 +2,7 @@
 #include "act/act.h"
 
 #include "act/act_internal.h"
+#include "act/quota.h"
 #include "act/topics.h"
 #include "base/check.h"
 #include "base/fault.h"
@@ -185,16 +186,30 @@ finalizer(struct act *act, const struct act_for *cluster, const struct action *a
     return r;
 }
 
-/* A pod that is there is in the way of its name, and of a quota: its end makes room for both. */
+/* Whether the end of the pod that is there makes the room that the quota lacks. */
+static int
+try_quota(struct act *act, const struct act_for *cluster, const struct action *action)
+{
+    CLEANUP(json_freep) cJSON *there = NULL;
+    CLEANUP(mem_freep) char *refusal = mem_strdup(fault_text());
+    fault_clear();
+    int r = kube_get(act->kube, &KUBE_PODS, cluster->namespace, action->name, &there);
+    if (r < 0) {
+        return r;
+    }
+    return quota_has_room_without(refusal, there) ? 0 : fault(-EDQUOT, "%s", refusal);
+}
+
+/* A pod that is there is in the way of its name, and of a quota. */
 static int
 try_pod(struct act *act, const struct act_for *cluster, const struct action *action)
 {
     int r = kube_try(act->kube, &KUBE_PODS, cluster->namespace, action->object);
-    if (r == -EEXIST || r == -EDQUOT) {
+    if (r == -EEXIST) {
         fault_clear();
         return 0;
     }
-    return r;
+    return r == -EDQUOT ? try_quota(act, cluster, action) : r;
 }
 
 static int

@@ -180,7 +180,7 @@ kube_answer_error(const char *method, const char *path, const struct http_answer
     if (json_parse(answer->body, &status) < 0) {
         fault_clear();
     }
-    return fault(error_of(answer, status), "%s %.*s: HTTP %ld %s: %.300s", method, shown, path,
+    return fault(error_of(answer, status), "%s %.*s: HTTP %ld %s: %.420s", method, shown, path,
             answer->status, json_text(status, "reason"), json_text(status, "message"));
 }
 

@@ -2,6 +2,7 @@
 /* Shared by the files of this room. */
 
 #include "plan/plan.h"
+#include "resource/quantity.h"
 
 #define REVISION_SIZE 17
 
@@ -82,9 +83,6 @@ char *listener_service_name(
 #define STORE_URL_MAX 4096
 struct strbuf;
 void store_url(const struct cluster *cluster, struct strbuf *out);
-/* Bytes of a quantity like 12Gi; -1: cannot be read. */
-int64_t quantity_bytes(const char *text);
-
 /* scale.c: how many and which. */
 int brokers_wished(const struct planner *planner);
 void scale_plan(struct planner *planner);

@@ -20,6 +20,7 @@ struct shelf {
     bool is_going;       /* the object is being deleted */
     const char *manager; /* label of the object; NULL: none */
     bool refuses;        /* what is posted is invalid */
+    const char *quota;   /* or there is no room for it, by these words */
     char log[4096];
 };
 
@@ -54,7 +55,9 @@ serve(struct server_request *request, void *arg)
             "\"freshet.dev/cluster\":\"c\",\"app.kubernetes.io/managed-by\":\"%s\"}%s}}",
             name, shelf->owner ? shelf->owner : "u", shelf->manager ? shelf->manager : "",
             shelf->is_going ? ",\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"" : "");
-    if (shelf->refuses) {
+    if (shelf->quota && strcmp(request->method, "POST") == 0) {
+        server_json(request, 403, shelf->quota);
+    } else if (shelf->refuses) {
         server_json(request, 422, "{\"reason\":\"Invalid\"}");
     } else if (shelf->is_absent) {
         server_json(request, 404, "{\"reason\":\"NotFound\"}");
@@ -269,6 +272,29 @@ TEST(a4_a_pod_ends_only_for_one_that_would_be_taken)
     bench.shelf.owner = "u"; /* its name is taken: by the one that is to end */
     ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
     ASSERT_STRING(bench.shelf.log, "POST \nPOST \nDELETE \nGET \n");
+    bench_end(&bench);
+}
+
+#define QUOTA(limit)                                                                               \
+    "{\"message\":\"pods is forbidden: exceeded quota: q, requested: pods=1, used: pods=3, "       \
+    "limited: pods=" limit "\"}"
+
+/* A4 */
+TEST(a4_a_pod_ends_only_where_its_end_makes_room_in_the_quota)
+{
+    static struct bench bench;
+    bench_begin(&bench);
+    struct action *try = add(&bench, ACTION_TRY_POD);
+    try->object = cJSON_CreateObject();
+    struct action *end = add(&bench, ACTION_DELETE_POD);
+    end->needs_last = true;
+    action_set(&end->uid, "o");
+    bench.shelf.quota = QUOTA("2");
+    ASSERT_ERROR(act_run(&bench.act, &bench.cluster, &bench.actions), -EDQUOT);
+    ASSERT_STRING(bench.shelf.log, "POST \nGET \n");
+    bench.shelf.quota = QUOTA("3");
+    ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
+    ASSERT_STRING(bench.shelf.log, "POST \nGET \nPOST \nGET \nDELETE \nGET \n");
     bench_end(&bench);
 }
 

@@ -1,6 +1,10 @@
-/* Quantities of Kubernetes, as far as sizes of volumes need them: a number with a fraction, and a
- * suffix or an exponent. */
-#include "plan/plan_internal.h"
+/* See quantity.h. */
+#include "resource/quantity.h"
+
+#include "base/attr.h"
+#include "resource/pod.h"
+
+#include <string.h>
 
 #define DIGITS_MAX 18
 
@@ -74,17 +78,32 @@ suffix_take(const char *text, struct quantity *quantity)
     return exponent_take(text, quantity);
 }
 
-/* Rounded up, as the API server does. */
-int64_t
-quantity_bytes(const char *text)
+static int64_t
+quantity_read(const char *text, int tens)
 {
-    struct quantity quantity = { .factor = 1 };
+    struct quantity quantity = { .scale = -tens, .factor = 1 };
     const char *suffix = number_take(text, &quantity);
     if (!suffix || !suffix_take(suffix, &quantity)) {
         return -1;
     }
     wide divisor = power_of_ten(quantity.scale);
-    wide bytes = quantity.value * quantity.factor * power_of_ten(-quantity.scale);
-    bytes = (bytes + divisor - 1) / divisor;
-    return bytes <= INT64_MAX ? (int64_t)bytes : -1;
+    wide count = quantity.value * quantity.factor;
+    wide factor = power_of_ten(-quantity.scale);
+    if (count > (wide)INT64_MAX * divisor / factor) {
+        return -1;
+    }
+    return (int64_t)((count * factor + divisor - 1) / divisor);
+}
+
+/* As the API server does. */
+int64_t
+quantity_bytes(const char *text)
+{
+    return quantity_read(text, 0);
+}
+
+int64_t
+quantity_milli(const char *text)
+{
+    return quantity_read(text, 3);
 }

@@ -1,5 +1,6 @@
 /* Sizes of volumes, as Kubernetes lets them be written. */
-#include "plan/plan_internal.h"
+#include "base/attr.h"
+#include "resource/quantity.h"
 #include "unit/test.h"
 
 static const struct {
@@ -44,4 +45,13 @@ TEST(quantities_are_read_as_kubernetes_reads_them)
         }
         test_pass();
     }
+}
+
+TEST(quantities_are_counted_in_thousandths)
+{
+    ASSERT_EQ(quantity_milli("500m"), 500);
+    ASSERT_EQ(quantity_milli("1.5"), 1500);
+    ASSERT_EQ(quantity_milli("100u"), -1);
+    ASSERT_EQ(quantity_milli("2Gi"), (2LL << 30) * 1000);
+    ASSERT_EQ(quantity_milli("9E"), -1);
 }
