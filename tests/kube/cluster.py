@@ -18,6 +18,7 @@ NODE, NODE_PORT = os.environ.get("OUTSIDE_NODE", ""), 31090
 NAMESPACE, SYSTEM, RELEASE, NAME = "freshet-acceptance", "freshet-system", "freshet", "main"
 PARTITIONS, RATE = 6, 400
 WAL_TYPE, ACCESS_MODE = os.environ.get("WAL_TYPE", "volume"), os.environ.get("ACCESS_MODE", "ReadWriteOncePod")
+REQUESTS = {"cpu": "50m", "memory": "128Mi"}  # of a broker
 STARTED = time.monotonic()
 
 STORE = """
@@ -220,7 +221,7 @@ def cluster_spec(replicas, outside="", by=None):
             "spec": {"replicas": replicas, "listeners": by or listeners(outside), "wal": {"type": WAL_TYPE, "size": "1Gi", "accessMode": ACCESS_MODE},
                      "objectStore": {"bucket": "freshet", "prefix": "kube", "region": "us-east-1", "endpoint": f"http://s3.{NAMESPACE}.svc:7070",
                                      "pathStyle": True, "credentials": {"secretName": "s3"}},
-                     "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
+                     "resources": {"requests": REQUESTS, "limits": {"memory": "1Gi"}},
                      "rollout": {"minReadySeconds": 1, "surge": int(os.environ.get("SURGE", "0"))},
                      "config": {"io.engine": os.environ.get("IO_ENGINE", "auto")}}}
 
