@@ -109,22 +109,60 @@ find_readable(const struct fetch_work *work, struct shard *shard, const struct f
     return partition;
 }
 
-static void
-read_part(struct fetch_work *work, struct shard *shard, struct fetch_part *part)
+/* What is known before anything is read; false: it has an error or is to be asked elsewhere. */
+static bool
+look_at_part(struct fetch_work *work, struct fetch_part *part, struct partition *partition)
 {
-    struct partition *partition = find_readable(work, shard, part);
     part->error =
             partition ? check_leader_epoch(part, partition) : (int16_t)KAFKA_NOT_LEADER_OR_FOLLOWER;
     if (part->error == KAFKA_NONE && partition_check(partition) < 0) {
         part->error = KAFKA_STORAGE_ERROR;
     }
-    if (part->error == KAFKA_NONE) {
-        part->preferred = fetch_rack_prefers(
-                work->broker, work->rack, work->listener, part->key, part->asked->offset);
-        part->high_watermark = partition->high_watermark;
-        part->log_start = partition_log_start(partition);
+    if (part->error) {
+        return false;
     }
-    if (part->error || part->preferred >= 0) {
+    part->preferred = fetch_rack_prefers(
+            work->broker, work->rack, work->listener, part->key, part->asked->offset);
+    part->high_watermark = partition->high_watermark;
+    part->log_start = partition_log_start(partition);
+    return part->preferred < 0;
+}
+
+static void
+watch_part(struct fetch_part *part, struct partition *partition)
+{
+    part->watching = true;
+    part->partition = partition;
+    part->watch.fn = watch_fired;
+    partition_hold(partition);
+    partition_watch_add(partition, &part->watch);
+}
+
+/* The batches that fit into the budget; the first one of an answer may exceed it. */
+static int
+gather_part(struct fetch_work *work, struct shard *shard, struct fetch_part *part,
+        struct partition *partition)
+{
+    size_t bytes_max = MIN((size_t)MAX(part->asked->bytes_max, 0), work->budget);
+    /* F1: what the leader has told of may be news to us in a moment. */
+    part->beyond = partition->followed && part->asked->offset > partition->high_watermark;
+    if (part->beyond || (bytes_max == 0 && work->bytes > 0)) {
+        return 0;
+    }
+    int r = partition_read(
+            shard, partition, part->asked->offset, bytes_max, part->reader, &part->slices);
+    if (part->slices.bytes > work->budget && work->bytes > 0) {
+        slices_done(&part->slices);
+        slices_init(&part->slices);
+    }
+    return r;
+}
+
+static void
+read_part(struct fetch_work *work, struct shard *shard, struct fetch_part *part)
+{
+    struct partition *partition = find_readable(work, shard, part);
+    if (!look_at_part(work, part, partition)) {
         work->failed = true;
         return;
     }
@@ -132,25 +170,10 @@ read_part(struct fetch_work *work, struct shard *shard, struct fetch_part *part)
         unwatch_part(part); /* closed, and opened anew */
     }
     if (work->watch && !part->watching) {
-        part->watching = true;
-        part->partition = partition;
-        part->watch.fn = watch_fired;
-        partition_hold(partition);
-        partition_watch_add(partition, &part->watch);
+        watch_part(part, partition);
     }
     partition_hold(partition);
-    size_t bytes_max = MIN((size_t)MAX(part->asked->bytes_max, 0), work->budget);
-    /* F1: what the leader has told of may be news to us in a moment. */
-    part->beyond = partition->followed && part->asked->offset > partition->high_watermark;
-    bool reads = !part->beyond && (bytes_max || work->bytes == 0);
-    int r = reads ? partition_read(shard, partition, part->asked->offset, bytes_max, part->reader,
-                            &part->slices)
-                  : 0;
-    if (part->slices.bytes > work->budget && work->bytes > 0) {
-        /* Only the first batch of an answer may exceed max_bytes. */
-        slices_done(&part->slices);
-        slices_init(&part->slices);
-    }
+    int r = gather_part(work, shard, part, partition);
     part->high_watermark = partition->high_watermark;
     part->log_start = partition_log_start(partition);
     partition_release(partition);
