@@ -57,7 +57,7 @@ struct sim_host {
     int64_t wall_jump_ms;
     uint64_t asleep_ns; /* what clock_mono_ns does not count */
     uint64_t asleep_until_ns;
-    /* Drift: since base the host's clock shows host_base + (now - base) * (1 + ppm / 10^6). */
+    /* Drift: from base_ns on, the host shows host_base_ns + (now - base_ns) * (1 + ppm / 10^6). */
     int ppm;
     uint64_t base_ns;
     uint64_t host_base_ns;

@@ -48,14 +48,14 @@ size_t record_value(int32_t partition, int64_t number, uint8_t value[RECORD_VALU
 /* The number in a value, or -1 when a byte of it is another. */
 int64_t record_number(int32_t partition, struct bytes value);
 
-/* One Fetch of one partition. Calls `each` for every record from `offset` on. *ret_next: the next
- * offset to ask for. Returns Kafka's code, or -errno. */
 struct fetched {
-    int64_t next;
+    int64_t next; /* offset to ask for */
     int64_t high_watermark;
     int64_t start;
 };
 typedef void (*record_fn)(void *arg, int64_t offset, int64_t number);
+/* One Fetch of one partition. Calls `each` for every record from `offset` on. Kafka's code, or
+ * -errno. */
 MUST_CHECK MAY_SUSPEND int client_fetch(struct client *client, const char *topic, int32_t partition,
         int64_t offset, unsigned wait_ms, record_fn each, void *arg, struct fetched *ret);
 /* ListOffsets: -1 latest, -2 earliest. */
