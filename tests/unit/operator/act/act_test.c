@@ -73,9 +73,7 @@ serve(struct server_request *request, void *arg)
 
 struct bench {
     struct shelf shelf;
-    struct server *server;
-    struct http *http;
-    struct kube *kube;
+    struct api api;
     struct cache cache;
     struct events *events;
     struct act act;
@@ -87,15 +85,11 @@ static void
 bench_begin(struct bench *bench)
 {
     static char texts[][4] = { "ns", "c", "u" };
-    json_setup();
-    http_setup();
     *bench = (struct bench){ .shelf = { .mutex = PTHREAD_MUTEX_INITIALIZER } };
-    bench->server = server_start(serve, &bench->shelf);
-    bench->http = http_new();
-    bench->kube = server_client(bench->server, bench->http);
+    api_begin(&bench->api, serve, &bench->shelf);
     cache_init(&bench->cache);
-    bench->events = events_new(bench->kube, "o");
-    act_init(&bench->act, bench->kube, &bench->cache, bench->events);
+    bench->events = events_new(bench->api.kube, "o");
+    act_init(&bench->act, bench->api.kube, &bench->cache, bench->events);
     bench->cluster.meta = (struct meta){ .namespace = texts[0], .name = texts[1], .uid = texts[2] };
     list_init(&bench->actions);
 }
@@ -109,9 +103,7 @@ bench_end(struct bench *bench)
     act_done(&bench->act);
     events_free(bench->events);
     cache_done(&bench->cache);
-    server_client_free(bench->kube);
-    http_free(bench->http);
-    server_stop(bench->server);
+    api_end(&bench->api);
 }
 
 static struct action *
@@ -155,11 +147,11 @@ TEST(an_object_of_ours_is_made_ours_again_and_then_left_alone)
     ASSERT_STRING(bench.shelf.log,
             "POST \nGET \nPATCH {\"metadata\":{\"name\":\"c-x\",\"uid\":\"o\"}}\n");
     ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
-    ASSERT_EQ(atomic_load(&bench.server->count), 3);
+    ASSERT_EQ(atomic_load(&bench.api.server->count), 3);
     struct action *action = LIST_FIRST(&bench.actions, struct action, node);
     json_set(action->object, "kind", "changed");
     ASSERT_OK(act_run(&bench.act, &bench.cluster, &bench.actions));
-    ASSERT_EQ(atomic_load(&bench.server->count), 4);
+    ASSERT_EQ(atomic_load(&bench.api.server->count), 4);
     bench_end(&bench);
 }
 
@@ -231,7 +223,7 @@ TEST(a3_a_mark_names_the_claim_as_it_was_seen)
     bench.shelf.is_stale = true;
     add(&bench, ACTION_DELETE_POD);
     ASSERT_ERROR(act_run(&bench.act, &bench.cluster, &bench.actions), -ESTALE);
-    ASSERT_EQ(atomic_load(&bench.server->count), 2); /* nothing after the first that failed */
+    ASSERT_EQ(atomic_load(&bench.api.server->count), 2); /* nothing after the first that failed */
     bench_end(&bench);
 }
 
@@ -247,11 +239,11 @@ TEST(a4_a_refusal_holds_up_what_needs_it_and_nothing_else)
     struct action *mark = add(&bench, ACTION_MARK_CLAIM);
     ASSERT_ERROR(act_run(&bench.act, &bench.cluster, &bench.actions), -EEXIST);
     ASSERT(strstr(fault_text(), "does not belong to this cluster"));
-    ASSERT_EQ(atomic_load(&bench.server->count), 3); /* of them one for the mark */
+    ASSERT_EQ(atomic_load(&bench.api.server->count), 3); /* of them one for the mark */
     ASSERT(mark->is_done);
     LIST_FIRST(&bench.actions, struct action, node)->is_base = true;
     ASSERT_ERROR(act_run(&bench.act, &bench.cluster, &bench.actions), -EEXIST);
-    ASSERT_EQ(atomic_load(&bench.server->count), 5); /* what all needs */
+    ASSERT_EQ(atomic_load(&bench.api.server->count), 5); /* what all needs */
     bench_end(&bench);
 }
 
@@ -319,11 +311,11 @@ TEST(a_status_is_written_once)
             &bench.act, &KUBE_CLUSTERS, &bench.cache.clusters, &bench.cluster.meta, status));
     ASSERT_OK(act_status(
             &bench.act, &KUBE_CLUSTERS, &bench.cache.clusters, &bench.cluster.meta, status));
-    ASSERT_EQ(atomic_load(&bench.server->count), 1);
+    ASSERT_EQ(atomic_load(&bench.api.server->count), 1);
     act_forget(&bench.act, "ns", "c");
     ASSERT_OK(act_status(
             &bench.act, &KUBE_CLUSTERS, &bench.cache.clusters, &bench.cluster.meta, status));
-    ASSERT_EQ(atomic_load(&bench.server->count), 2);
+    ASSERT_EQ(atomic_load(&bench.api.server->count), 2);
     bench_end(&bench);
 }
 

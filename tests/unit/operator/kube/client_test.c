@@ -67,59 +67,48 @@ static const struct {
 
 TEST(each_answer_has_its_errno_and_the_servers_words)
 {
-    json_setup();
-    http_setup();
-    struct http *http = http_new();
     struct script script = { .status = 200 };
-    struct server *server = server_start(answer, &script);
-    struct kube *kube = server_client(server, http);
+    struct api api;
+    api_begin(&api, answer, &script);
     for (size_t i = 0; i < ARRAY_SIZE(meanings); i++) {
         CLEANUP(json_freep) cJSON *json = NULL;
         script.status = meanings[i].status;
         script.json = meanings[i].json;
-        ASSERT_EQ(get_pod(kube, &json), meanings[i].error);
+        ASSERT_EQ(get_pod(api.kube, &json), meanings[i].error);
         ASSERT((json != NULL) == (meanings[i].error == 0));
         ASSERT(!strstr(meanings[i].json, "told") || strstr(fault_text(), "told"));
     }
-    server_client_free(kube);
-    http_free(http);
-    server_stop(server);
+    api_end(&api);
 }
 
 /* K5 */
 TEST(k5_a_busy_server_is_waited_for_but_not_for_ever)
 {
-    struct http *http = http_new();
     struct script script = { .status = 200, .json = "{}", .busy = 1 };
-    struct server *server = server_start(answer, &script);
-    struct kube *kube = server_client(server, http);
+    struct api api;
+    api_begin(&api, answer, &script);
     int64_t began_ms = clock_now_ms();
-    ASSERT_OK(get_pod(kube, NULL));
+    ASSERT_OK(get_pod(api.kube, NULL));
     ASSERT(clock_now_ms() - began_ms >= 1000);
-    ASSERT_EQ(atomic_load(&server->count), 2);
+    ASSERT_EQ(atomic_load(&api.server->count), 2);
     atomic_store(&script.busy, 100);
-    ASSERT_ERROR(get_pod(kube, NULL), -EBUSY);
-    ASSERT_EQ(atomic_load(&server->count), 2 + 1 + KUBE_BUSY_TRIES);
-    server_client_free(kube);
-    http_free(http);
-    server_stop(server);
+    ASSERT_ERROR(get_pod(api.kube, NULL), -EBUSY);
+    ASSERT_EQ(atomic_load(&api.server->count), 2 + 1 + KUBE_BUSY_TRIES);
+    api_end(&api);
 }
 
 /* K5 */
 TEST(k5_all_calls_together_keep_to_the_rate)
 {
-    struct http *http = http_new();
     struct script script = { .status = 200, .json = "{}" };
-    struct server *server = server_start(answer, &script);
-    struct kube *kube = server_client(server, http);
+    struct api api;
+    api_begin(&api, answer, &script);
     int64_t began_ms = clock_now_ms();
     for (int i = 0; i < KUBE_BURST + KUBE_RATE / 2; i++) {
-        ASSERT_OK(get_pod(kube, NULL));
+        ASSERT_OK(get_pod(api.kube, NULL));
     }
     ASSERT(clock_now_ms() - began_ms >= 400);
-    server_client_free(kube);
-    http_free(http);
-    server_stop(server);
+    api_end(&api);
 }
 
 static void
@@ -143,81 +132,69 @@ want_second(struct server_request *request, void *arg)
 /* K3 */
 TEST(k3_a_rotated_token_is_read_again_after_a_401)
 {
-    struct http *http = http_new();
-    struct server *server = server_start(want_second, NULL);
-    struct kube *kube = server_client(server, http);
-    ASSERT_ERROR(get_pod(kube, NULL), -EACCES);
-    ASSERT_EQ(atomic_load(&server->count), 2);
+    struct api api;
+    api_begin(&api, want_second, NULL);
+    ASSERT_ERROR(get_pod(api.kube, NULL), -EACCES);
+    ASSERT_EQ(atomic_load(&api.server->count), 2);
     token_write("second\n");
-    ASSERT_OK(get_pod(kube, NULL));
-    server_client_free(kube);
-    http_free(http);
-    server_stop(server);
+    ASSERT_OK(get_pod(api.kube, NULL));
+    api_end(&api);
 }
 
 /* K3 */
 TEST(k3_a_token_that_cannot_be_read_leaves_the_old_one_in_force)
 {
-    struct http *http = http_new();
     struct script script = { .status = 200, .json = "{}" };
-    struct server *server = server_start(answer, &script);
-    struct kube *kube = server_client(server, http);
+    struct api api;
+    api_begin(&api, answer, &script);
     char path[512];
     snprintf(path, sizeof path, "%s/token", test_directory());
     unlink(path);
-    ASSERT_EQ(credentials_refresh(kube->credentials, true), 0);
-    ASSERT_STRING(kube->credentials->authorization, "Bearer first");
-    ASSERT_OK(get_pod(kube, NULL));
+    ASSERT_EQ(credentials_refresh(api.kube->credentials, true), 0);
+    ASSERT_STRING(api.kube->credentials->authorization, "Bearer first");
+    ASSERT_OK(get_pod(api.kube, NULL));
     token_write("third");
-    ASSERT_EQ(credentials_refresh(kube->credentials, true), 1);
-    ASSERT_STRING(kube->credentials->authorization, "Bearer third");
-    server_client_free(kube);
-    http_free(http);
-    server_stop(server);
+    ASSERT_EQ(credentials_refresh(api.kube->credentials, true), 1);
+    ASSERT_STRING(api.kube->credentials->authorization, "Bearer third");
+    api_end(&api);
 }
 
 /* K4 */
 TEST(k4_writes_say_what_they_expect)
 {
-    struct http *http = http_new();
     struct script script = { .status = 200, .json = "{}" };
-    struct server *server = server_start(answer, &script);
-    struct kube *kube = server_client(server, http);
+    struct api api;
+    api_begin(&api, answer, &script);
     CLEANUP(json_freep) cJSON *object = cJSON_CreateObject();
     json_set(json_object(object, "metadata"), "name", "s");
-    ASSERT_OK(kube_apply(kube, &KUBE_CLUSTERS, "ns", "status", object, NULL));
+    ASSERT_OK(kube_apply(api.kube, &KUBE_CLUSTERS, "ns", "status", object, NULL));
     ASSERT_STRING(script.seen,
             "PATCH /apis/freshet.dev/v1alpha1/namespaces/ns/freshetclusters/s/status"
             "?fieldManager=freshet-operator&force=true&fieldValidation=Strict "
             "application/apply-patch+yaml {\"metadata\":{\"name\":\"s\"}}");
     struct kube_delete options = { .uid = "u1", .grace_s = 0 };
-    ASSERT_OK(kube_delete(kube, &KUBE_PODS, "ns", "p", &options));
+    ASSERT_OK(kube_delete(api.kube, &KUBE_PODS, "ns", "p", &options));
     ASSERT_STRING(script.seen, "DELETE /api/v1/namespaces/ns/pods/p application/json "
                                "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\","
                                "\"propagationPolicy\":\"Background\","
                                "\"preconditions\":{\"uid\":\"u1\"},\"gracePeriodSeconds\":0}");
-    server_client_free(kube);
-    http_free(http);
-    server_stop(server);
+    api_end(&api);
 }
 
 /* K4 */
 TEST(k4_deleting_what_is_gone_or_another_is_done)
 {
-    struct http *http = http_new();
     struct script script = { .status = 404, .json = STATUS("NotFound") };
-    struct server *server = server_start(answer, &script);
-    struct kube *kube = server_client(server, http);
+    struct api api;
+    api_begin(&api, answer, &script);
     struct kube_delete options = { .uid = "u1", .grace_s = -1 };
-    ASSERT_OK(kube_delete(kube, &KUBE_PODS, "ns", "p", &options));
+    ASSERT_OK(kube_delete(api.kube, &KUBE_PODS, "ns", "p", &options));
     script.status = 409;
     script.json = STATUS("Conflict");
-    ASSERT_OK(kube_delete(kube, &KUBE_PODS, "ns", "p", &options));
+    ASSERT_OK(kube_delete(api.kube, &KUBE_PODS, "ns", "p", &options));
     options.resource_version = "7";
-    ASSERT_ERROR(kube_delete(kube, &KUBE_PODS, "ns", "p", &options), -ESTALE);
-    server_client_free(kube);
-    http_free(http);
-    server_stop(server);
+    ASSERT_ERROR(kube_delete(api.kube, &KUBE_PODS, "ns", "p", &options), -ESTALE);
+    api_end(&api);
 }
 
 static void
@@ -251,14 +228,11 @@ endless(struct server_request *request, void *arg)
 static int
 error_with(server_handler handler)
 {
-    struct http *http = http_new();
-    struct server *server = server_start(handler, NULL);
-    struct kube *kube = server_client(server, http);
-    kube->timeout_ms = handler == endless ? 60000 : 300;
-    int r = get_pod(kube, NULL);
-    server_client_free(kube);
-    http_free(http);
-    server_stop(server);
+    struct api api;
+    api_begin(&api, handler, NULL);
+    api.kube->timeout_ms = handler == endless ? 60000 : 300;
+    int r = get_pod(api.kube, NULL);
+    api_end(&api);
     return r;
 }
 
@@ -281,15 +255,13 @@ TEST(k1_an_answer_without_end_costs_bounded_memory)
 
 TEST(a_server_that_is_not_there_is_refused_and_known_not_to_have_acted)
 {
-    struct http *http = http_new();
     struct script script = { .status = 200, .json = "{}" };
-    struct server *server = server_start(answer, &script);
-    struct kube *kube = server_client(server, http);
-    server_stop(server);
-    ASSERT_ERROR(get_pod(kube, NULL), -ECONNREFUSED);
+    struct api api;
+    api_begin(&api, answer, &script);
+    server_stop(TAKE_PTR(api.server));
+    ASSERT_ERROR(get_pod(api.kube, NULL), -ECONNREFUSED);
     /* The words come into conditions: how long it took is not among them (T2). */
     ASSERT(strstr(fault_text(), ": Couldn't connect"));
     ASSERT(!strstr(fault_text(), " ms"));
-    server_client_free(kube);
-    http_free(http);
+    api_end(&api);
 }

@@ -71,9 +71,7 @@ serve(struct server_request *request, void *arg)
 
 struct bench {
     struct shelf shelf;
-    struct server *server;
-    struct http *http;
-    struct kube *kube;
+    struct api api;
     struct election a;
     struct election b;
 };
@@ -81,17 +79,13 @@ struct bench {
 static void
 bench_begin(struct bench *bench)
 {
-    json_setup();
-    http_setup();
     *bench = (struct bench){ .shelf = { .mutex = PTHREAD_MUTEX_INITIALIZER } };
-    bench->server = server_start(serve, &bench->shelf);
-    bench->http = http_new();
-    bench->kube = server_client(bench->server, bench->http);
-    bench->kube->is_unlimited = true;
+    api_begin(&bench->api, serve, &bench->shelf);
+    bench->api.kube->is_unlimited = true;
     struct election_options options = { "ns", "lock", "a", 1500, 1000, 100 };
-    election_init(&bench->a, bench->kube, &options);
+    election_init(&bench->a, bench->api.kube, &options);
     options.identity = "b";
-    election_init(&bench->b, bench->kube, &options);
+    election_init(&bench->b, bench->api.kube, &options);
 }
 
 static void
@@ -99,9 +93,7 @@ bench_end(struct bench *bench)
 {
     election_done(&bench->a);
     election_done(&bench->b);
-    server_client_free(bench->kube);
-    http_free(bench->http);
-    server_stop(bench->server);
+    api_end(&bench->api);
     cJSON_Delete(bench->shelf.lease);
 }
 
@@ -109,7 +101,7 @@ static void
 wait_ms(struct bench *bench, int64_t ms)
 {
     for (int64_t end_ms = clock_now_ms() + ms; clock_now_ms() < end_ms;) {
-        http_run(bench->http, end_ms - clock_now_ms());
+        http_run(bench->api.http, end_ms - clock_now_ms());
     }
 }
 

@@ -35,41 +35,33 @@ take(struct server_request *request, void *arg)
 
 struct bench {
     struct mailbox box;
-    struct server *server;
-    struct http *http;
-    struct kube *kube;
+    struct api api;
     struct events *events;
 };
 
 static void
 bench_begin(struct bench *bench)
 {
-    json_setup();
-    http_setup();
     *bench = (struct bench){ .box = { .mutex = PTHREAD_MUTEX_INITIALIZER } };
-    bench->server = server_start(take, &bench->box);
-    bench->http = http_new();
-    bench->kube = server_client(bench->server, bench->http);
-    bench->events = events_new(bench->kube, "operator-0");
+    api_begin(&bench->api, take, &bench->box);
+    bench->events = events_new(bench->api.kube, "operator-0");
 }
 
 static void
 bench_end(struct bench *bench)
 {
     events_free(bench->events);
-    server_client_free(bench->kube);
-    http_free(bench->http);
-    server_stop(bench->server);
+    api_end(&bench->api);
 }
 
 static void
 run_until(struct bench *bench, unsigned requests)
 {
     int64_t end_ms = clock_now_ms() + 10000;
-    while (atomic_load(&bench->server->count) < requests && clock_now_ms() < end_ms) {
-        http_run(bench->http, 20);
+    while (atomic_load(&bench->api.server->count) < requests && clock_now_ms() < end_ms) {
+        http_run(bench->api.http, 20);
     }
-    http_run(bench->http, 50);
+    http_run(bench->api.http, 50);
 }
 
 static struct event
@@ -124,7 +116,7 @@ TEST(k9_a_storm_of_events_is_bounded_and_what_is_dropped_is_counted)
     }
     ASSERT_EQ(events_dropped(bench.events), 200 - EVENTS_UNDER_WAY_MAX);
     run_until(&bench, EVENTS_UNDER_WAY_MAX);
-    ASSERT_EQ(atomic_load(&bench.server->count), EVENTS_UNDER_WAY_MAX);
+    ASSERT_EQ(atomic_load(&bench.api.server->count), EVENTS_UNDER_WAY_MAX);
     CLEANUP(json_freep) cJSON *posted = NULL;
     ASSERT_OK(json_parse(bytes_of_string(bench.box.last), &posted));
     ASSERT_EQ(strlen(json_text(posted, "note")), EVENT_NOTE_MAX);

@@ -218,8 +218,8 @@ server_stop(struct server *server)
     mem_free(server);
 }
 
-struct kube *
-server_client(struct server *server, struct http *http)
+static struct kube *
+client_new(struct server *server, struct http *http)
 {
     char path[512];
     struct credentials *credentials = NULL;
@@ -246,9 +246,29 @@ server_client(struct server *server, struct http *http)
     return kube;
 }
 
-void
-server_client_free(struct kube *kube)
+static void
+client_free(struct kube *kube)
 {
     kube_done(kube);
     mem_free(kube);
+}
+
+void
+api_begin(struct api *api, server_handler handler, void *arg)
+{
+    json_setup();
+    http_setup();
+    api->server = server_start(handler, arg);
+    api->http = http_new();
+    api->kube = client_new(api->server, api->http);
+}
+
+void
+api_end(struct api *api)
+{
+    client_free(api->kube);
+    http_free(api->http);
+    if (api->server) {
+        server_stop(api->server);
+    }
 }

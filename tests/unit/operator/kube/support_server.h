@@ -49,6 +49,12 @@ void server_chunk(struct server_request *request, const char *text);
 /* Waits until the test has stopped the server or the peer closed; for hung sockets. */
 void server_hang(struct server_request *request);
 
-/* A client of the server, its credentials from a kubeconfig in the test's folder. */
-struct kube *server_client(struct server *server, struct http *http);
-void server_client_free(struct kube *kube);
+/* A server and a client of it, whose credentials are from a kubeconfig in the test's folder. */
+struct api {
+    struct server *server; /* NULL: stopped */
+    struct http *http;
+    struct kube *kube;
+};
+
+void api_begin(struct api *api, server_handler handler, void *arg);
+void api_end(struct api *api);

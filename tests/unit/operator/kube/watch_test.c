@@ -80,27 +80,22 @@ static const char *
 story_of(server_handler handler, size_t piece)
 {
     static struct story story;
-    json_setup();
-    http_setup();
-    memset(&story, 0, sizeof story);
-    struct http *http = http_new();
-    struct server *server = server_start(handler, NULL);
-    struct kube *kube = server_client(server, http);
+    struct api api;
     struct watch watch;
-    atomic_store(&server->piece, piece);
-    watch_init(&watch, kube, &KUBE_PODS, &sink, &story);
+    memset(&story, 0, sizeof story);
+    api_begin(&api, handler, NULL);
+    atomic_store(&api.server->piece, piece);
+    watch_init(&watch, api.kube, &KUBE_PODS, &sink, &story);
     watch.pause_ms_min = 10;
     watch.seconds_min = 1;
     watch.seconds_max = 1;
     watch_start(&watch);
     int64_t end_ms = clock_now_ms() + PATIENCE_MS;
     while (!strstr(story.text, "+z") && clock_now_ms() < end_ms) {
-        http_run(http, 50);
+        http_run(api.http, 50);
     }
     watch_stop(&watch);
-    server_client_free(kube);
-    http_free(http);
-    server_stop(server);
+    api_end(&api);
     return story.text;
 }
 
