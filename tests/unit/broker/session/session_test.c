@@ -160,9 +160,7 @@ FIBER_TEST(a_handler_that_has_waited_still_logs_its_client_and_api)
     ASSERT_OK(bench_open(&bench));
     struct giver giver = { .bench = &bench, .count = 1 };
     ASSERT_OK(fiber_spawn("giver", give_all, &giver, &fiber));
-    while (started_count < 1) {
-        ASSERT_OK(fiber_sleep_ns(100000));
-    }
+    ASSERT_OK(wait_started(1));
     go[0] = true;
     ASSERT_EQ(answered(&bench), 0);
     ASSERT_STRING(seen.api, "ApiVersions");
@@ -183,9 +181,7 @@ FIBER_TEST(answers_leave_in_the_order_of_their_requests)
     place_taken[0] = place_taken[1] = true;
     go[2] = true;
     ASSERT_OK(fiber_spawn("giver", give_all, &giver, &fiber));
-    while (started_count < 3) {
-        ASSERT_OK(fiber_sleep_ns(100000));
-    }
+    ASSERT_OK(wait_started(3));
     /* The last has ended, the first has not: nothing may be sent. */
     uint8_t byte;
     ASSERT_EQ(stream_read(bench.client, &byte, 1, clock_mono_ns() + SECOND / 20), -ETIMEDOUT);
@@ -208,6 +204,7 @@ FIBER_TEST(a_handler_starts_when_the_one_before_has_its_place_in_line)
     ASSERT_OK(bench_open(&bench));
     struct giver giver = { .bench = &bench, .count = 3 };
     ASSERT_OK(fiber_spawn("giver", give_all, &giver, &fiber));
+    ASSERT_OK(wait_started(1));
     ASSERT_OK(fiber_sleep_ns(20 * 1000000));
     ASSERT_EQ(started_count, 1);
     place_taken[0] = true;
@@ -236,6 +233,7 @@ FIBER_TEST(no_more_requests_run_at_once_than_the_pipeline_holds)
         place_taken[i] = true;
     }
     ASSERT_OK(fiber_spawn("giver", give_all, &giver, &fiber));
+    ASSERT_OK(wait_started(CONNECTION_PIPELINE_MAX));
     ASSERT_OK(fiber_sleep_ns(50 * 1000000));
     ASSERT_EQ(started_count, CONNECTION_PIPELINE_MAX);
     for (int i = 0; i < giver.count; i++) {
@@ -260,9 +258,7 @@ FIBER_TEST(an_unknown_outcome_closes_the_connection_and_drops_the_answers_behind
     }
     close_it[1] = true;
     ASSERT_OK(fiber_spawn("giver", give_all, &giver, &fiber));
-    while (started_count < 3) {
-        ASSERT_OK(fiber_sleep_ns(100000));
-    }
+    ASSERT_OK(wait_started(3));
     fiber_join(fiber);
     go[2] = go[1] = go[0] = true;
     ASSERT_EQ(answered(&bench), 0);
