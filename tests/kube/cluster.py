@@ -222,7 +222,7 @@ def cluster_spec(replicas, outside="", by=None):
                      "objectStore": {"bucket": "freshet", "prefix": "kube", "region": "us-east-1", "endpoint": f"http://s3.{NAMESPACE}.svc:7070",
                                      "pathStyle": True, "credentials": {"secretName": "s3"}},
                      "resources": {"requests": REQUESTS, "limits": {"memory": "1Gi"}},
-                     "rollout": {"minReadySeconds": 1, "surge": int(os.environ.get("SURGE", "0"))},
+                     "rollout": {"minReadySeconds": int(os.environ.get("MIN_READY", "1")), "surge": int(os.environ.get("SURGE", "0"))},
                      "config": {"io.engine": os.environ.get("IO_ENGINE", "auto")}}}
 
 
