@@ -128,9 +128,8 @@ undrain_step(struct planner *planner, const struct member *member)
 static void
 unheard_step(struct planner *planner, const struct member *member)
 {
-    const struct broker *broker = member_broker(planner, member);
-    bool lives = broker && member_is_told_since(member, member->pod->node_since_ms);
-    if (lives && broker->state == BROKER_ACTIVE && member_witness(planner) &&
+    if (member_is_unheard(planner, member) &&
+            member_broker(planner, member)->state == BROKER_ACTIVE && member_witness(planner) &&
             lost_are_believed(planner)) {
         broker_call(planner, member, ACTION_DRAIN, member->pod->pod->ip);
     }

@@ -167,6 +167,13 @@ member_is_told_since(const struct member *member, int64_t since_ms)
 }
 
 bool
+member_is_unheard(const struct planner *planner, const struct member *member)
+{
+    return member->state == MEMBER_LOST && member_broker(planner, member) &&
+           member_is_told_since(member, member->pod->node_since_ms);
+}
+
+bool
 member_volume_is_lost(const struct member *member)
 {
     const struct claim *claim = member->claim ? member->claim->claim : NULL;

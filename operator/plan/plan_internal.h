@@ -59,6 +59,8 @@ bool member_never_began(const struct planner *planner, const struct member *memb
 bool member_began_after_all(const struct planner *planner, const struct member *member);
 /* Whether its broker's answer is to a question that was asked after that moment. */
 bool member_is_told_since(const struct member *member, int64_t since_ms);
+/* P4: its node is lost, and it has answered since. */
+bool member_is_unheard(const struct planner *planner, const struct member *member);
 /* Somebody who serves, and can write a record into the metadata log; or NULL. */
 const struct member *member_witness(const struct planner *planner);
 

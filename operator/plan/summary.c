@@ -166,8 +166,11 @@ degraded_make(struct planner *planner)
         trouble_tell(planner, member);
     } else if ((member = first(planner, MEMBER_LOST, CLAIM_ACTIVE))) {
         status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "NodeLost",
-                "node %s with broker %d is lost; what is in its log waits for the volume",
-                member->pod->pod->node, member->id);
+                "node %s with broker %d is lost; %s", member->pod->pod->node, member->id,
+                member_is_unheard(planner, member)
+                        ? "the broker lives, clients don't reach it, and others take its partitions"
+                : planner->in->cluster->wal_is_volume ? "what is in its log waits for the volume"
+                                                      : "others take its partitions");
     } else {
         status_condition(status, CONDITION_DEGRADED, TRUTH_FALSE, "AsExpected", "nothing is wrong");
     }

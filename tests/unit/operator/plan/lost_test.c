@@ -2,6 +2,8 @@
 #include "unit/operator/plan/support_world.h"
 #include "unit/test.h"
 
+#include <stdio.h>
+
 #define OK "ready says:active"
 #define LIVES "starting says:active node:down"
 
@@ -91,6 +93,32 @@ TEST(p1_one_that_registered_again_after_its_proof_is_drained_again)
         ASSERT_STRING(world_plan(&world), rows[i].plan);
         world_end(&world);
     }
+}
+
+static const char *
+lost_message(const char *spec, const char *broker)
+{
+    static struct world world;
+    static char text[sizeof world.plan.status.conditions[0].message];
+    world_begin(&world, 2, spec);
+    world_broker(&world, 0, OK);
+    world_broker(&world, 1, broker);
+    world_plan(&world);
+    snprintf(text, sizeof text, "%s", world.plan.status.conditions[CONDITION_DEGRADED].message);
+    world_end(&world);
+    return text;
+}
+
+/* P4 */
+TEST(p4_what_a_lost_node_means_is_told)
+{
+    ASSERT_STRING(lost_message("{}", "starting node:down"),
+            "node node-1 with broker 1 is lost; what is in its log waits for the volume");
+    ASSERT_STRING(lost_message("{\"spec\":{\"wal\":{\"type\":\"s3\"}}}", "starting node:down"),
+            "node node-1 with broker 1 is lost; others take its partitions");
+    ASSERT_STRING(lost_message("{}", LIVES),
+            "node node-1 with broker 1 is lost; the broker lives, clients don't reach it, and "
+            "others take its partitions");
 }
 
 /* P4 */
