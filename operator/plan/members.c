@@ -92,8 +92,6 @@ pods_take(struct planner *planner)
 static void
 claims_take(struct planner *planner)
 {
-    char store[STORE_HASH_SIZE];
-    cluster_store_hash(planner->in->cluster, store);
     for (size_t i = 0; i < planner->in->claim_count; i++) {
         const struct plan_claim *claim = &planner->in->claims[i];
         if (claim->claim->id < 0) {
@@ -102,7 +100,7 @@ claims_take(struct planner *planner)
         struct member *member = member_of(planner, claim->claim->id);
         member->claim = claim;
         member->ledger = claim->claim->state;
-        member->is_foreign = strcmp(claim->claim->store, store) != 0;
+        member->is_foreign = !cluster_has_store(planner->in->cluster, claim->claim->store);
         member->zone = claim->claim->zone;
     }
 }
@@ -229,7 +227,7 @@ member_witness(const struct planner *planner)
     for (size_t i = 0; i < planner->count; i++) {
         const struct member *member = &planner->members[i];
         if (member->ledger == CLAIM_ACTIVE && member->state == MEMBER_READY &&
-                *member->pod->pod->ip) {
+                !member->is_foreign && *member->pod->pod->ip) {
             return member;
         }
     }

@@ -236,16 +236,33 @@ cluster_is_rival(const struct cluster *a, const struct cluster *b)
     return is_same && order < 0;
 }
 
-char *
-cluster_store_hash(const struct cluster *cluster, char out[STORE_HASH_SIZE])
+static void
+store_hash(const struct cluster *cluster, const char *endpoint, char out[STORE_HASH_SIZE])
 {
     struct strbuf text;
     strbuf_init(&text, 2048);
-    strbuf_printf(&text, "%s\n%s\n%s", cluster->endpoint, cluster->bucket, cluster->prefix);
+    strbuf_printf(&text, "%s\n%s\n%s", endpoint, cluster->bucket, cluster->prefix);
     snprintf(out, STORE_HASH_SIZE, "%016llx",
             (unsigned long long)bytes_hash(strbuf_bytes(&text), 0));
     strbuf_done(&text);
+}
+
+char *
+cluster_store_hash(const struct cluster *cluster, char out[STORE_HASH_SIZE])
+{
+    store_hash(cluster, "", out);
     return out;
+}
+
+/* Claims of before had the endpoint in it. */
+bool
+cluster_has_store(const struct cluster *cluster, const char *hash)
+{
+    char now[STORE_HASH_SIZE];
+    char before[STORE_HASH_SIZE];
+    store_hash(cluster, "", now);
+    store_hash(cluster, cluster->endpoint, before);
+    return strcmp(hash, now) == 0 || strcmp(hash, before) == 0;
 }
 
 static bool

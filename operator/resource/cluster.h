@@ -91,6 +91,11 @@ bool cluster_loss_is_spent(const struct cluster *cluster, int id);
 void cluster_losses_follow(const struct cluster *before, struct cluster *after);
 /* Whether b, which is another one, has the same place in the same bucket and came before. */
 bool cluster_is_rival(const struct cluster *a, const struct cluster *b);
-/* Eight hexadecimal digits that say which bucket and prefix the data of a volume belongs to. */
+/* Hexadecimal digits that say which bucket and prefix the data of a volume belongs to. The endpoint
+ * is only where they are reached: brokers themselves refuse a volume of another cluster. Crash
+ * scenario: the store's gateway gets another name; all volumes are somebody else's, and as many
+ * brokers again are made. */
 #define STORE_HASH_SIZE 17
 char *cluster_store_hash(const struct cluster *cluster, char out[STORE_HASH_SIZE]);
+/* Whether that is the hash of the cluster's store. */
+bool cluster_has_store(const struct cluster *cluster, const char *hash);

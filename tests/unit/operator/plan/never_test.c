@@ -213,3 +213,18 @@ TEST(a_volume_that_cannot_be_made_is_told)
     ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/Unschedulable");
     world_end(&world);
 }
+
+#define ENDPOINT(text) "{\"spec\":{\"objectStore\":{\"endpoint\":\"" text "\"}}}"
+
+/* P5 */
+TEST(p5_a_store_that_is_reached_by_another_name_is_the_same)
+{
+    static struct world world;
+    world_begin(&world, 2, ENDPOINT("http://a:9000"));
+    world_broker(&world, 0, "ready says:active");
+    world_broker(&world, 1, "ready says:active");
+    world_wish(&world, 2, ENDPOINT("https://b"));
+    ASSERT_STRING(world_plan(&world), "");
+    ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "False/AsExpected");
+    world_end(&world);
+}

@@ -160,6 +160,7 @@ static const struct row drain_rows[] = {
     { "which holds up nothing else, should it fail", 2, { OK " old", OK, "nopod empty" },
             "try-pod 0, delete-pod 0, unregister 2, delete-claim 2" },
     { "nobody is there to write it down", 1, { "starting", "nopod empty" }, "" },
+    { "nor is a broker of another bucket", 1, { "starting", "nopod empty", OK " foreign" }, "" },
     { "the volume is going", 1, { OK, "nopod empty deleting" }, "" },
     { "cancelled before the call", 2, { OK, OK " draining" }, "mark-claim 1 active" },
     { "cancelled under way", 2, { OK, "ready draining drained-role says:draining" },

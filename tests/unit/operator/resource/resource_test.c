@@ -68,21 +68,28 @@ TEST(numbers_of_a_cluster_have_defaults_and_bounds)
     cluster_free(cluster);
 }
 
-TEST(a_volume_belongs_to_endpoint_bucket_and_prefix)
+TEST(a_volume_belongs_to_bucket_and_prefix_wherever_they_are_reached)
 {
-    char hash[3][STORE_HASH_SIZE];
+    char hash[4][STORE_HASH_SIZE];
+    static const char *const endpoints[] = { "", "", "", "http://a" };
     static const char *const specs[] = { SPEC(LISTENERS), SPEC(LISTENERS ",\"replicas\":9"),
         "{" META "},\"spec\":{\"objectStore\":{\"bucket\":\"data\",\"prefix\":\"p\"},\"wal\":{"
-        "\"size\":\"1Gi\"}" LISTENERS "}}" };
-    for (size_t i = 0; i < 3; i++) {
+        "\"size\":\"1Gi\"}" LISTENERS "}}",
+        SPEC(LISTENERS) };
+    for (size_t i = 0; i < 4; i++) {
         CLEANUP(json_freep) cJSON *json = parse(specs[i]);
         struct cluster *cluster = NULL;
         ASSERT_OK(cluster_parse(json, &cluster));
+        cluster->endpoint = endpoints[i];
         cluster_store_hash(cluster, hash[i]);
+        ASSERT(cluster_has_store(cluster, hash[i]));
+        ASSERT_EQ(cluster_has_store(cluster, hash[0]), i != 2);
+        ASSERT_EQ(cluster_has_store(cluster, "54d1f8f8f3e1d2a5"), false);
         cluster_free(cluster);
     }
     ASSERT_STRING(hash[0], hash[1]);
     ASSERT(strcmp(hash[0], hash[2]) != 0);
+    ASSERT_STRING(hash[0], hash[3]);
 }
 
 TEST(a_pod_is_read)
