@@ -176,18 +176,22 @@ container_security(cJSON *container)
 static void
 container_program(const struct planner *planner, cJSON *container)
 {
+    const cJSON *resources = json_at(planner->in->cluster->spec, "resources");
     json_set(container, "name", "freshet");
     json_set(container, "image", planner->image);
     json_set(container, "imagePullPolicy", planner->in->cluster->pull_policy);
     /* Why it ended is its last line: it becomes the condition's message. */
     json_set(container, "terminationMessagePolicy", "FallbackToLogsOnError");
+    /* Also of the one that empties the bucket: a quota may want them of every pod. */
+    if (resources) {
+        cJSON_AddItemToObject(container, "resources", cJSON_Duplicate(resources, true));
+    }
 }
 
 static void
 container_make(const struct planner *planner, int id, const char *zone, cJSON *container)
 {
     const struct cluster *cluster = planner->in->cluster;
-    const cJSON *resources = json_at(cluster->spec, "resources");
     container_program(planner, container);
     cJSON *args = json_array(container, "args");
     json_push_text(args, "broker");
@@ -205,9 +209,6 @@ container_make(const struct planner *planner, int id, const char *zone, cJSON *c
     mount(container, "wal", "/var/lib/freshet");
     mount(container, "config", "/etc/freshet");
     mount(container, "tmp", "/tmp");
-    if (resources) {
-        cJSON_AddItemToObject(container, "resources", cJSON_Duplicate(resources, true));
-    }
     container_security(container);
 }
 

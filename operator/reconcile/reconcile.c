@@ -78,6 +78,9 @@ advice(int error)
         return "the API server refuses it; change what it names: ";
     case -EDQUOT:
         return "the quota of the namespace is used up; raise it, or wish for less: ";
+    case -ESHUTDOWN:
+        return "nothing can be made in a namespace that is being deleted; a resource that waits "
+               "for its objects to be removed is let go by deletionPolicy.objects: Retain: ";
     case -EACCES:
         return "the operator lacks a right; give its role what the chart gives: ";
     default:

@@ -228,3 +228,18 @@ TEST(p5_a_store_that_is_reached_by_another_name_is_the_same)
     ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "False/AsExpected");
     world_end(&world);
 }
+
+/* P10: a quota may want them of every pod. */
+TEST(p10_the_pod_that_empties_the_bucket_has_the_resources_of_brokers)
+{
+    static struct world world;
+    world_begin(&world, 1,
+            "{\"metadata\":{\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"},\"spec\":{"
+            "\"deletionPolicy\":{\"objects\":\"Delete\"},\"resources\":{\"limits\":{\"memory\":"
+            "\"3Gi\"}}},\"status\":{\"clusterId\":\"x\"}}");
+    ASSERT_STRING(world_plan(&world), "create-pod");
+    const struct action *action = LIST_FIRST(&world.plan.actions, struct action, node);
+    const cJSON *container = cJSON_GetArrayItem(json_at(action->object, "spec/containers"), 0);
+    ASSERT_STRING(json_text(container, "resources/limits/memory"), "3Gi");
+    world_end(&world);
+}
