@@ -13,9 +13,9 @@
 
 struct applied {
     struct map_node node;
-    char key[KEY_SIZE]; /* namespace, cluster, kind, name */
-    uint64_t hash;      /* of what was applied */
-    char version[64];   /* that came of it */
+    uint64_t hash; /* of what was applied */
+    char *version; /* that came of it; owned, or NULL. There are many of these: no room to spare */
+    char key[];    /* namespace, cluster, kind, name */
 };
 
 void
@@ -29,6 +29,7 @@ static void
 applied_free(struct act *act, struct applied *applied)
 {
     map_remove(&act->applied, &applied->node);
+    mem_free(applied->version);
     mem_free(applied);
 }
 
@@ -70,8 +71,9 @@ applied_of(struct act *act, const char *key)
     if (node) {
         return CONTAINER_OF(node, struct applied, node);
     }
-    struct applied *applied = mem_alloc(sizeof *applied);
-    snprintf(applied->key, sizeof applied->key, "%s", key);
+    size_t size = strlen(key) + 1;
+    struct applied *applied = mem_alloc(sizeof *applied + size);
+    memcpy(applied->key, key, size);
     map_insert(&act->applied, &applied->node, hash);
     return applied;
 }
@@ -80,8 +82,8 @@ static void
 applied_note(struct applied *applied, uint64_t hash, const cJSON *answer)
 {
     applied->hash = hash;
-    snprintf(applied->version, sizeof applied->version, "%s",
-            json_text(answer, "metadata/resourceVersion"));
+    mem_free(applied->version);
+    applied->version = mem_strdup(json_text(answer, "metadata/resourceVersion"));
 }
 
 #define UID_SIZE 64
@@ -153,7 +155,8 @@ apply_now(struct act *act, const struct act_for *cluster, struct action *action)
     struct applied *applied = applied_of(act, key);
     struct table_entry *entry = table_find(table, cluster->namespace, action->name);
     bool is_ours = entry && strcmp(entry->meta->owner_uid, cluster->uid) == 0;
-    if (is_ours && applied->hash == hash && strcmp(entry->meta->version, applied->version) == 0) {
+    if (is_ours && applied->hash == hash && applied->version &&
+            strcmp(entry->meta->version, applied->version) == 0) {
         return 0;
     }
     CLEANUP(json_freep) cJSON *answer = NULL;
