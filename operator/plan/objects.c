@@ -234,6 +234,14 @@ monitor_plan(struct planner *planner)
 {
     const struct cluster *cluster = planner->in->cluster;
     cJSON *object = object_new(planner, &KUBE_MONITORS, cluster->meta.name, true);
+    cJSON *labels = json_object(json_object(object, "metadata"), "labels");
+    const cJSON *label;
+    cJSON_ArrayForEach(label, json_at(cluster->spec, "metrics/podMonitorLabels"))
+    {
+        if (cJSON_IsString(label) && !cJSON_GetObjectItemCaseSensitive(labels, label->string)) {
+            json_set(labels, label->string, label->valuestring); /* ours win */
+        }
+    }
     cJSON *spec = json_object(object, "spec");
     selector_set(planner, json_object(json_object(spec, "selector"), "matchLabels"), NULL);
     cJSON *endpoint = json_push(json_array(spec, "podMetricsEndpoints"));

@@ -280,12 +280,15 @@ TEST(a_pod_monitor_is_made_where_it_is_wished)
             strcmp(json_text(made(&world, ACTION_APPLY, "c"), "kind"), "PodMonitor") != 0);
     world_end(&world);
     world_begin(&world, 1,
-            "{\"spec\":{\"metrics\":{\"podMonitor\":true},\"pdb\":{\"enabled\":false},"
+            "{\"spec\":{\"metrics\":{\"podMonitor\":true,\"podMonitorLabels\":{\"release\":\"p\","
+            "\"freshet.dev/cluster\":\"other\"}},\"pdb\":{\"enabled\":false},"
             "\"networkPolicy\":{\"enabled\":false}}}");
     world_plan(&world);
     const cJSON *monitor = made(&world, ACTION_APPLY, "c");
     ASSERT_STRING(json_text(monitor, "kind"), "PodMonitor");
     ASSERT_STRING(json_member(monitor, "spec/selector/matchLabels", "freshet.dev/cluster"), "c");
+    ASSERT_STRING(json_member(monitor, "metadata/labels", "release"), "p");
+    ASSERT_STRING(json_member(monitor, "metadata/labels", "freshet.dev/cluster"), "c");
     const cJSON *endpoint = cJSON_GetArrayItem(json_at(monitor, "spec/podMetricsEndpoints"), 0);
     ASSERT_STRING(json_text(endpoint, "port"), "admin");
     world_end(&world);
