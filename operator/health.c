@@ -52,6 +52,9 @@ metrics_page(struct health *health, struct strbuf *out)
     const struct metric metrics[] = {
         { "gauge", "freshet_operator_leader", "1 when this process leads.", health->is_leader },
         { "gauge", "freshet_operator_clusters", "Clusters seen.", health->clusters },
+        { "gauge", "freshet_operator_clusters_not_ready",
+                "Clusters that wish for brokers and whose condition Ready is not True.",
+                health->not_ready },
         { "gauge", "freshet_operator_pods", "Pods of brokers seen.", health->pods },
         { "gauge", "freshet_operator_queue_depth", "Clusters that wait for a pass.",
                 health->queue_depth },

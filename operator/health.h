@@ -11,7 +11,8 @@
 #define HEALTH_STALL_MS 120000 /* a loop that hasn't turned for as long is dead */
 
 struct health {
-    _Atomic int64_t turned_ms; /* the loop's last turn */
+    _Atomic int64_t turned_ms;  /* the loop's last turn */
+    _Atomic uint64_t not_ready; /* clusters */
     _Atomic bool is_leader;
     _Atomic bool is_synced;
     _Atomic bool is_ending;

@@ -50,6 +50,13 @@ static void
 on_alive(void *arg)
 {
     struct operator_state *state = arg;
+    uint64_t not_ready = 0;
+    TABLE_FOREACH(entry, &state->cache.clusters)
+    {
+        const struct cluster *cluster = entry->object;
+        not_ready += cluster->replicas > 0 && !cluster_is_ready(cluster);
+    }
+    state->health.not_ready = not_ready;
     state->health.turned_ms = clock_now_ms();
     http_timer_start(state->http, &state->alive, ALIVE_MS);
 }
@@ -130,9 +137,6 @@ rooms_open(struct operator_state *state)
         return r;
     }
     state->http = http_new();
-    state->alive.fn = on_alive;
-    state->alive.arg = state;
-    http_timer_start(state->http, &state->alive, 0);
     r = leader_start(options, &state->health, state->http, &state->leader);
     r = r < 0 ? r : health_start(&state->health, options->port, &state->health_server);
     if (r < 0) {
@@ -141,6 +145,9 @@ rooms_open(struct operator_state *state)
     kube_init(&state->kube, state->http, credentials);
     state->kube.die_after_writes = (uint64_t)options->die_after_writes;
     cache_init(&state->cache);
+    state->alive.fn = on_alive;
+    state->alive.arg = state;
+    http_timer_start(state->http, &state->alive, 0);
     state->cache.has_nodes = options->has_nodes;
     watches_start(&state->watches, &state->kube, &state->cache, options->namespace);
     state->events = events_new(&state->kube, state->instance);

@@ -227,6 +227,19 @@ cluster_free(struct cluster *cluster)
 }
 
 bool
+cluster_is_ready(const struct cluster *cluster)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, cluster->conditions)
+    {
+        if (strcmp(json_text(item, "type"), "Ready") == 0) {
+            return strcmp(json_text(item, "status"), "True") == 0;
+        }
+    }
+    return false;
+}
+
+bool
 cluster_is_rival(const struct cluster *a, const struct cluster *b)
 {
     bool is_same = strcmp(a->endpoint, b->endpoint) == 0 && strcmp(a->bucket, b->bucket) == 0 &&

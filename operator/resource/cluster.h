@@ -89,6 +89,8 @@ bool cluster_loss_is_spent(const struct cluster *cluster, int id);
 /* `after` takes the place of `before`: whom the annotation did not name in between, for that broker
  * a human has said it anew, although no status could tell yet. */
 void cluster_losses_follow(const struct cluster *before, struct cluster *after);
+/* Whether the status says so. */
+bool cluster_is_ready(const struct cluster *cluster);
 /* Whether b, which is another one, has the same place in the same bucket and came before. */
 bool cluster_is_rival(const struct cluster *a, const struct cluster *b);
 /* Hexadecimal digits that say which bucket and prefix the data of a volume belongs to. The endpoint
