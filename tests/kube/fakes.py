@@ -56,7 +56,7 @@ class Registry:
 
     def register(self, number):
         with self.lock:
-            self.epoch += 1
+            self.epoch = max([self.epoch, *(b["epoch"] for b in self.brokers.values())]) + 1  # never less than one before
             old = self.brokers.get(number, {"cordoned": False, "drain": None})
             self.brokers[number] = {**old, "epoch": self.epoch}
             self.alive.add(number)
