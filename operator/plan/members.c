@@ -200,6 +200,10 @@ member_never_began(const struct planner *planner, const struct member *member)
     if (!claim || member->is_foreign || claim->is_lost || (member->pod && !is_waiting)) {
         return false;
     }
+    if (roster_find(planner, member->id) &&
+            cluster_accepts_loss(planner->in->cluster, member->id)) {
+        return false; /* P9: it is made anew to begin, and to bring its id to an end */
+    }
     /* Told since the pod waits: what ran under its id before may have registered until then. */
     bool is_told = is_waiting && roster_is_told(planner) &&
                    planner->in->roster->told_ms >= member->pod->since_ms + TOLD_LATER_MS;

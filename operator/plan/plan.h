@@ -71,8 +71,9 @@
  * pod waits. On its way out its claim is marked EMPTY without an epoch, and its id is unregistered
  * as whoever has it, which brokers refuse if it began after all; when a node has its pod by then,
  * or it is registered and has a volume, the mark is taken back and it is drained; one that is
- * registered under its id although its claim never had a volume is left to P9. While its claim has
- * no volume it may also be made anew as wished now.
+ * registered under its id although its claim never had a volume is left to P9, and one that is made
+ * anew by a human's annotation (P6) is let begin: else it would be made and taken away without end.
+ * While its claim has no volume it may also be made anew as wished now.
  * Crash scenario: three brokers too many are wished for by mistake, no node takes them, and they
  * wait for ever to be drained.
  *

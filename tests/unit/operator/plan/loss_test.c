@@ -128,3 +128,16 @@ TEST(p6_a_volume_without_its_node_is_told_of)
     ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/Unschedulable");
     world_end(&world);
 }
+
+/* P9 P12 */
+TEST(p9_a_broker_that_is_made_anew_to_be_drained_is_let_begin)
+{
+    static struct world world;
+    world_begin(&world, 1, NAMES_1 "}");
+    world_broker(&world, 0, OK);
+    world_broker(&world, 1, "starting waiting unbound draining drained-role");
+    ASSERT_STRING(world_plan(&world), "mark-claim 1 empty"); /* nobody is registered */
+    world_broker(&world, 1, "ghost");
+    ASSERT_STRING(world_plan(&world), "");
+    world_end(&world);
+}
