@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #define UNSCHEDULABLE_MS 5000
+#define PROXIES_MS 2000
 
 /* The first member with that state and ledger, or NULL. */
 static const struct member *
@@ -200,6 +201,24 @@ coming_back(const struct planner *planner)
     return NULL;
 }
 
+/* A broker that became ready so lately that proxies may refuse its clients still: who waits for the
+ * cluster and then connects is to be served. What was said to be ready stays so: an operator that
+ * has just begun sees every broker for the first time. */
+static const struct member *
+ready_just_now(struct planner *planner)
+{
+    for (size_t i = 0; i < planner->count && !status_was_ready(planner->in->cluster); i++) {
+        const struct member *member = &planner->members[i];
+        bool is_one = member->ledger == CLAIM_ACTIVE && member->state == MEMBER_READY;
+        int64_t left_ms = is_one ? member->pod->since_ms + PROXIES_MS - planner->in->now_ms : 0;
+        if (left_ms > 0) {
+            plan_again(planner, left_ms);
+            return member;
+        }
+    }
+    return NULL;
+}
+
 static void
 progressing_make(struct planner *planner)
 {
@@ -207,6 +226,7 @@ progressing_make(struct planner *planner)
     const struct cluster *cluster = planner->in->cluster;
     const struct member *stuck = find_if(planner, is_stuck_update);
     const struct member *back;
+    const struct member *late;
     if (cluster->meta.is_deleting) {
         status_condition(status, CONDITION_PROGRESSING, TRUTH_TRUE, "Deleting", "%d pods are left",
                 status->replicas + status->draining);
@@ -233,6 +253,9 @@ progressing_make(struct planner *planner)
     } else if (status->ready < cluster->replicas) {
         status_condition(status, CONDITION_PROGRESSING, TRUTH_TRUE, "Starting",
                 "%d of %d brokers are ready", status->ready, cluster->replicas);
+    } else if ((late = ready_just_now(planner))) {
+        status_condition(status, CONDITION_PROGRESSING, TRUTH_TRUE, "Starting",
+                "broker %d is ready, and clients are about to be led to it", late->id);
     } else {
         status_condition(status, CONDITION_PROGRESSING, TRUTH_FALSE, "Idle", "as wished");
     }

@@ -136,6 +136,13 @@ status_is_trouble(
 }
 
 bool
+status_was_ready(const struct cluster *cluster)
+{
+    const cJSON *before = condition_before(cluster, types[CONDITION_READY]);
+    return strcmp(json_text(before, "status"), truths[TRUTH_TRUE]) == 0;
+}
+
+bool
 status_is_told(const struct status *status, const struct cluster *cluster, enum condition_type type)
 {
     const struct condition *condition = &status->conditions[type];

@@ -83,6 +83,8 @@ void status_sum_up(struct status *status);
  * what is worth an event. */
 bool status_is_trouble(
         const struct status *status, const struct cluster *cluster, enum condition_type type);
+/* Whether the status that the cluster has says that it is ready. */
+bool status_was_ready(const struct cluster *cluster);
 /* Whether the status that the cluster has says the same in that condition, word by word. */
 bool status_is_told(
         const struct status *status, const struct cluster *cluster, enum condition_type type);

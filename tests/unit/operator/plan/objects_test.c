@@ -192,6 +192,8 @@ static const struct {
     { 2, { "ready", "ready drained-role says:active" }, CONDITION_READY, "False/Undraining" },
     { 2, { "ready", "ready says:drained" }, CONDITION_READY, "False/Undraining" },
     { 2, { "ready", "ready says:nothing" }, CONDITION_READY, "True/Ready" },
+    { 2, { "ready", "ready young" }, CONDITION_READY, "False/Starting" },
+    { 2, { "ready", "ready young" }, CONDITION_AVAILABLE, "True/Serving" },
     { 0, { NULL }, CONDITION_READY, "False/Stopped" },
     { 2, { NULL }, CONDITION_PROGRESSING, "True/ScalingOut" },
 };
@@ -208,6 +210,29 @@ TEST(conditions_say_what_is_the_matter)
         ASSERT_STRING(world_condition(&world, conditions[i].type), conditions[i].expected);
         world_end(&world);
     }
+}
+
+/* What clients are led to a broker by knows of it a moment later. */
+TEST(a_cluster_becomes_ready_when_its_last_broker_has_been_so_for_a_moment)
+{
+    static struct world world;
+    world_begin(&world, 2, "{}");
+    world_broker(&world, 0, "ready says:active");
+    world_broker(&world, 1, "ready says:active young");
+    world_plan(&world);
+    ASSERT_STRING(world_condition(&world, CONDITION_READY), "False/Starting");
+    ASSERT_EQ(world.plan.again_ms, 1990);
+    world.plan_pods[1].since_ms -= 1990;
+    world_plan(&world);
+    ASSERT_STRING(world_condition(&world, CONDITION_READY), "True/Ready");
+    world_end(&world);
+    /* A new operator, for which all is new, takes nothing back. */
+    world_begin(
+            &world, 1, "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}");
+    world_broker(&world, 0, "ready says:active young");
+    world_plan(&world);
+    ASSERT_STRING(world_condition(&world, CONDITION_READY), "True/Ready");
+    world_end(&world);
 }
 
 /* Its broker may still drain: it gets clients when it has said that it does not. */
