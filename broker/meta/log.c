@@ -373,6 +373,11 @@ objlog_confirm(struct objlog *log)
         return fault(-ESTALE, "meta: the floor %llu has passed object %llu that was read",
                 (unsigned long long)floor, (unsigned long long)log->first_read);
     }
+    if (log->next <= floor) {
+        MARK("objlog: the end is below the floor");
+        return fault(-ESTALE, "meta: the floor %llu has passed object %llu, which comes next",
+                (unsigned long long)floor, (unsigned long long)log->next);
+    }
     log->first_read = 0;
     return 0;
 }

@@ -54,7 +54,8 @@ void objlog_look_again(struct objlog *log);
 /* M3 for readers: a slot below the floor may hold an object that a stalled writer put there after
  * the real one was removed, with a correct hash chain. 0: nothing read since objlog_seek or
  * the last confirmation lies at or
- * below the floor, so all of it is the one history; -ESTALE: start again from a newer snapshot. */
+ * below the floor, so all of it is the one history, nor does what comes next, so an empty slot is
+ * the end; -ESTALE: start again from a newer snapshot. */
 MUST_CHECK MAY_SUSPEND int objlog_confirm(struct objlog *log);
 /* A place in the log: between two objects. */
 struct objlog_position {

@@ -288,6 +288,26 @@ FIBER_TEST(a_reader_below_the_floor_is_told_to_start_again)
     objectstore_close(objects);
 }
 
+/* M3 for readers: a follower would look for a former controller for ever. */
+FIBER_TEST(an_end_below_the_floor_is_none)
+{
+    struct objectstore *objects = open_store();
+    struct objlog *reader = open_log(objects, 0, 0, 0);
+    struct objlog *other = open_log(objects, 2, 2, 0);
+    ASSERT_OK(append(other, "a"));
+    ASSERT_OK(expect(reader, "a"));
+    ASSERT_OK(append(other, "b"));
+    ASSERT_OK(snapshot(other, "state"));
+    ASSERT_OK(objlog_confirm(reader));
+    ASSERT_OK(objlog_set_floor(other, 2));
+    ASSERT_ERROR(objlog_read_next(reader, &(struct objlog_entry){ 0 }), -ENOENT);
+    ASSERT_ERROR(objlog_confirm(reader), -ESTALE);
+    ASSERT(mark_count("objlog: the end is below the floor") > 0);
+    objlog_free(reader);
+    objlog_free(other);
+    objectstore_close(objects);
+}
+
 /* M3 for readers: what follows the sleeper's object in the real history does not fit behind it. */
 FIBER_TEST(a_chain_that_breaks_below_the_floor_is_no_damage)
 {
