@@ -363,13 +363,20 @@ meta_record_type_is_known(unsigned type)
     return type < ARRAY_SIZE(body_writers) && body_writers[type];
 }
 
+/* What was of an older version and means something else stays so. */
+static unsigned
+version_of(const struct meta_record *record)
+{
+    return record->type == META_OPEN && record->open.again ? 1 : record_version(record->type);
+}
+
 int
 meta_record_encode(const struct meta_record *record, struct strbuf *out)
 {
     CHECK(meta_record_type_is_known(record->type));
     size_t start = out->size;
     meta_write_u16(out, (uint16_t)record->type);
-    meta_write_u16(out, (uint16_t)record_version(record->type));
+    meta_write_u16(out, (uint16_t)version_of(record));
     meta_write_u32(out, 0);
     body_writers[record->type](out, record);
     size_t size = out->size - start;

@@ -94,6 +94,7 @@ struct meta_open_record {
     struct partition_key key;
     int32_t broker_id;
     int64_t broker_epoch;
+    bool again; /* of version 1: also what is open in that epoch is opened */
 };
 /* -ESTALE: it is not open in this epoch by this broker (any more); -EINVAL: nobody wished for it,
  * or end_offset is not what is in committed objects; -EBUSY: the target is not alive. */

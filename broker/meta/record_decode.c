@@ -210,6 +210,7 @@ read_open_body(struct record_reader *r, struct meta_record *record)
     record->open.key = meta_read_key(&r->in);
     record->open.broker_id = meta_read_i32(&r->in);
     record->open.broker_epoch = meta_read_i64(&r->in);
+    record->open.again = r->version < 2;
 }
 
 static void

@@ -8,9 +8,11 @@
 #define RECORD_HEADER_SIZE 8u /* type, version, size of the body */
 /* What is written, and the newest that is read. 2: META_BROKER has the internal listener,
  * META_BROKER_GONE says whether the stop was clean. 3: META_BROKER says where the WAL is. 4:
- * META_BROKER has an endpoint for each listener, before that one without a name. */
+ * META_BROKER has an endpoint for each listener, before that one without a name. META_OPEN of
+ * version 2 opens nothing a second time (M5), META_RECOVERED says of how many shares (K2). */
 static inline unsigned
 record_version(unsigned type)
 {
-    return type == META_BROKER ? 4 : type == META_BROKER_GONE || type == META_RECOVERED ? 2 : 1;
+    bool second = type == META_BROKER_GONE || type == META_OPEN || type == META_RECOVERED;
+    return type == META_BROKER ? 4 : second ? 2 : 1;
 }

@@ -200,6 +200,9 @@ put_open_record(struct strbuf *out, const struct meta_record *record)
     put_key(out, &record->open.key);
     put_number(out, "broker", record->open.broker_id);
     put_number(out, "broker_epoch", record->open.broker_epoch);
+    if (record->open.again) {
+        put_number(out, "again", 1);
+    }
 }
 
 static void

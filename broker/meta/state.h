@@ -7,6 +7,9 @@
  *     broker's WAL and nowhere else: only the same broker may open it again (it has recovered its
  *     WAL first), until it was handed over (V2) or the broker stopped clean. Crash: a dead broker's
  *     partition is opened by another at the committed end, and the batches in the WAL are lost.
+ *     Nor is it opened twice in one epoch of its broker: that changes nothing. Crash: the broker
+ *     and the controller, or two requests for more partitions, open it one behind the other, and
+ *     the broker drops what it acknowledged in between together with the first opening.
  *     META_BROKER_REMOVE forgets a broker only when it is gone and no partition may have batches in
  *     its WAL. Crash: forgotten, its id comes back on a fresh volume (C6 has nothing to compare it
  *     with) and opens its partitions short.

@@ -235,6 +235,9 @@ apply_open(struct meta_state *state, const struct meta_open_record *record)
     if (partition->owner_broker_epoch != 0 && partition->owner != record->broker_id) {
         return result_error(-EBUSY);
     }
+    if (!record->again && partition->owner_broker_epoch == record->broker_epoch) {
+        return (struct meta_result){ .error = -EALREADY, .epoch = partition->epoch };
+    }
     /* Nothing new comes to who drains: what is empty stays empty. */
     if (partition->owner_broker_epoch == 0 &&
             broker_find(state, record->broker_id)->state >= META_BROKER_DRAINING) {

@@ -1,6 +1,7 @@
 /* The table of open partitions: follows the metadata, owns the memory. */
 #include "base/check.h"
 #include "base/fault.h"
+#include "base/log.h"
 #include "base/mark.h"
 #include "base/mem.h"
 #include "base/mutant.h"
@@ -225,6 +226,23 @@ shard_close_partition(struct shard *shard, struct partition *partition)
     partition_release(partition);
 }
 
+/* Q3: opened a second time in our own epoch, over what is in the WAL alone. Closed for that, it
+ * would be forgotten there: the process ends instead, and recovery commits it. */
+static void
+shard_give_up_for(struct shard *shard, const struct partition *partition)
+{
+    MARK("shard: opened again over appends");
+    LOG_ERROR("a partition was opened again over appends that are in no object: the broker ends "
+              "for recovery",
+            LOG_STR("topic", partition->topic_name), LOG_INT("partition", partition->key.index),
+            LOG_INT("leader_epoch", partition->epoch),
+            LOG_INT("from_offset", partition->tail.uploaded_offset));
+    shard->upload_error = -ESTALE;
+    shard->giving_up = true;
+    wait_queue_wake_all(&shard->upload_done);
+    wait_queue_wake_all(&shard->cache_room);
+}
+
 /* Opens or closes one partition so that it fits the metadata. */
 static void
 shard_follow_partition(struct shard *shard, const struct meta_topic *topic,
@@ -237,6 +255,11 @@ shard_follow_partition(struct shard *shard, const struct meta_topic *topic,
     bool ours = description->owner == meta_broker_id(meta) &&
                 description->owner_broker_epoch == meta_broker_epoch(meta);
     struct partition *open = shard_find(shard, description->key);
+    if (open && ours && open->epoch != description->epoch &&
+            open->tail.uploaded_offset < open->tail.end_offset) {
+        shard_give_up_for(shard, open);
+        return;
+    }
     if (open && (!ours || open->epoch != description->epoch)) {
         shard_close_partition(shard, open);
         shard_pay_debts(shard);

@@ -19,7 +19,8 @@
  * the end.
  *
  * Q3  The WAL forgets a record only after the object that holds it is committed in the metadata
- * log.
+ * log, or when its partition is not ours any more. Crash: a partition is opened a second time in
+ * our own epoch, and what was appended in between is dropped with the first opening.
  *
  * Q5 to Q9 in upkeep.h.
  *

@@ -255,8 +255,8 @@ round_write(struct upload_round *round, struct shard *shard, const struct store_
     }
 }
 
-/* 0: a round was committed or there was nothing to do; -EAGAIN: the metadata refused it because a
- * partition was closed meanwhile: gather again. */
+/* 0: a round was committed or there was nothing to do. What the metadata refuses it would refuse
+ * again: all that this round has is in the WAL, for recovery. */
 static int
 upload_once(struct shard *shard)
 {
@@ -279,14 +279,6 @@ upload_once(struct shard *shard)
     r = round_commit(&round, shard, ranges);
     if (r == 0) {
         round_finish(&round, shard);
-        return 0;
-    }
-    for (size_t i = 0; i < round.count; i++) {
-        if (round.parts[i].partition->closed) {
-            MARK("upload: a partition was closed during the upload");
-            return -EAGAIN;
-        }
-        round.parts[i].partition->producers.changed = true;
     }
     return r;
 }
@@ -332,9 +324,8 @@ shard_upload_main(void *arg)
         uint64_t covers = shard->upload_requests;
         do {
             r = upload_once(shard);
-        } while ((r == 0 || r == -EAGAIN) && covers > shard->uploads_finished &&
-                 something_is_durable(shard));
-        if (r < 0 && r != -EAGAIN) {
+        } while (r == 0 && covers > shard->uploads_finished && something_is_durable(shard));
+        if (r < 0) {
             break;
         }
         shard->uploads_finished = MAX(covers, shard->uploads_finished);

@@ -353,7 +353,7 @@ FIBER_TEST(a_topic_is_deleted_while_a_coordinator_opens)
     struct partition_key key = CONTAINER_OF(home->all.next, struct coordinator, link)->key;
     const struct meta_record records[] = {
         { .type = META_TOPIC_DELETE, .topic_delete = { bench.rig.key.topic_id } },
-        { .type = META_OPEN, .open = { key, 1, meta_broker_epoch(bench.rig.meta) } },
+        { .type = META_OPEN, .open = { key, 1, meta_broker_epoch(bench.rig.meta), .again = true } },
     };
     struct meta_result results[ARRAY_SIZE(records)];
     ASSERT_OK(meta_propose(bench.rig.meta, records, ARRAY_SIZE(records), results));

@@ -103,7 +103,7 @@ bench_move(struct bench *bench)
         struct meta_result result;
         struct meta_record record = {
             .type = META_OPEN,
-            .open = { { id, i }, 1, meta_broker_epoch(bench->rig.meta) },
+            .open = { { id, i }, 1, meta_broker_epoch(bench->rig.meta), .again = true },
         };
         r = meta_propose_one(bench->rig.meta, &record, &result);
     }

@@ -118,8 +118,28 @@ TEST(the_bytes_of_every_record_are_pinned)
         ASSERT_OK(meta_record_encode(&records[i], &all));
     }
     ASSERT_EQ(all.size, 1274);
-    ASSERT_EQ(crc32c(strbuf_bytes(&all)), 0x1fb06c57);
+    ASSERT_EQ(crc32c(strbuf_bytes(&all)), 0xc02ad39e);
     strbuf_done(&all);
+}
+
+/* Version 1 opened what was open, too. */
+TEST(an_open_record_stays_of_its_version)
+{
+    for (uint8_t version = 1; version <= 2; version++) {
+        struct meta_record record = test_open(5, 2, 1, 88);
+        struct strbuf bytes;
+        struct meta_record decoded;
+        CLEANUP(arena_done) struct arena arena;
+        size_t size;
+        arena_init(&arena, META_PAYLOAD_SIZE_MAX);
+        strbuf_init(&bytes, META_PAYLOAD_SIZE_MAX);
+        record.open.again = version == 1;
+        ASSERT_OK(meta_record_encode(&record, &bytes));
+        ASSERT_EQ(bytes.data[3], version);
+        ASSERT_OK(meta_record_decode(strbuf_bytes(&bytes), &arena, &decoded, &size));
+        ASSERT_EQ(decoded.open.again, version == 1);
+        strbuf_done(&bytes);
+    }
 }
 
 /* Version 1 of it did not say of how many shares. */

@@ -218,6 +218,26 @@ TEST(a_partition_whose_tail_may_be_in_anothers_wal_cannot_be_taken)
     meta_state_free(world.state);
 }
 
+/* M5 */
+TEST(what_is_open_is_not_opened_a_second_time)
+{
+    struct world world;
+    ASSERT(world_init(&world));
+    struct meta_record open = test_open(5, 0, 1, world.epoch);
+    struct meta_result result = test_apply(world.state, &open);
+    ASSERT_EQ(result.error, -EALREADY);
+    ASSERT_EQ(result.epoch, 1);
+    ASSERT_EQ(meta_partition_find(world.state, test_key(5, 0))->epoch, 1);
+    /* As it was in logs of version 1, whose later records count on it. */
+    open.open.again = true;
+    ASSERT_EQ(test_apply(world.state, &open).epoch, 2);
+    /* A new epoch of the broker is one of the partition. */
+    struct meta_record back = test_broker(1, 9);
+    open = test_open(5, 0, 1, test_apply(world.state, &back).epoch);
+    ASSERT_EQ(test_apply(world.state, &open).epoch, 3);
+    meta_state_free(world.state);
+}
+
 static struct meta_record
 move_to(int32_t index, int32_t target)
 {

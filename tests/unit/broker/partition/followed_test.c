@@ -151,7 +151,7 @@ FIBER_TEST(a_new_leader_and_a_deletion_end_it)
     struct partition *partition = shard_find_followed(rig.shard, rig.key);
     ASSERT(partition);
     partition_hold(partition);
-    const struct meta_record open = { .type = META_OPEN, .open = { rig.key, 2, epoch } };
+    const struct meta_record open = { .type = META_OPEN, .open = { rig.key, 2, epoch, true } };
     ASSERT_OK(meta_propose_one(rig.meta, &open, NULL));
     ASSERT(partition->closed);
     partition_release(partition);

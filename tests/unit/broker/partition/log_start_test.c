@@ -138,7 +138,7 @@ FIBER_TEST(a_fenced_owner_moves_no_log_start)
     struct partition *partition = open_partition(&rig);
     partition_hold(partition);
     struct meta_record record = { .type = META_OPEN,
-        .open = { rig.key, 1, meta_broker_epoch(rig.meta) } };
+        .open = { rig.key, 1, meta_broker_epoch(rig.meta), .again = true } };
     struct meta_result result;
     ASSERT_OK(meta_propose_one(rig.meta, &record, &result));
     ASSERT_ERROR(partition_set_log_start(rig.shard, partition, 1), -ENOENT);

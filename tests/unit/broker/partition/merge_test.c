@@ -181,7 +181,7 @@ FIBER_TEST(the_merge_of_a_fenced_owner_is_refused)
     partition_hold(partition);
     ASSERT_OK(layout_load(rig.shard, partition, &layout));
     struct meta_record record = { .type = META_OPEN,
-        .open = { rig.key, 1, meta_broker_epoch(rig.meta) } };
+        .open = { rig.key, 1, meta_broker_epoch(rig.meta), .again = true } };
     struct meta_result result;
     ASSERT_OK(meta_propose_one(rig.meta, &record, &result));
     struct layout_change change = { layout.ranges, 5, layout.ranges[4].end_offset, 0 };

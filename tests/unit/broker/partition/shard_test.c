@@ -132,6 +132,27 @@ FIBER_TEST(the_wal_is_trimmed_only_by_an_upload)
     ASSERT_OK(rig_stop(&rig));
 }
 
+/* Q3: as in version 1 of the record. */
+FIBER_TEST(a_partition_that_is_opened_again_over_appends_is_recovered)
+{
+    struct rig rig;
+    ASSERT_OK(rig_new(&rig, "again"));
+    const struct meta_record open = { .type = META_OPEN,
+        .open = { rig.key, meta_broker_id(rig.meta), meta_broker_epoch(rig.meta), .again = true } };
+    ASSERT_OK(rig_upload(&rig, rig.key, 2));
+    ASSERT_OK(meta_propose_one(rig.meta, &open, NULL)); /* all of it is in objects: harmless */
+    ASSERT_EQ(rig_count(&rig, rig.key, 0), 2);
+    ASSERT_EQ(rig_append(&rig, rig.key, rig_batch(5, 0, 3), NULL), 0);
+    ASSERT_OK(shard_error(rig.shard));
+    ASSERT_OK(meta_propose_one(rig.meta, &open, NULL));
+    ASSERT_ERROR(shard_error(rig.shard), -ESTALE);
+    ASSERT(mark_count("shard: opened again over appends") > 0);
+    ASSERT_OK(rig_crash(&rig));
+    ASSERT_OK(rig_start(&rig));
+    ASSERT_EQ(rig_count(&rig, rig.key, 0), 5);
+    ASSERT_OK(rig_stop(&rig));
+}
+
 /* A producer far ahead of the disk: more than an early upload's worth is appended before any of it
  * is durable. The upload fiber must wait for the WAL and not in its way. */
 FIBER_TEST(an_upload_waits_for_what_is_not_durable_yet)
@@ -354,7 +375,7 @@ FIBER_TEST(who_listens_hears_of_partitions_that_open_and_close)
     ASSERT(open >= 2);
     struct meta_record record = {
         .type = META_OPEN,
-        .open = { rig.key, 1, meta_broker_epoch(rig.meta) },
+        .open = { rig.key, 1, meta_broker_epoch(rig.meta), .again = true },
     };
     struct meta_result result;
     ASSERT_OK(meta_propose_one(rig.meta, &record, &result)); /* anew, one epoch later */

@@ -95,21 +95,23 @@ upload_begin(struct rig *rig, struct fiber **ret_fiber)
     return r;
 }
 
-/* M6: the commit carries the epoch in which the batches were written. */
-FIBER_TEST(a_partition_that_is_closed_during_the_upload_leaves_the_others_whole)
+/* M6, Q3: the commit carries the epoch in which the batches were written, and is refused. */
+FIBER_TEST(what_is_opened_again_during_its_upload_is_recovered)
 {
     struct rig rig;
     struct fiber *fiber;
     ASSERT_OK(rig_new(&rig, "closed"));
     ASSERT_OK(upload_begin(&rig, &fiber));
     struct meta_record record = { .type = META_OPEN,
-        .open = { rig.key, 1, meta_broker_epoch(rig.meta) } };
+        .open = { rig.key, 1, meta_broker_epoch(rig.meta), .again = true } };
     ASSERT_OK(meta_propose_one(rig.meta, &record, NULL));
     faulty_clear(rig.faults);
     fiber_join(fiber);
-    ASSERT(mark_count("upload: a partition was closed during the upload") > 0);
-    ASSERT_EQ(rig_description(&rig, rig.key)->end_offset, 0);
-    ASSERT_EQ(rig_description(&rig, rig.second)->end_offset, 5);
+    ASSERT_ERROR(shard_error(rig.shard), -ESTALE);
+    ASSERT_EQ(rig_description(&rig, rig.second)->end_offset, 0);
+    ASSERT_OK(rig_crash(&rig));
+    ASSERT_OK(rig_start(&rig));
+    ASSERT_EQ(rig_count(&rig, rig.key, 0), 3);
     ASSERT_EQ(rig_count(&rig, rig.second, 0), 5);
     ASSERT_OK(rig_stop(&rig));
 }
