@@ -210,6 +210,8 @@ meta_lead(struct meta *meta)
     meta->hearing_ns = meta->office_ns;
     meta->role = META_CONTROLS;
     atomic_store_explicit(&meta->leads, true, memory_order_release);
+    /* Whoever leads after us buries us when our own lease is over (M4). */
+    atomic_store(&meta->granted_ns, 0);
     if (former >= 0 && former != meta->broker_id) {
         member_get(meta, former)->condemned = true;
     }
