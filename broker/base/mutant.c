@@ -24,4 +24,5 @@ const char *const mutant_names[MUTANT_COUNT] = {
     "retain-nothing",
     "keep-deleted",
     "no-block-crc",
+    "no-wal-object-crc",
 };

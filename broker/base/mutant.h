@@ -26,6 +26,7 @@ enum mutant {
     MUTANT_RETAIN_NOTHING,    /* retention.bytes of nothing */
     MUTANT_KEEP_DELETED,      /* O2: what nobody names any more is not removed */
     MUTANT_NO_BLOCK_CRC,      /* O3: a block's body is not held against its CRC */
+    MUTANT_NO_WAL_OBJECT_CRC, /* W3: nor a log in the bucket, or what is recovered of it */
     MUTANT_COUNT,
 };
 

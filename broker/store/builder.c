@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "store/batch.h"
 #include "store/format.h"
 #include "store/store_internal.h"
@@ -204,7 +205,7 @@ run_add_batch(struct run_writer *writer, const struct batch_view *batch)
     if (batch->base_offset < writer->offset || batch->end_offset > run->end_offset) {
         return run_fault(run, -EINVAL, batch->base_offset, "batch outside the run or out of order");
     }
-    if (!batch_crc_fits(batch)) {
+    if (!batch_crc_fits(batch) && !MUTANT(MUTANT_NO_WAL_OBJECT_CRC)) {
         return run_fault(run, -EBADMSG, batch->base_offset, "batch CRC does not fit");
     }
     if (batch->bytes.size > BLOCK_SIZE_MAX) {
