@@ -323,8 +323,16 @@ void
 cluster_losses_follow(const struct cluster *before, struct cluster *after)
 {
     for (int i = cJSON_GetArraySize(after->losses) - 1; i >= 0; i--) {
-        if (!names_loss(before, cJSON_GetArrayItem(after->losses, i)->valueint)) {
+        int id = cJSON_GetArrayItem(after->losses, i)->valueint;
+        if (is_in(before->losses, id) && !names_loss(before, id) && names_loss(after, id)) {
             cJSON_DeleteItemFromArray(after->losses, i);
         }
     }
+}
+
+void
+cluster_losses_note(struct cluster *cluster, const cJSON *losses)
+{
+    cJSON_Delete(cluster->losses);
+    cluster->losses = losses ? cJSON_Duplicate(losses, true) : NULL;
 }

@@ -87,8 +87,11 @@ bool cluster_accepts_loss(const struct cluster *cluster, int id);
 /* Whether the annotation names that broker for a loss that is over, and so for nothing more. */
 bool cluster_loss_is_spent(const struct cluster *cluster, int id);
 /* `after` takes the place of `before`: whom the annotation did not name in between, for that broker
- * a human has said it anew, although no status could tell yet. */
+ * a human has said it anew, although no status could tell yet. What the status has only since then
+ * was named and spent while nobody looked. */
 void cluster_losses_follow(const struct cluster *before, struct cluster *after);
+/* The status has these: also where it said so before, and no newer state of the object comes. */
+void cluster_losses_note(struct cluster *cluster, const cJSON *losses);
 /* Whether the status says so. */
 bool cluster_is_ready(const struct cluster *cluster);
 /* Whether b, which is another one, has the same place in the same bucket and came before. */

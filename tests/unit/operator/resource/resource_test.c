@@ -271,8 +271,18 @@ TEST(a_loss_that_is_over_is_accepted_no_more_until_it_is_named_anew)
     ASSERT(!cluster_loss_is_spent(&after, 1));
     cluster_losses_follow(&before, &after);
     ASSERT(!cluster_accepts_loss(&after, 2));
-    before.accepts_loss = one; /* taken away and set anew while nobody looked */
+    before.accepts_loss = one; /* named and spent while nobody looked */
     cluster_losses_follow(&before, &after);
+    ASSERT(!cluster_accepts_loss(&after, 2));
+    before.losses = parse("[2]"); /* taken away, and set anew before the status told */
+    struct cluster between = { .accepts_loss = one, .losses = parse("[2]") };
+    cluster_losses_follow(&before, &between);
+    cluster_losses_follow(&between, &after);
     ASSERT(cluster_accepts_loss(&after, 2));
-    cJSON_Delete(after.losses);
+    cluster_losses_note(&after, between.losses);
+    ASSERT(cluster_loss_is_spent(&after, 2));
+    cluster_losses_note(&after, NULL);
+    ASSERT(cluster_accepts_loss(&after, 2));
+    cJSON_Delete(before.losses);
+    cJSON_Delete(between.losses);
 }
