@@ -77,11 +77,12 @@ put_self(struct broker_api *api, struct wal_sum *sum, bool empty, struct strbuf 
     api_put_text(out, api->version);
     strbuf_printf(out,
             ", \"wal\": {\"endPosition\": \"%llu\", \"uploadedPosition\": \"%llu\", \"empty\": %s, "
-            "\"usedBytes\": %llu, \"capacityBytes\": %llu}, \"configGeneration\": ",
+            "\"usedBytes\": %llu, \"capacityBytes\": %llu, \"quarantined\": %zu}, "
+            "\"configGeneration\": ",
             (unsigned long long)sum->end,
             (unsigned long long)(sum->lag_bytes ? sum->end - 1 : sum->end),
             empty ? "true" : "false", (unsigned long long)sum->used,
-            (unsigned long long)sum->capacity);
+            (unsigned long long)sum->capacity, quarantine_count(api->quarantine));
     api_put_text(out, api->config_generation ? api->config_generation : "");
 }
 

@@ -53,13 +53,15 @@ loss_plan(struct planner *planner, const struct member *member)
     return true;
 }
 
-/* Whether what was given up for it is over: it serves, on a volume that nothing is wrong with. */
+/* Whether what was given up for it is over: it serves, on a volume that nothing is wrong with, and
+ * said that it does so with all partitions. */
 static bool
 is_over(const struct planner *planner, const struct member *member)
 {
     return cluster_accepts_loss(planner->in->cluster, member->id) &&
            member->state == MEMBER_READY && member->claim && !member->is_foreign &&
-           !member_volume_is_lost(member);
+           !member_volume_is_lost(member) && member_broker(planner, member) &&
+           !member_is_damaged(planner, member);
 }
 
 /* P6: an acceptance is for one loss; what is left of the annotation accepts no other one. Whoever

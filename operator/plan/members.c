@@ -69,6 +69,16 @@ state_of(const struct planner *planner, const struct plan_pod *seen)
     return *pod->trouble || is_late ? MEMBER_STUCK : MEMBER_STARTING;
 }
 
+/* P6: no broker goes on accepting losses once that is taken back, and one that serves without some
+ * partitions is made anew to go on without their records. */
+static bool
+is_to_change_its_mind(const struct planner *planner, const struct member *member)
+{
+    bool is_wished = cluster_accepts_loss(planner->in->cluster, member->id);
+    return member->pod->pod->accepts_loss ? !is_wished
+                                          : is_wished && member_is_damaged(planner, member);
+}
+
 static void
 pods_take(struct planner *planner)
 {
@@ -80,11 +90,8 @@ pods_take(struct planner *planner)
         struct member *member = member_of(planner, pod->pod->id);
         member->pod = pod;
         member->state = state_of(planner, pod);
-        /* P6: no broker goes on accepting losses once that is taken back. */
-        bool accepts_needlessly =
-                pod->pod->accepts_loss && !cluster_accepts_loss(planner->in->cluster, pod->pod->id);
-        member->is_current =
-                strcmp(pod->pod->revision, planner->revision) == 0 && !accepts_needlessly;
+        member->is_current = strcmp(pod->pod->revision, planner->revision) == 0 &&
+                             !is_to_change_its_mind(planner, member);
         member->zone = pod->pod->zone;
     }
 }
@@ -156,6 +163,13 @@ member_broker(const struct planner *planner, const struct member *member)
     const struct broker_view *view = member->pod ? member->pod->view : NULL;
     bool is_fresh = view && view->is_known && planner->in->now_ms - view->told_ms <= ANSWER_MS_MAX;
     return is_fresh && view->broker.id == member->id ? &view->broker : NULL;
+}
+
+bool
+member_is_damaged(const struct planner *planner, const struct member *member)
+{
+    const struct broker *broker = member_broker(planner, member);
+    return broker && broker->quarantined > 0;
 }
 
 bool

@@ -42,11 +42,13 @@
  * P6  A volume that is lost, or that its broker refuses, is given up only for a broker that a human
  * named in an annotation; then its claim, if it is lost, and its pod are made anew, and the new pod
  * starts with wal.recovery.accept.loss. Lost is also a volume that was made for a node that is none
- * any more, when every other node that might take the pod refuses it for its sake. An acceptance is
- * for one loss: once its broker serves again it is over, which the status says
- * (acceptedLosses), and the pod is made anew without it. Crash scenario: a volume is detached for a
- * minute and looks lost; records that were acknowledged and lie on it only would be forgotten; or
- * the annotation is left behind, and half a year later the next loss is accepted by nobody.
+ * any more, when every other node that might take the pod refuses it for its sake. One that serves
+ * without some partitions, for its log is damaged, is made anew by the rollout, within its budget,
+ * to go on without their records. An acceptance is for one loss: once its broker serves all again
+ * it is over, which the status says (acceptedLosses), and the pod is made anew without it. Crash
+ * scenario: a volume is detached for a minute and looks lost; records that were acknowledged and
+ * lie on it only would be forgotten; or the annotation is left behind, and half a year later the
+ * next loss is accepted by nobody.
  *
  * P9  A registered broker that has neither claim nor pod any more is unregistered once it is dead,
  * by its epoch, when its log is proven empty: the brokers see to that and refuse else. Then its id

@@ -133,6 +133,8 @@ void plan_mark(struct planner *planner, const struct member *member, enum claim_
 void plan_again(struct planner *planner, int64_t after_ms);
 /* What the broker in the member's pod said, when it said it lately; else NULL. */
 const struct broker *member_broker(const struct planner *planner, const struct member *member);
+/* It said that it serves without some partitions, whose records its log cannot give back. */
+bool member_is_damaged(const struct planner *planner, const struct member *member);
 /* Its volume is lost, or going although nobody proved that nothing is in it. */
 bool member_volume_is_lost(const struct member *member);
 /* Its volume was made for a node that is gone, and no other node takes its pod. */

@@ -133,6 +133,17 @@ unschedulable(struct planner *planner)
     return NULL;
 }
 
+static const struct member *
+damaged(const struct planner *planner)
+{
+    for (size_t i = 0; i < planner->count; i++) {
+        if (member_is_damaged(planner, &planner->members[i])) {
+            return &planner->members[i];
+        }
+    }
+    return NULL;
+}
+
 static void
 degraded_make(struct planner *planner)
 {
@@ -161,6 +172,12 @@ degraded_make(struct planner *planner)
                 "takes its pod. %s. %s",
                 member->id, member->claim->claim->node,
                 loss_words(planner->in->cluster, member->id, words), member->pod->pod->message);
+    } else if ((member = damaged(planner))) {
+        status_condition(status, CONDITION_DEGRADED, TRUTH_TRUE, "WalDamaged",
+                "the log of broker %d cannot give back acknowledged records of %lld partitions, "
+                "which answer KAFKA_STORAGE_ERROR; the others are served. Restore the volume. %s",
+                member->id, (long long)member_broker(planner, member)->quarantined,
+                loss_words(planner->in->cluster, member->id, words));
     } else if ((member = first(planner, MEMBER_STUCK, CLAIM_ACTIVE))) {
         trouble_tell(planner, member);
     } else if ((member = unschedulable(planner))) {

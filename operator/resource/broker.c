@@ -51,6 +51,7 @@ broker_parse(const cJSON *object, struct broker *ret_broker)
         .is_alive = json_bool(object, "alive", false),
         .is_cordoned = json_bool(object, "cordoned", false),
         .is_wal_empty = json_bool(object, "wal/empty", false),
+        .quarantined = json_int(object, "wal/quarantined", -1),
         .partitions = partitions_of(object),
     };
     snprintf(

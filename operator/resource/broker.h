@@ -20,8 +20,9 @@ struct broker {
     enum broker_state state;
     bool is_alive;
     bool is_cordoned;
-    bool is_wal_empty;  /* proven */
-    int64_t partitions; /* owned, opening and closing; -1: unknown */
+    bool is_wal_empty;   /* proven */
+    int64_t quarantined; /* partitions whose records its log cannot give back; -1: unknown */
+    int64_t partitions;  /* owned, opening and closing; -1: unknown */
     char version[32];
     char cluster_id[32]; /* "": not told */
 };

@@ -26,7 +26,8 @@ is_news(const struct broker_view *view, const struct broker *told)
 {
     const struct broker *known = &view->broker;
     return !view->is_known || known->state != told->state || known->epoch != told->epoch ||
-           known->is_wal_empty != told->is_wal_empty || known->is_alive != told->is_alive;
+           known->is_wal_empty != told->is_wal_empty || known->is_alive != told->is_alive ||
+           known->quarantined != told->quarantined;
 }
 
 static void

@@ -53,6 +53,7 @@ class Registry:
         self.forgetful = 0  # so many creations take effect and are answered by 503
         self.unregistered = []
         self.dirty = set()  # ids of dead brokers whose logs may hold records
+        self.damaged = set()  # whose log cannot give everything back
 
     def register(self, number):
         with self.lock:
@@ -76,7 +77,8 @@ class Registry:
             empty = state == "drained"
             return {"id": number, "epoch": broker["epoch"], "clusterId": "x", "version": "0.1.0", "alive": True, "state": state,
                     "cordoned": broker["cordoned"], "partitions": {"owned": 0 if empty else 7, "opening": 0, "closing": 0},
-                    "wal": {"endPosition": "9", "uploadedPosition": "9" if empty else "5", "empty": empty}}
+                    "wal": {"endPosition": "9", "uploadedPosition": "9" if empty else "5", "empty": empty,
+                            "quarantined": 2 if number in self.damaged else 0}}
 
     def roster(self):
         with self.lock:
@@ -329,6 +331,7 @@ class Kubelet:
         accepts = any(e["name"] == "FRESHET_WAL_RECOVERY_ACCEPT_LOSS" for e in pod["spec"]["containers"][0]["env"])
         if accepts:
             self.refused.pop(number, None)  # it takes the volume as it is, from now on
+            self.registry.damaged.discard(number)
         if number in self.refused and pod["metadata"]["labels"]["freshet.dev/cluster"] in self.refused_clusters:
             status = {"phase": "Running", "containerStatuses": [
                 {"name": "freshet", "image": image, "imageID": "", "ready": False, "restartCount": 3,

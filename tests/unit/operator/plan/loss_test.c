@@ -55,6 +55,11 @@ static const struct row loss_rows[] = {
     { "once it serves it is left alone", 2, { OK, OK " accepts" }, "" },
     { "P6: broker 0 must not go on so: it was taken back", 2, { OK " accepts", OK },
             "try-pod 0, delete-pod 0" },
+    { "it serves without some partitions, whose records are given up", 2, { OK, OK " damaged" },
+            "try-pod 1, delete-pod 1" },
+    { "and goes on without them", 2, { OK, OK " damaged accepts" }, "" },
+    { "P2: not while another one is away", 2, { "starting", OK " damaged" }, "" },
+    { "P6: nobody gave up broker 0's", 2, { OK " damaged", OK }, "" },
     { "on a lost node", 2, { OK, "starting lost node:down" }, "create-claim 2, create-pod 2" },
 };
 
@@ -72,7 +77,8 @@ TEST(p6_an_acceptance_is_for_one_loss)
         const char *losses;
     } rows[] = { { OK " accepts", "[1]" }, { OK, "[1]" }, { "starting accepts", "[]" },
         { OK " lost", "[]" }, { OK " deleting", "[]" }, { "nopod lost", "[]" },
-        { "stuck accepts", "[]" }, { OK " noclaim", "[]" } };
+        { "stuck accepts", "[]" }, { OK " noclaim", "[]" }, { OK " damaged", "[]" },
+        { OK " damaged accepts", "[]" }, { "ready says:nothing", "[]" } };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         static struct world world;
         world_begin(&world, 2, NAMES_1 "}");
@@ -89,6 +95,7 @@ static const struct row spent_rows[] = {
     { "its pod goes on without", 2, { OK, OK " accepts" }, "try-pod 1, delete-pod 1" },
     { "lost again", 2, { OK, "starting lost" }, "" },
     { "refused again", 2, { OK, "stuck" }, "" },
+    { "damaged again", 2, { OK, OK " damaged" }, "" },
     { "stranded again", 2, { OK, "starting unschedulable gone" }, "" },
     { "its claim was removed", 1, { OK, "ghost" }, "unregister-gone 1" },
 };
@@ -126,6 +133,20 @@ TEST(p6_a_volume_without_its_node_is_told_of)
     world.cluster->accepts_loss = mem_strdup("1");
     ASSERT_STRING(world_plan(&world), "");
     ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/Unschedulable");
+    world_end(&world);
+}
+
+TEST(p6_a_damaged_log_is_told_of)
+{
+    static struct world world;
+    world_begin(&world, 2, "{}");
+    world_broker(&world, 0, OK);
+    world_broker(&world, 1, OK " damaged");
+    ASSERT_STRING(world_plan(&world), "");
+    ASSERT_STRING(world_condition(&world, CONDITION_DEGRADED), "True/WalDamaged");
+    const char *message = world.plan.status.conditions[CONDITION_DEGRADED].message;
+    ASSERT(strstr(message, "broker 1 ") && strstr(message, "3 partitions"));
+    ASSERT(strstr(message, "accept-wal-loss: \"1\""));
     world_end(&world);
 }
 

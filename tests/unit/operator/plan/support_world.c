@@ -124,6 +124,7 @@ view_make(struct world *world, size_t row, int id, const char *words)
                     : strstr(words, "says:drained") ? BROKER_DRAINED
                                                     : BROKER_ACTIVE;
     broker->is_wal_empty = has(words, "says:drained");
+    broker->quarantined = has(words, "damaged") ? 3 : 0;
 }
 
 static void

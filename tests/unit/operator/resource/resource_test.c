@@ -163,14 +163,16 @@ TEST(what_a_broker_does_not_say_is_unknown)
     ASSERT_EQ(broker.state, BROKER_UNKNOWN);
     ASSERT_EQ(broker.epoch, -1);
     ASSERT_EQ(broker.partitions, -1);
+    ASSERT_EQ(broker.quarantined, -1);
     ASSERT(!broker.is_wal_empty);
     CLEANUP(json_freep)
     cJSON *all = parse("{\"id\":3,\"epoch\":17,\"state\":\"drained\",\"alive\":"
                        "true,\"partitions\":{\"owned\":1,\"closing\":2},"
-                       "\"wal\":{\"empty\":true}}");
+                       "\"wal\":{\"empty\":true,\"quarantined\":4}}");
     ASSERT_OK(broker_parse(all, &broker));
     ASSERT_EQ(broker.state, BROKER_DRAINED);
     ASSERT_EQ(broker.partitions, 3);
+    ASSERT_EQ(broker.quarantined, 4);
     ASSERT(broker.is_wal_empty && broker.is_alive);
 }
 
