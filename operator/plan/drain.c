@@ -124,14 +124,15 @@ undrain_step(struct planner *planner, const struct member *member)
 }
 
 /* P4: one that lives where Kubernetes hears nobody. Addresses lead to no pod there, so it is no use
- * to clients. It takes partitions again when its node is back. */
+ * to clients. It takes partitions again when its node is back. Another one is told of it: where it
+ * hears no other broker itself it could only refuse, and the rest of the pass would wait for it. */
 static void
 unheard_step(struct planner *planner, const struct member *member)
 {
-    if (member_is_unheard(planner, member) &&
-            member_broker(planner, member)->state == BROKER_ACTIVE && member_witness(planner) &&
-            lost_are_believed(planner)) {
-        broker_call(planner, member, ACTION_DRAIN, member->pod->pod->ip);
+    const struct member *other = member_witness(planner);
+    if (other && member_is_unheard(planner, member) &&
+            member_broker(planner, member)->state == BROKER_ACTIVE && lost_are_believed(planner)) {
+        broker_call(planner, member, ACTION_DRAIN, other->pod->pod->ip);
     }
 }
 

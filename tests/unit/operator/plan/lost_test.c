@@ -110,6 +110,29 @@ lost_message(const char *spec, const char *broker)
 }
 
 /* P4 */
+TEST(p4_what_is_unheard_is_drained_by_way_of_another_one)
+{
+    static struct world world;
+    static char address[] = "10.9.9.9";
+    world_begin(&world, 2, "{}");
+    world_broker(&world, 0, OK);
+    world_broker(&world, 1, LIVES);
+    world.pods[0].ip = address;
+    ASSERT(strstr(world_plan(&world), "drain 1"));
+    size_t drains = 0;
+    LIST_FOREACH (node, &world.plan.actions) {
+        const struct action *action = CONTAINER_OF(node, struct action, node);
+        if (action->kind == ACTION_DRAIN) {
+            drains++;
+            ASSERT_EQ(action->id, 1);
+            ASSERT_STRING(action->ip, address);
+        }
+    }
+    ASSERT_EQ(drains, 1);
+    world_end(&world);
+}
+
+/* P4 */
 TEST(p4_what_a_lost_node_means_is_told)
 {
     ASSERT_STRING(lost_message("{}", "starting node:down"),
