@@ -30,6 +30,7 @@
 #include <string.h>
 
 #define WATCH_INTERVAL_NS (200ull * NS_PER_MS)
+#define LEASE_GRACE_NS (3ull * NS_PER_S) /* at least */
 #define FRAME_GRACE_NS (30ull * NS_PER_S)
 
 struct process {
@@ -57,6 +58,7 @@ struct process {
     struct wal_sweep *wal_sweep;
     struct recover_result *sum; /* of what `freshet recover` recovers, else NULL */
     uint64_t ending_ns;         /* since when it is to end; 0: it isn't */
+    uint64_t lease_seen_ns;     /* when who asked for readiness last found the lease valid */
     int failure;                /* why the watch fiber ends the process */
 };
 
@@ -226,16 +228,29 @@ start_clients(struct process *p)
     return net_start(&options, &p->net);
 }
 
+/* When the controller dies all leases run out, up to half a lease before another one gives new
+ * ones, and there is nobody better to lead clients to: who counts the first failed probe would lead
+ * them nowhere. */
+static bool
+lease_is_missed(struct process *p)
+{
+    uint64_t lease_ns = (uint64_t)settings_long(p->settings, "lease.ms") * NS_PER_MS;
+    uint64_t now_ns = clock_mono_ns();
+    if (meta_lease_is_valid(p->meta)) {
+        p->lease_seen_ns = now_ns;
+    }
+    return now_ns - p->lease_seen_ns > MAX(LEASE_GRACE_NS, lease_ns / 8 * 5);
+}
+
 /* admin_options.ready */
 static int
 is_ready(void *arg, char reason[ADMIN_REASON_SIZE])
 {
     struct process *p = arg;
-    const char *why =
-            p->ending_ns ? "stopping"
-            : !meta_lease_is_valid(p->meta)
-                    ? "the broker's lease is not valid: the object store cannot be reached"
-                    : NULL;
+    const char *why = p->ending_ns ? "stopping"
+                      : lease_is_missed(p)
+                              ? "the lease is not valid: controller or store cannot be reached"
+                              : NULL;
     if (why) {
         snprintf(reason, ADMIN_REASON_SIZE, "%s", why);
     }
