@@ -335,6 +335,7 @@ FIBER_TEST(helper_work_brings_its_story)
 }
 
 struct canceller {
+    atomic_bool has_begun;
     int result;
     uint64_t passed_ns;
 };
@@ -394,20 +395,25 @@ static void
 offload_there(void *arg)
 {
     struct canceller *canceller = arg;
-    canceller->result = 1;
+    atomic_store(&canceller->has_begun, true);
     offload_and_measure(canceller);
 }
 
 static void
 leave_others_behind(void *arg)
 {
+    struct canceller *cancellers = arg;
     for (unsigned i = 0; i < reactor_count(); i++) {
-        if (reactor_post(i, "offload", offload_there, (struct canceller *)arg + i) < 0) {
+        if (reactor_post(i, "offload", offload_there, &cancellers[i]) < 0) {
             return;
         }
     }
-    if (fiber_sleep_ns(5 * NS_PER_MS) < 0) {
-        return;
+    for (unsigned i = 0; i < reactor_count(); i++) {
+        while (!atomic_load(&cancellers[i].has_begun)) {
+            if (fiber_sleep_ns(NS_PER_MS) < 0) {
+                return;
+            }
+        }
     }
 }
 
