@@ -8,13 +8,12 @@
 #include "reactor/clock.h"
 #include "reactor/sim.h"
 #include "reactor/tcp.h"
+#include "support_cluster.h"
 #include "support_records.h"
 #include "support_sim.h"
 #include "unit/test.h"
 
 #include <errno.h>
-
-#define LEASE (1 * (uint64_t)NS_PER_S)
 
 static struct objectstore *
 open_memory(void)
@@ -24,40 +23,12 @@ open_memory(void)
     return objectstore_open("memory://cluster-test", &objects) ? NULL : objects;
 }
 
-static struct meta_options
-options_of(struct objectstore *objects, int32_t id)
-{
-    return (struct meta_options){ .objects = objects,
-        .broker_id = id,
-        .endpoints = test_endpoints,
-        .endpoint_count = ARRAY_SIZE(test_endpoints),
-        .internal_host = BYTES_LITERAL("127.0.0.1"),
-        .lease_ns = LEASE };
-}
-
-static struct meta *
-start_broker(struct objectstore *objects, int32_t id)
-{
-    struct meta_options options = options_of(objects, id);
-    struct meta *meta = NULL;
-    return meta_start(&options, &meta) ? NULL : meta;
-}
-
 static int
 create_topic(struct meta *meta, uint32_t n)
 {
     struct meta_record topic = test_topic(n, 3);
     return meta_propose_one(meta, &topic, NULL);
 }
-
-/* Until the condition holds; false after 20 s. */
-#define EVENTUALLY(condition)                                                                      \
-    ({                                                                                             \
-        uint64_t until_ = clock_mono_ns() + 20 * (uint64_t)NS_PER_S;                               \
-        while (!(condition) && clock_mono_ns() < until_ && fiber_sleep_ns(5 * NS_PER_MS) == 0) {   \
-        }                                                                                          \
-        (condition);                                                                               \
-    })
 
 static bool
 has_topic(const struct meta *meta, uint32_t n)
@@ -77,10 +48,10 @@ FIBER_TEST(a_second_broker_joins_follows_and_proposes)
 {
     struct objectstore *objects = open_memory();
     ASSERT(objects);
-    struct meta *first = start_broker(objects, 1);
+    struct meta *first = cluster_broker(objects, 1);
     ASSERT(first && meta_is_controller(first));
     ASSERT_OK(create_topic(first, 5));
-    struct meta *second = start_broker(objects, 2);
+    struct meta *second = cluster_broker(objects, 2);
     ASSERT(second && !meta_is_controller(second));
     ASSERT(meta_lease_is_valid(second));
     ASSERT(has_topic(second, 5));
@@ -110,10 +81,10 @@ FIBER_TEST(an_id_in_use_is_refused)
 {
     struct objectstore *objects = open_memory();
     ASSERT(objects);
-    struct meta *first = start_broker(objects, 1);
-    struct meta *second = start_broker(objects, 2);
+    struct meta *first = cluster_broker(objects, 1);
+    struct meta *second = cluster_broker(objects, 2);
     ASSERT(first && second);
-    struct meta_options options = options_of(objects, 2);
+    struct meta_options options = cluster_options(objects, 2);
     struct meta *third;
     ASSERT_ERROR(meta_start(&options, &third), -EBUSY);
     ASSERT(strstr(test_fault(-EBUSY), "broker id 2 is in use"));
@@ -138,9 +109,9 @@ FIBER_TEST(a_follower_takes_over_when_the_controller_is_gone)
 {
     struct objectstore *objects = open_memory();
     ASSERT(objects);
-    struct meta *first = start_broker(objects, 1);
-    struct meta *second = start_broker(objects, 2);
-    struct meta *third = start_broker(objects, 3);
+    struct meta *first = cluster_broker(objects, 1);
+    struct meta *second = cluster_broker(objects, 2);
+    struct meta *third = cluster_broker(objects, 3);
     ASSERT(first && second && third);
     ASSERT_OK(create_topic(third, 5));
     int64_t epoch = meta_broker_epoch(third);
@@ -168,8 +139,8 @@ FIBER_TEST(a_follower_takes_over_when_the_controller_is_gone)
 SIM_TEST(a_controller_that_stands_still_is_replaced)
 {
     struct objectstore *objects = open_memory();
-    struct meta *first = start_broker(objects, 1);
-    struct meta *second = start_broker(objects, 2);
+    struct meta *first = cluster_broker(objects, 1);
+    struct meta *second = cluster_broker(objects, 2);
     ASSERT(first && second);
     uint16_t port = meta_internal_port(first);
     meta_free(first);
@@ -188,8 +159,8 @@ SIM_TEST(a_controller_that_stands_still_is_replaced)
 SIM_TEST(silence_that_the_controller_could_not_hear_does_not_count)
 {
     struct objectstore *objects = open_memory();
-    struct meta *first = start_broker(objects, 1);
-    struct meta *second = start_broker(objects, 2);
+    struct meta *first = cluster_broker(objects, 1);
+    struct meta *second = cluster_broker(objects, 2);
     ASSERT(first && second);
     int64_t epoch = meta_broker_epoch(second);
     uint64_t before = mark_count("members: silence that was not heard does not count");
@@ -210,12 +181,12 @@ SIM_TEST(silence_that_the_controller_could_not_hear_does_not_count)
 SIM_TEST(a_controller_with_a_shorter_lease_waits_for_those_that_the_former_one_granted)
 {
     struct objectstore *objects = open_memory();
-    struct meta_options options = options_of(objects, 1);
+    struct meta_options options = cluster_options(objects, 1);
     struct meta *first;
     options.lease_ns = 10 * LEASE;
     ASSERT_OK(meta_start(&options, &first));
-    struct meta *second = start_broker(objects, 2);
-    struct meta *third = start_broker(objects, 3);
+    struct meta *second = cluster_broker(objects, 2);
+    struct meta *third = cluster_broker(objects, 3);
     ASSERT(second && third && meta_lease_is_valid(third));
     uint64_t granted_ns = clock_boot_ns() + 10 * LEASE - 10 * LEASE / 8;
     meta_free(third); /* as if it were cut off: nobody hears it again */
@@ -236,8 +207,8 @@ FIBER_TEST(a_silent_broker_is_declared_dead_and_stays_so)
 {
     struct objectstore *objects = open_memory();
     ASSERT(objects);
-    struct meta *first = start_broker(objects, 1);
-    struct meta *second = start_broker(objects, 2);
+    struct meta *first = cluster_broker(objects, 1);
+    struct meta *second = cluster_broker(objects, 2);
     ASSERT(first && second);
     int64_t epoch = meta_broker_epoch(second);
     meta_free(second);
@@ -246,7 +217,7 @@ FIBER_TEST(a_silent_broker_is_declared_dead_and_stays_so)
     ASSERT_EQ(meta_broker_find(meta_state(first), 2)->epoch, epoch);
     ASSERT(mark_count("members: a silent broker is declared dead") > 0);
     /* A new incarnation is welcome. */
-    second = start_broker(objects, 2);
+    second = cluster_broker(objects, 2);
     ASSERT(second);
     ASSERT(is_alive(first, 2));
     ASSERT_OK(meta_stop(second));
@@ -259,8 +230,8 @@ FIBER_TEST(a_broker_that_hears_of_its_own_death_ends)
 {
     struct objectstore *objects = open_memory();
     ASSERT(objects);
-    struct meta *first = start_broker(objects, 1);
-    struct meta *second = start_broker(objects, 2);
+    struct meta *first = cluster_broker(objects, 1);
+    struct meta *second = cluster_broker(objects, 2);
     ASSERT(first && second);
     const struct meta_record gone = { .type = META_BROKER_GONE,
         .broker_gone = { 2, meta_broker_epoch(second), false } };
@@ -334,7 +305,7 @@ FIBER_TEST(a_proposal_that_is_handed_in_twice_happens_once)
     struct objectstore *objects = open_memory();
     struct talk talk;
     ASSERT(objects);
-    struct meta *first = start_broker(objects, 1);
+    struct meta *first = cluster_broker(objects, 1);
     ASSERT(first);
     ASSERT_OK(talk_hello(&talk, first, 0, 1));
     ASSERT_OK(talk_hear(&talk, PEER_WELCOME));
@@ -377,7 +348,7 @@ FIBER_TEST(the_dead_are_refused_and_those_behind_are_sent_to_the_bucket)
     struct objectstore *objects = open_memory();
     struct talk talk;
     ASSERT(objects);
-    struct meta *first = start_broker(objects, 1);
+    struct meta *first = cluster_broker(objects, 1);
     ASSERT(first);
     ASSERT_OK(talk_hello(&talk, first, 0, 1));
     ASSERT_OK(talk_hear(&talk, PEER_WELCOME));
@@ -391,7 +362,7 @@ FIBER_TEST(the_dead_are_refused_and_those_behind_are_sent_to_the_bucket)
     ASSERT(mark_count("server: a broker that was declared dead comes back") > 0);
     talk_end(&talk);
     ASSERT_OK(meta_stop(first));
-    first = start_broker(objects, 1);
+    first = cluster_broker(objects, 1);
     ASSERT(first);
     ASSERT_OK(talk_hello(&talk, first, 0, 1));
     ASSERT_OK(talk_hear(&talk, PEER_BEHIND));
@@ -407,8 +378,8 @@ FIBER_TEST(partitions_of_a_broker_that_stopped_clean_find_a_home)
 {
     struct objectstore *objects = open_memory();
     ASSERT(objects);
-    struct meta *first = start_broker(objects, 1);
-    struct meta *second = start_broker(objects, 2);
+    struct meta *first = cluster_broker(objects, 1);
+    struct meta *second = cluster_broker(objects, 2);
     ASSERT(first && second);
     ASSERT_OK(create_topic(first, 5));
     for (int32_t i = 0; i < 3; i++) {
@@ -433,8 +404,8 @@ FIBER_TEST(a_broker_that_is_gone_is_unregistered)
 {
     struct objectstore *objects = open_memory();
     ASSERT(objects);
-    struct meta *first = start_broker(objects, 1);
-    struct meta *second = start_broker(objects, 2);
+    struct meta *first = cluster_broker(objects, 1);
+    struct meta *second = cluster_broker(objects, 2);
     ASSERT(first && second);
     int64_t epoch = meta_broker_epoch(second);
     int refusal = 0;
@@ -450,7 +421,7 @@ FIBER_TEST(a_broker_that_is_gone_is_unregistered)
     ASSERT(!meta_broker_find(meta_state(first), 2));
     ASSERT_OK(meta_unregister(first, 2, epoch, &refusal));
     ASSERT_EQ(refusal, -ENOENT);
-    second = start_broker(objects, 2);
+    second = cluster_broker(objects, 2);
     ASSERT(second);
     ASSERT(meta_broker_epoch(second) > epoch);
     ASSERT_OK(fiber_sleep_ns(2 * LEASE));
@@ -483,8 +454,8 @@ FIBER_TEST(the_balancer_wishes_partitions_to_a_broker_once_that_reports)
 {
     struct objectstore *objects = open_memory();
     ASSERT(objects);
-    struct meta *first = start_broker(objects, 1);
-    struct meta *second = start_broker(objects, 2);
+    struct meta *first = cluster_broker(objects, 1);
+    struct meta *second = cluster_broker(objects, 2);
     ASSERT(first && second);
     const struct balancer_options options = { true, 20, 100 };
     meta_balancer_configure(first, &options);
@@ -538,14 +509,14 @@ FIBER_TEST(a_broker_that_has_just_registered_gets_nothing_while_others_take_it)
 {
     struct objectstore *objects = open_memory();
     ASSERT(objects);
-    struct meta *first = start_broker(objects, 1);
+    struct meta *first = cluster_broker(objects, 1);
     ASSERT(first);
     const struct balancer_options options = { true, 20, 100, 2 * LEASE };
     meta_balancer_configure(first, &options);
-    struct meta *second = start_broker(objects, 2);
+    struct meta *second = cluster_broker(objects, 2);
     ASSERT(second);
     ASSERT_OK(fiber_sleep_ns(2 * LEASE));
-    struct meta *third = start_broker(objects, 3);
+    struct meta *third = cluster_broker(objects, 3);
     ASSERT(third);
     ASSERT_OK(create_topic(first, 5));
     for (int32_t i = 0; i < 3; i++) {

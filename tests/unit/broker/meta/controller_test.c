@@ -3,20 +3,10 @@
 #include "objectstore/faulty.h"
 #include "objectstore/memory.h"
 #include "reactor/clock.h"
+#include "support_cluster.h"
 #include "support_records.h"
 #include "support_sim.h"
 #include "unit/test.h"
-
-#define LEASE (1 * (uint64_t)NS_PER_S)
-
-/* Until the condition holds; false after 20 s. */
-#define EVENTUALLY(condition)                                                                      \
-    ({                                                                                             \
-        uint64_t until_ = clock_mono_ns() + 20 * (uint64_t)NS_PER_S;                               \
-        while (!(condition) && clock_mono_ns() < until_ && fiber_sleep_ns(5 * NS_PER_MS) == 0) {   \
-        }                                                                                          \
-        (condition);                                                                               \
-    })
 
 static struct objectstore *
 open_faulty(void)
@@ -27,25 +17,6 @@ open_faulty(void)
                    : objects;
 }
 
-static struct meta_options
-options_of(struct objectstore *objects, int32_t id)
-{
-    return (struct meta_options){ .objects = objects,
-        .broker_id = id,
-        .endpoints = test_endpoints,
-        .endpoint_count = ARRAY_SIZE(test_endpoints),
-        .internal_host = BYTES_LITERAL("127.0.0.1"),
-        .lease_ns = LEASE };
-}
-
-static struct meta *
-start_broker(struct objectstore *objects, int32_t id)
-{
-    struct meta_options options = options_of(objects, id);
-    struct meta *meta = NULL;
-    return meta_start(&options, &meta) ? NULL : meta;
-}
-
 /* M4: the next controller takes the former one for dead when the lease of that one is over,
  * whatever a controller before has granted to it. */
 SIM_TEST(a_controller_has_no_lease_but_its_own)
@@ -54,11 +25,11 @@ SIM_TEST(a_controller_has_no_lease_but_its_own)
     memory_store_forget("controller-test");
     ASSERT_OK(objectstore_open("memory://controller-test", &objects));
     struct objectstore *shaky = open_faulty();
-    struct meta_options options = options_of(objects, 1);
+    struct meta_options options = cluster_options(objects, 1);
     struct meta *first;
     options.lease_ns = 10 * LEASE;
     ASSERT_OK(meta_start(&options, &first));
-    struct meta *second = start_broker(shaky, 2);
+    struct meta *second = cluster_broker(shaky, 2);
     ASSERT(second && meta_lease_is_valid(second));
     uint64_t granted_ns = clock_boot_ns() + 10 * LEASE / 2; /* for much longer than that */
     ASSERT_OK(meta_stop(first));
@@ -94,7 +65,7 @@ SIM_TEST(what_its_broker_opens_meanwhile_is_not_opened_again)
 {
     memory_store_forget("controller-test");
     struct objectstore *objects = open_faulty();
-    struct meta *meta = start_broker(objects, 1);
+    struct meta *meta = cluster_broker(objects, 1);
     ASSERT(meta);
     struct meta_record topic = test_topic(5, 3);
     ASSERT_OK(meta_propose_one(meta, &topic, NULL));

@@ -6,34 +6,8 @@
 #define OK "ready says:active"
 #define NAMES_1 "{\"metadata\":{\"annotations\":{\"freshet.dev/accept-wal-loss\":\"1\"}}"
 
-struct row {
-    const char *why;
-    int replicas;
-    const char *brokers[3];
-    const char *plan;
-};
-
-static void
-rows_check(const struct row *rows, size_t count, const char *spec)
-{
-    for (size_t i = 0; i < count; i++) {
-        static struct world world;
-        world_begin(&world, rows[i].replicas, spec);
-        for (int id = 0; id < 3 && rows[i].brokers[id]; id++) {
-            world_broker(&world, id, rows[i].brokers[id]);
-        }
-        const char *plan = world_plan(&world);
-        if (strcmp(plan, rows[i].plan) != 0) {
-            test_fail(__FILE__, __LINE__, "%s: planned \"%s\", not \"%s\"", rows[i].why, plan,
-                    rows[i].plan);
-        }
-        test_pass();
-        world_end(&world);
-    }
-}
-
 /* Broker 1's log is given up. */
-static const struct row loss_rows[] = {
+static const struct world_row loss_rows[] = {
     { "nothing is wrong with it", 2, { OK, OK }, "" },
     { "lost, with a pod: first the pod", 2, { OK, "starting lost" }, "delete-pod 1" },
     { "that takes its time", 2, { OK, "ending lost" }, "" },
@@ -66,7 +40,7 @@ static const struct row loss_rows[] = {
 /* P6 */
 TEST(p6_a_log_is_given_up_only_where_a_human_said_so)
 {
-    rows_check(loss_rows, ARRAY_SIZE(loss_rows), NAMES_1 "}");
+    world_rows_check(loss_rows, ARRAY_SIZE(loss_rows), NAMES_1 "}");
 }
 
 /* P6: what is left of the annotation accepts no later loss of the same broker. */
@@ -91,7 +65,7 @@ TEST(p6_an_acceptance_is_for_one_loss)
     }
 }
 
-static const struct row spent_rows[] = {
+static const struct world_row spent_rows[] = {
     { "its pod goes on without", 2, { OK, OK " accepts" }, "try-pod 1, delete-pod 1" },
     { "lost again", 2, { OK, "starting lost" }, "" },
     { "refused again", 2, { OK, "stuck" }, "" },
@@ -104,7 +78,8 @@ static const struct row spent_rows[] = {
 TEST(p6_a_loss_after_the_accepted_one_waits_for_a_human)
 {
     static struct world world;
-    rows_check(spent_rows, ARRAY_SIZE(spent_rows), NAMES_1 ",\"status\":{\"acceptedLosses\":[1]}}");
+    world_rows_check(
+            spent_rows, ARRAY_SIZE(spent_rows), NAMES_1 ",\"status\":{\"acceptedLosses\":[1]}}");
     world_begin(&world, 2, NAMES_1 ",\"status\":{\"acceptedLosses\":[1,4]}}");
     world_broker(&world, 0, OK);
     world_broker(&world, 1, "starting lost");

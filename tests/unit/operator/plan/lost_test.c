@@ -7,14 +7,7 @@
 #define OK "ready says:active"
 #define LIVES "starting says:active node:down"
 
-struct row {
-    const char *why;
-    int replicas;
-    const char *brokers[6];
-    const char *plan;
-};
-
-static const struct row lost_rows[] = {
+static const struct world_row lost_rows[] = {
     { "a lost node is replaced by a new id", 3,
             { OK " node:ok", OK " node:ok", "starting node:down" },
             "create-claim 3, create-pod 3" },
@@ -147,20 +140,7 @@ TEST(p4_what_a_lost_node_means_is_told)
 /* P4 */
 TEST(p4_lost_nodes_are_replaced_but_not_all_of_them)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(lost_rows); i++) {
-        static struct world world;
-        world_begin(&world, lost_rows[i].replicas, "{}");
-        for (int id = 0; id < 6 && lost_rows[i].brokers[id]; id++) {
-            world_broker(&world, id, lost_rows[i].brokers[id]);
-        }
-        const char *plan = world_plan(&world);
-        if (strcmp(plan, lost_rows[i].plan) != 0) {
-            test_fail(__FILE__, __LINE__, "%s: planned \"%s\", not \"%s\"", lost_rows[i].why, plan,
-                    lost_rows[i].plan);
-        }
-        test_pass();
-        world_end(&world);
-    }
+    world_rows_check(lost_rows, ARRAY_SIZE(lost_rows), "{}");
 }
 
 /* 20 brokers: 2 on lost nodes, 8 stuck. */

@@ -11,7 +11,7 @@
 struct row {
     const char *why;
     int replicas;
-    const char *brokers[6];
+    const char *brokers[WORLD_ROW_BROKERS];
     bool is_told; /* who is registered; "ghost" is */
     const char *plan;
 };
@@ -23,15 +23,7 @@ rows_check(const struct row *rows, size_t count, const char *spec)
         static struct world world;
         world_begin(&world, rows[i].replicas, spec);
         world.roster.told_ms = rows[i].is_told ? 999000 : 0;
-        for (int id = 0; id < 6 && rows[i].brokers[id]; id++) {
-            world_broker(&world, id, rows[i].brokers[id]);
-        }
-        const char *plan = world_plan(&world);
-        if (strcmp(plan, rows[i].plan) != 0) {
-            test_fail(__FILE__, __LINE__, "%s: planned \"%s\", not \"%s\"", rows[i].why, plan,
-                    rows[i].plan);
-        }
-        test_pass();
+        world_expect(&world, rows[i].why, rows[i].brokers, rows[i].plan);
         world_end(&world);
     }
 }

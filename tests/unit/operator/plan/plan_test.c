@@ -5,37 +5,9 @@
 
 #include <stdio.h>
 
-struct row {
-    const char *why;
-    int replicas;
-    const char *brokers[6]; /* words, by id from 0; "": none */
-    const char *plan;
-};
-
-static void
-rows_check(const struct row *rows, size_t count, const char *spec)
-{
-    for (size_t i = 0; i < count; i++) {
-        static struct world world;
-        world_begin(&world, rows[i].replicas, spec);
-        for (int id = 0; id < 6 && rows[i].brokers[id]; id++) {
-            if (*rows[i].brokers[id]) {
-                world_broker(&world, id, rows[i].brokers[id]);
-            }
-        }
-        const char *plan = world_plan(&world);
-        if (strcmp(plan, rows[i].plan) != 0) {
-            test_fail(__FILE__, __LINE__, "%s: planned \"%s\", not \"%s\"", rows[i].why, plan,
-                    rows[i].plan);
-        }
-        test_pass();
-        world_end(&world);
-    }
-}
-
 #define OK "ready says:active"
 
-static const struct row scale_rows[] = {
+static const struct world_row scale_rows[] = {
     { "nothing is there", 2, { NULL },
             "create-claim 0, create-pod 0, create-claim 1, create-pod 1" },
     { "as wished", 2, { OK, OK }, "" },
@@ -70,10 +42,10 @@ static const struct row scale_rows[] = {
 /* P3 P5 */
 TEST(scale_and_repair)
 {
-    rows_check(scale_rows, ARRAY_SIZE(scale_rows), "{}");
+    world_rows_check(scale_rows, ARRAY_SIZE(scale_rows), "{}");
 }
 
-static const struct row surge_rows[] = {
+static const struct world_row surge_rows[] = {
     { "one more first", 2, { OK " old", OK " old" }, "create-claim 2, create-pod 2" },
     { "which must serve", 2, { OK " old", OK " old", "starting" }, "" },
     { "then the old ones", 2, { OK " old", OK " old", OK }, "try-pod 1, delete-pod 1" },
@@ -89,12 +61,13 @@ static const struct row surge_rows[] = {
 /* P2 */
 TEST(p2_a_surge_serves_before_old_brokers_go)
 {
-    rows_check(surge_rows, ARRAY_SIZE(surge_rows), "{\"spec\":{\"rollout\":{\"surge\":1}}}");
-    const struct row paused[] = { { "a rollout that is held", 2, { OK " old", OK " old" }, "" } };
-    rows_check(paused, 1, "{\"spec\":{\"rollout\":{\"surge\":1,\"paused\":true}}}");
+    world_rows_check(surge_rows, ARRAY_SIZE(surge_rows), "{\"spec\":{\"rollout\":{\"surge\":1}}}");
+    const struct world_row paused[] = { { "a rollout that is held", 2, { OK " old", OK " old" },
+            "" } };
+    world_rows_check(paused, 1, "{\"spec\":{\"rollout\":{\"surge\":1,\"paused\":true}}}");
 }
 
-static const struct row ghost_rows[] = {
+static const struct world_row ghost_rows[] = {
     { "its claim is gone", 1, { OK, "ghost" }, "unregister-gone 1" },
     { "its claim was removed while its pod waited for a node", 1,
             { OK, "starting waiting noclaim" }, "delete-pod 1" },
@@ -109,7 +82,7 @@ static const struct row ghost_rows[] = {
 /* P9 */
 TEST(p9_a_broker_whose_claim_is_gone_is_unregistered)
 {
-    rows_check(ghost_rows, ARRAY_SIZE(ghost_rows), "{}");
+    world_rows_check(ghost_rows, ARRAY_SIZE(ghost_rows), "{}");
 }
 
 /* P9 P6 */
@@ -136,7 +109,7 @@ TEST(p9_what_was_told_long_ago_says_nothing_of_now)
     world_end(&world);
 }
 
-static const struct row drain_rows[] = {
+static const struct world_row drain_rows[] = {
     { "first the label", 1, { OK, OK " draining" }, "label-pod 1 draining, drain 1" },
     { "then the call, again and again", 1, { OK, OK " draining drained-role" }, "drain 1" },
     { "P1: no answer, no step", 1, { OK, "ready draining drained-role says:nothing" }, "" },
@@ -181,11 +154,11 @@ static const struct row drain_rows[] = {
 /* P1 */
 TEST(p1_drains_go_step_by_step_and_nothing_is_removed_without_proof)
 {
-    rows_check(drain_rows, ARRAY_SIZE(drain_rows), "{}");
+    world_rows_check(drain_rows, ARRAY_SIZE(drain_rows), "{}");
 }
 
 /* Without volumes config maps are the ledger; all goes the same way. */
-static const struct row bucket_rows[] = {
+static const struct world_row bucket_rows[] = {
     { "nothing is there", 1, { NULL }, "create-claim 0, create-pod 0" },
     { "as wished, and nothing grows", 2, { OK, OK }, "" },
     { "one less", 1, { OK, OK }, "mark-claim 1 draining" },
@@ -199,12 +172,12 @@ static const struct row bucket_rows[] = {
 
 TEST(without_volumes_a_ledger_does)
 {
-    rows_check(bucket_rows, ARRAY_SIZE(bucket_rows),
+    world_rows_check(bucket_rows, ARRAY_SIZE(bucket_rows),
             "{\"spec\":{\"wal\":{\"type\":\"s3\",\"size\":\"20Gi\",\"reclaimPolicy\":\"Retain\"}}"
             "}");
 }
 
-static const struct row retain_rows[] = {
+static const struct world_row retain_rows[] = {
     { "an empty volume may stay", 1, { OK, "nopod empty" }, "" },
     { "and is used again before a new one", 2, { OK, "nopod empty" },
             "mark-claim 1 active, create-pod 1" },
@@ -212,11 +185,11 @@ static const struct row retain_rows[] = {
 
 TEST(empty_volumes_are_kept_when_that_is_wished)
 {
-    rows_check(retain_rows, ARRAY_SIZE(retain_rows),
+    world_rows_check(retain_rows, ARRAY_SIZE(retain_rows),
             "{\"spec\":{\"wal\":{\"reclaimPolicy\":\"Retain\"}}}");
 }
 
-static const struct row rollout_rows[] = {
+static const struct world_row rollout_rows[] = {
     { "one after the other", 3, { OK " old", OK " old", OK " old" }, "try-pod 2, delete-pod 2" },
     { "P2: who is down counts", 3, { OK " old", OK " old", "starting" }, "" },
     { "P2: who has just come up counts", 3, { OK " old", OK " old", OK " young" }, "" },
@@ -238,10 +211,10 @@ static const struct row rollout_rows[] = {
 /* P2 */
 TEST(p2_rollouts_keep_to_their_budget_and_stop_when_stuck)
 {
-    rows_check(rollout_rows, ARRAY_SIZE(rollout_rows), "{}");
+    world_rows_check(rollout_rows, ARRAY_SIZE(rollout_rows), "{}");
 }
 
-static const struct row wide_rows[] = {
+static const struct world_row wide_rows[] = {
     { "two at a time", 4, { OK " old", OK " old", OK " old", OK " old" },
             "try-pod 3, delete-pod 3, try-pod 2, delete-pod 2" },
     { "one is down", 4, { OK " old", OK " old", OK " old", "starting old" },
@@ -250,20 +223,22 @@ static const struct row wide_rows[] = {
 
 TEST(p2_a_wider_budget_is_used)
 {
-    rows_check(wide_rows, ARRAY_SIZE(wide_rows), "{\"spec\":{\"rollout\":{\"maxUnavailable\":2}}}");
+    world_rows_check(
+            wide_rows, ARRAY_SIZE(wide_rows), "{\"spec\":{\"rollout\":{\"maxUnavailable\":2}}}");
 }
 
-static const struct row paused_rows[] = {
+static const struct world_row paused_rows[] = {
     { "a rollout may be held", 2, { OK " old", OK " old" }, "" },
     { "repairs go on", 2, { OK " old", "nopod" }, "create-pod 1" },
 };
 
 TEST(a_rollout_can_be_paused)
 {
-    rows_check(paused_rows, ARRAY_SIZE(paused_rows), "{\"spec\":{\"rollout\":{\"paused\":true}}}");
+    world_rows_check(
+            paused_rows, ARRAY_SIZE(paused_rows), "{\"spec\":{\"rollout\":{\"paused\":true}}}");
 }
 
-static const struct row zone_rows[] = {
+static const struct world_row zone_rows[] = {
     { "new ones go where fewest are", 4, { OK " zone:a", OK " zone:a", OK " zone:b" },
             "create-claim 3, create-pod 3" },
     { "the fullest zone gives", 2, { OK " zone:a", OK " zone:a", OK " zone:b" },
@@ -273,7 +248,7 @@ static const struct row zone_rows[] = {
 TEST(zones_stay_even)
 {
     static struct world world;
-    rows_check(zone_rows, ARRAY_SIZE(zone_rows),
+    world_rows_check(zone_rows, ARRAY_SIZE(zone_rows),
             "{\"spec\":{\"zones\":{\"topologyKey\":\"z\",\"values\":[\"a\",\"b\",\"c\"]}}}");
     world_begin(&world, 3,
             "{\"spec\":{\"zones\":{\"topologyKey\":\"z\",\"values\":[\"a\",\"b\",\"c\"]}}}");
@@ -290,12 +265,12 @@ TEST(zones_stay_even)
     world_end(&world);
 }
 
-static const struct row pause_rows[] = { { "P5: paused", 3, { OK, "nopod", "ended" }, "" } };
-static const struct row delete_rows[] = {
+static const struct world_row pause_rows[] = { { "P5: paused", 3, { OK, "nopod", "ended" }, "" } };
+static const struct world_row delete_rows[] = {
     { "deleted: pods first", 2, { OK, "ending" }, "delete-pod 0" },
     { "deleted: then the finalizer, volumes stay", 2, { "nopod", "nopod" }, "remove-finalizer" },
 };
-static const struct row delete_all_rows[] = {
+static const struct world_row delete_all_rows[] = {
     { "deleted with its volumes", 2, { "nopod", "nopod" },
             "delete-claim 0, delete-claim 1, remove-finalizer" },
 };
@@ -303,16 +278,18 @@ static const struct row delete_all_rows[] = {
 /* P5 */
 TEST(paused_and_deleted)
 {
-    rows_check(pause_rows, 1, "{\"metadata\":{\"annotations\":{\"freshet.dev/paused\":\"true\"}}}");
-    rows_check(delete_rows, ARRAY_SIZE(delete_rows),
+    world_rows_check(
+            pause_rows, 1, "{\"metadata\":{\"annotations\":{\"freshet.dev/paused\":\"true\"}}}");
+    world_rows_check(delete_rows, ARRAY_SIZE(delete_rows),
             "{\"metadata\":{\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"}}");
-    rows_check(delete_all_rows, 1,
+    world_rows_check(delete_all_rows, 1,
             "{\"metadata\":{\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"},\"spec\":{"
             "\"deletionPolicy\":{\"volumes\":\"Delete\"}}}");
-    const struct row finalizer_rows[] = { { "no finalizer yet", 0, { NULL }, "add-finalizer" } };
-    rows_check(finalizer_rows, 1, "{\"metadata\":{\"finalizers\":[]}}");
-    const struct row grow_rows[] = { { "volumes grow", 1, { OK }, "grow-claim 0 20Gi" } };
-    rows_check(grow_rows, 1, "{\"spec\":{\"wal\":{\"size\":\"20Gi\"}}}");
+    const struct world_row finalizer_rows[] = { { "no finalizer yet", 0, { NULL },
+            "add-finalizer" } };
+    world_rows_check(finalizer_rows, 1, "{\"metadata\":{\"finalizers\":[]}}");
+    const struct world_row grow_rows[] = { { "volumes grow", 1, { OK }, "grow-claim 0 20Gi" } };
+    world_rows_check(grow_rows, 1, "{\"spec\":{\"wal\":{\"size\":\"20Gi\"}}}");
 }
 
 #define LACKING                                                                                    \

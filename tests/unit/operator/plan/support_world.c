@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "resource/names.h"
+#include "unit/test.h"
 
 #include <stdio.h>
 
@@ -275,4 +276,31 @@ world_condition(struct world *world, enum condition_type type)
     const struct condition *condition = &world->plan.status.conditions[type];
     snprintf(text, sizeof text, "%s/%s", truths[condition->truth], condition->reason);
     return text;
+}
+
+void
+world_expect(struct world *world, const char *why, const char *const brokers[WORLD_ROW_BROKERS],
+        const char *plan)
+{
+    for (int id = 0; id < WORLD_ROW_BROKERS && brokers[id]; id++) {
+        if (*brokers[id]) {
+            world_broker(world, id, brokers[id]);
+        }
+    }
+    const char *planned = world_plan(world);
+    if (strcmp(planned, plan) != 0) {
+        test_fail(__FILE__, __LINE__, "%s: planned \"%s\", not \"%s\"", why, planned, plan);
+    }
+    test_pass();
+}
+
+void
+world_rows_check(const struct world_row *rows, size_t count, const char *spec)
+{
+    for (size_t i = 0; i < count; i++) {
+        static struct world world;
+        world_begin(&world, rows[i].replicas, spec);
+        world_expect(&world, rows[i].why, rows[i].brokers, rows[i].plan);
+        world_end(&world);
+    }
 }

@@ -53,3 +53,18 @@ void world_broker(struct world *world, int id, const char *words);
 const char *world_plan(struct world *world);
 /* "Type=Truth/Reason" of a condition of that plan. */
 const char *world_condition(struct world *world, enum condition_type type);
+
+#define WORLD_ROW_BROKERS 6
+/* A world and what is planned for it. */
+struct world_row {
+    const char *why;
+    int replicas;
+    const char *brokers[WORLD_ROW_BROKERS]; /* words, by id from 0; "": none */
+    const char *plan;
+};
+
+/* Each begun with that spec. */
+void world_rows_check(const struct world_row *rows, size_t count, const char *spec);
+/* The brokers join a world that has begun; fails the test where another plan is made for it. */
+void world_expect(struct world *world, const char *why,
+        const char *const brokers[WORLD_ROW_BROKERS], const char *plan);
